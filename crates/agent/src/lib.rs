@@ -1,0 +1,1 @@
+//! A person's side: own token, PIN, acts, quorum answers, accepted HSMs.

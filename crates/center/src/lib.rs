@@ -1,0 +1,1 @@
+//! The rules: people, roles, requests, approvals, signing, audit, explain engine.

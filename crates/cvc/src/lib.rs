@@ -1,0 +1,1 @@
+//! Card verifiable certificates (BSI TR-03110): parse, build, verify; no I/O.

@@ -1,0 +1,1 @@
+//! SmartCard-HSM driver, host side.

@@ -1,0 +1,1 @@
+//! Signing keys and their replicas: HSM threads, pool, quorum state.

@@ -1,0 +1,1 @@
+//! The node: one process per data directory, Unix socket, token threads.

@@ -1,0 +1,1 @@
+//! Shared SmartCard-HSM vocabulary: file ids, algorithm ids, key blob, DKEK, PKCS#15; no I/O.

@@ -1,0 +1,1 @@
+//! Storage models and traits; knows no database.

@@ -1,0 +1,1 @@
+//! Virtual SmartCard-HSM, card side.
