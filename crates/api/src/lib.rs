@@ -1,1 +1,27 @@
-//! Typed, versioned messages between the node and its clients; canonical JSON; act statements.
+//! What the node and its clients say to each other: typed, versioned messages, canonical JSON, and the statements people sign.
+//!
+//! This crate is pure: no I/O, no clock, no randomness. The same types travel over the node's Unix socket today and are meant to
+//! travel over HTTP unchanged: a method has a name, parameters and a reply, and every failure is a [`Failure`].
+
+mod act;
+mod bytes;
+mod canonical;
+mod failure;
+mod ids;
+mod message;
+mod methods;
+mod roles;
+mod views;
+
+pub use act::{
+    ActPayload, ApprovedItem, CaDocument, CertificateDocument, CustodianDocument, Decision, HsmDocument,
+    PersonDocument, SignedAct, SignedItem, Subject, statement,
+};
+pub use bytes::{Base64, Hash32};
+pub use canonical::{CanonicalError, canonical_json};
+pub use failure::{Condition, Failure, FailureKind};
+pub use ids::{ActId, CaId, CertificateId, HsmId, InstallationId, PersonId, RequestNumber, SignerId};
+pub use message::{Call, MAX_MESSAGE, Method, PROTOCOL_VERSION, Reply};
+pub use methods::*;
+pub use roles::Role;
+pub use views::*;
