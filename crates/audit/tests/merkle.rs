@@ -1,5 +1,4 @@
 //! Roots, frontiers and proofs against a naive implementation of the definition in RFC 6962 2.1.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use chancery_audit::{
     Frontier, FrontierError, ProofError, TreeHash, VerifyError, consistency_proof, empty_root,
