@@ -1,0 +1,80 @@
+//! `cargo xtask test`: everything continuous integration does.
+
+use crate::checks;
+use crate::failure::Failure;
+use crate::fuzz;
+use crate::run::{self, Workspace};
+use crate::setup;
+use crate::steps::{Step, run_all};
+use crate::tools;
+
+/// Runs every step up to the first failure.
+///
+/// # Errors
+/// Names the step that failed.
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
+    run_all(workspace, STEPS)
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "setup",
+        action: |workspace| setup::ensure(workspace, setup::TEST),
+    },
+    Step {
+        name: "format",
+        action: |workspace| run::run(workspace.cargo().args(["fmt", "--all", "--check"])),
+    },
+    Step {
+        name: "clippy",
+        action: clippy,
+    },
+    Step {
+        name: "tests",
+        action: |workspace| run::run(workspace.cargo().args(["test", "--workspace", "--locked"])),
+    },
+    Step {
+        name: "documentation",
+        action: documentation,
+    },
+    Step {
+        name: "licences, bans and sources",
+        action: dependencies,
+    },
+    Step {
+        name: "repository rules",
+        action: checks::run,
+    },
+    Step {
+        name: "fuzz, 5 s a target",
+        action: fuzz::smoke,
+    },
+];
+
+// Flags reach the workspace's own crates alone: RUSTFLAGS would rebuild every dependency.
+fn clippy(workspace: &Workspace) -> Result<(), Failure> {
+    run::run(workspace.cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn documentation(workspace: &Workspace) -> Result<(), Failure> {
+    let mut command = workspace.cargo();
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    run::run(command.args(["doc", "--workspace", "--no-deps", "--locked"]))
+}
+
+fn dependencies(workspace: &Workspace) -> Result<(), Failure> {
+    tools::DENY.ensure(workspace)?;
+    run::run(
+        workspace
+            .cargo()
+            .args(["deny", "--locked", "check", "licenses", "bans", "sources"]),
+    )
+}
