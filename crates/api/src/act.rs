@@ -73,13 +73,6 @@ pub enum Decision {
         /// The HSM.
         hsm: HsmDocument,
     },
-    /// Register a custodian's key in HSMs.
-    CustodianRegister {
-        /// The custodian's key.
-        custodian: CustodianDocument,
-        /// The HSMs it is registered in.
-        hsms: Vec<HsmDocument>,
-    },
     /// Approve requests.
     RequestApprove {
         /// What is approved.
@@ -131,7 +124,6 @@ impl Decision {
             Self::HsmInit { .. } => "hsm-init",
             Self::HsmAttach { .. } => "hsm-attach",
             Self::HsmDetach { .. } => "hsm-detach",
-            Self::CustodianRegister { .. } => "custodian-register",
             Self::RequestApprove { .. } => "request-approve",
             Self::RequestReject { .. } => "request-reject",
             Self::RequestSign { .. } => "request-sign",
@@ -186,6 +178,8 @@ pub struct CustodianDocument {
     pub key: Hash32,
     /// CHR of the custodian's token.
     pub device: String,
+    /// The HSMs it is registered in.
+    pub hsms: Vec<HsmDocument>,
 }
 
 /// What an approval covers.
@@ -210,6 +204,8 @@ pub enum Subject {
     Person(PersonDocument),
     /// A new certification authority.
     Ca(CaDocument),
+    /// A person's key as custodian of HSMs.
+    Custodian(CustodianDocument),
 }
 
 /// A certificate asked for.

@@ -3,6 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes carried as standard base64 with padding (RFC 4648 section 4).
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -69,5 +70,30 @@ impl<'de> Deserialize<'de> for Hash32 {
         let mut value = [0; 32];
         hex::decode_to_slice(text, &mut value).map_err(de::Error::custom)?;
         Ok(Self(value))
+    }
+}
+
+/// A secret on its way to a token: wiped when dropped, never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Wraps a secret.
+    #[must_use]
+    pub const fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn secret_text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretText(..)")
     }
 }

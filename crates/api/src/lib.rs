@@ -17,7 +17,7 @@ pub use act::{
     ActPayload, ApprovedItem, CaDocument, CertificateDocument, CustodianDocument, Decision, HsmDocument,
     PersonDocument, SignedAct, SignedItem, Subject, statement,
 };
-pub use bytes::{Base64, Hash32};
+pub use bytes::{Base64, Hash32, SecretText};
 pub use canonical::{CanonicalError, canonical_json};
 pub use failure::{Condition, Failure, FailureKind};
 pub use ids::{ActId, CaId, CertificateId, HsmId, InstallationId, PersonId, RequestNumber, SignerId};

@@ -1,11 +1,13 @@
 //! The methods of the node.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     AuditPage, Base64, CaDetail, CaView, CertificateDetail, CertificatePage, CrlDetail, DraftView, HsmView,
     InstallationId, Method, NodeStatus, Performed, PersonView, RequestDetail, RequestNumber, RequestPage,
-    RequestView, Role, SignedAct, SignerView, UnlockChallengeView, WhyView,
+    RequestView, Role, SecretText, SignedAct, SignerView, UnlockChallengeView, WhyView,
 };
 
 macro_rules! methods {
@@ -39,6 +41,8 @@ methods! {
     Perform("act.perform") -> Performed {
         /// The act.
         act: SignedAct,
+        /// For `hsm-init`: the SO-PIN (16 hexadecimal digits) by token name. Goes into the token, is neither stored nor logged.
+        so_pins: BTreeMap<String, SecretText>,
     }
 
     /// All HSMs with their state.
@@ -83,6 +87,18 @@ methods! {
     }
     /// All people.
     PersonList("person.list") -> Vec<PersonView> {}
+
+    /// Opens a request to register a person's custodian key in HSMs. A TrustCenter Manager approves it, which carries it out.
+    CustodianRegister("custodian.register") -> RequestView {
+        /// Name of the person.
+        person: String,
+        /// Names of the HSMs.
+        hsms: Vec<String>,
+        /// EF 2F02 of the custodian's token.
+        chain: Base64,
+        /// Authenticated request of the custodian key (content of CExx).
+        key_request: Base64,
+    }
 
     /// Opens a request for a new CA. A TrustCenter Manager approves it, a Certification Officer has its certificate signed.
     CaCreate("ca.create") -> RequestView {
@@ -135,6 +151,11 @@ methods! {
     }
     /// One request.
     RequestShow("request.show") -> RequestDetail {
+        /// Its number.
+        request: RequestNumber,
+    }
+    /// Carries on what was decided and then interrupted: a registration, a key generation, a signature. Needs no new act.
+    RequestResume("request.resume") -> RequestDetail {
         /// Its number.
         request: RequestNumber,
     }
@@ -197,17 +218,6 @@ pub enum Intent {
     HsmDetach {
         /// Its name.
         hsm: String,
-    },
-    /// Register a person's custodian key.
-    CustodianRegister {
-        /// Name of the person.
-        person: String,
-        /// Names of the HSMs.
-        hsms: Vec<String>,
-        /// EF 2F02 of the custodian's token.
-        chain: Base64,
-        /// Authenticated request of the custodian key (content of CExx).
-        key_request: Base64,
     },
     /// Approve requests.
     RequestApprove {

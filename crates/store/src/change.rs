@@ -1,0 +1,168 @@
+//! Changes: what is written together or not at all.
+
+use chancery_api::{ActId, CaId, CertificateId, HsmId, RequestNumber, SignerId};
+use thiserror::Error;
+
+use crate::{
+    ActRecord, CaRecord, CertificateRecord, CrlRecord, CustodianRecord, DecisionKind, HsmRecord,
+    PersonRecord, ReplicaRecord, RequestRecord, RequestState, SignerRecord, TokenMark,
+};
+
+/// Rows to write and events to append, all or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Rows, in this order.
+    pub writes: Vec<Write>,
+    /// Bodies of audit leaves (canonical JSON), appended in this order.
+    pub events: Vec<Vec<u8>>,
+}
+
+/// One row's change. An update that does not find exactly the row it expects is a [`Conflict`].
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Adds an act.
+    InsertAct(ActRecord),
+    /// Adds a person.
+    InsertPerson(PersonRecord),
+    /// Adds an HSM.
+    InsertHsm(HsmRecord),
+    /// Replaces the mutable parts of an HSM (kcv, quorum, attached, mark, lost, locator), found by its id.
+    UpdateHsm(HsmRecord),
+    /// Stores a token's newest mark.
+    SetHsmMark {
+        /// The HSM.
+        hsm: HsmId,
+        /// The mark.
+        mark: TokenMark,
+    },
+    /// Adds a custodian.
+    InsertCustodian(CustodianRecord),
+    /// Removes the custodians of an HSM that is initialised anew.
+    ClearCustodians(HsmId),
+    /// Adds a signer.
+    InsertSigner(SignerRecord),
+    /// Adds or replaces a replica.
+    PutReplica(ReplicaRecord),
+    /// Adds a CA.
+    InsertCa(CaRecord),
+    /// Gives a CA its signer; it must have none.
+    SetCaSigner {
+        /// The CA.
+        ca: CaId,
+        /// The signer.
+        signer: SignerId,
+    },
+    /// Gives a CA its own certificate; it must have none.
+    SetCaCertificate {
+        /// The CA.
+        ca: CaId,
+        /// The certificate.
+        certificate: CertificateId,
+    },
+    /// Adds a request.
+    InsertRequest(RequestRecord),
+    /// Moves a request from one state to another.
+    MoveRequest {
+        /// The request.
+        request: RequestNumber,
+        /// The state it must be in.
+        from: RequestState,
+        /// Its new state.
+        to: RequestState,
+    },
+    /// Stores prepared to-be-signed bytes of a request that is in this state.
+    SetRequestTbs {
+        /// The request.
+        request: RequestNumber,
+        /// The state it must be in.
+        state: RequestState,
+        /// The bytes.
+        tbs: Vec<u8>,
+    },
+    /// Moves a request from `approved` to `signing` and names its certificate.
+    ClaimRequest {
+        /// The request.
+        request: RequestNumber,
+        /// The certificate, inserted in the same change.
+        certificate: CertificateId,
+    },
+    /// Adds a decision on a request; its act is inserted before.
+    InsertDecision {
+        /// The request.
+        request: RequestNumber,
+        /// What was decided.
+        kind: DecisionKind,
+        /// The proof.
+        act: ActId,
+    },
+    /// Adds a certificate in state `signing`.
+    InsertCertificate(CertificateRecord),
+    /// Takes over an interrupted signature: sets the lease epoch of a certificate that is in state `signing` with an older epoch.
+    ReclaimCertificate {
+        /// The certificate.
+        certificate: CertificateId,
+        /// The new epoch.
+        epoch: i64,
+    },
+    /// Records a signature: state `signing` with exactly this epoch becomes `issued`.
+    IssueCertificate {
+        /// The certificate.
+        certificate: CertificateId,
+        /// The epoch of the claim.
+        epoch: i64,
+        /// The certificate, DER.
+        der: Vec<u8>,
+    },
+    /// Revokes an issued certificate.
+    RevokeCertificate {
+        /// The certificate.
+        certificate: CertificateId,
+        /// Seconds since the Unix epoch.
+        revoked_seconds: i64,
+        /// Reason code of RFC 5280 section 5.3.1.
+        reason: i64,
+        /// The act.
+        act: ActId,
+    },
+    /// Adds a CRL in state `signing`.
+    InsertCrl(CrlRecord),
+    /// Takes over an interrupted CRL signature.
+    ReclaimCrl {
+        /// The CA.
+        ca: CaId,
+        /// CRL number.
+        number: i64,
+        /// The new epoch.
+        epoch: i64,
+    },
+    /// Records a CRL's signature: state `signing` with exactly this epoch becomes `issued`.
+    IssueCrl {
+        /// The CA.
+        ca: CaId,
+        /// CRL number.
+        number: i64,
+        /// The epoch of the claim.
+        epoch: i64,
+        /// The CRL, DER.
+        der: Vec<u8>,
+    },
+    /// Stores a signed checkpoint of the audit log.
+    InsertCheckpoint {
+        /// Number of leaves it covers.
+        size: i64,
+        /// C2SP signed note.
+        note: String,
+    },
+}
+
+/// A change that could not be made because something else is there already or has moved; nothing of it was written.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("table {table}, row {key}: {detail}")]
+pub struct Conflict {
+    /// The table.
+    pub table: &'static str,
+    /// The row's key, readable.
+    pub key: String,
+    /// What was expected.
+    pub detail: String,
+}

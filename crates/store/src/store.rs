@@ -1,0 +1,98 @@
+//! The trait that a database implements.
+
+use async_trait::async_trait;
+use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
+
+use crate::{
+    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
+    CustodianRecord, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
+    RevokedEntry, SignerRecord, StoreError,
+};
+
+/// A database of one installation. "Not found" is `Ok(None)`.
+///
+/// Lists that can grow come in pages by key, newest first; `limit` is at most 1000.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Makes a group of changes durable before it returns, one answer for each in the same order.
+    ///
+    /// A change that conflicts is left out wholly and does not disturb the others. Audit leaves get contiguous indices in the order of
+    /// the changes, appended last.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the group as a whole failed: then nothing of it is durable.
+    async fn commit(&self, group: Vec<Change>) -> Result<Vec<Result<(), Conflict>>, StoreError>;
+
+    /// Counts a start of a node durably and returns its number, from 1.
+    async fn begin_epoch(&self, now_ms: i64) -> Result<i64, StoreError>;
+
+    /// An act.
+    async fn act(&self, id: ActId) -> Result<Option<ActRecord>, StoreError>;
+    /// Everybody, by name.
+    async fn people(&self) -> Result<Vec<PersonRecord>, StoreError>;
+    /// A person.
+    async fn person(&self, id: PersonId) -> Result<Option<PersonRecord>, StoreError>;
+    /// A person by name.
+    async fn person_by_name(&self, name: &str) -> Result<Option<PersonRecord>, StoreError>;
+
+    /// All HSMs, by name.
+    async fn hsms(&self) -> Result<Vec<HsmRecord>, StoreError>;
+    /// Custodians of an HSM.
+    async fn custodians(&self, hsm: HsmId) -> Result<Vec<CustodianRecord>, StoreError>;
+    /// All signers.
+    async fn signers(&self) -> Result<Vec<SignerRecord>, StoreError>;
+    /// A signer.
+    async fn signer(&self, id: SignerId) -> Result<Option<SignerRecord>, StoreError>;
+    /// What is known of a signer's presence on HSMs.
+    async fn replicas(&self, signer: SignerId) -> Result<Vec<ReplicaRecord>, StoreError>;
+
+    /// All CAs, by name.
+    async fn cas(&self) -> Result<Vec<CaRecord>, StoreError>;
+    /// A CA.
+    async fn ca(&self, id: CaId) -> Result<Option<CaRecord>, StoreError>;
+    /// A CA by name.
+    async fn ca_by_name(&self, name: &str) -> Result<Option<CaRecord>, StoreError>;
+
+    /// The highest request number, 0 when there is none.
+    async fn last_request(&self) -> Result<RequestNumber, StoreError>;
+    /// A request.
+    async fn request(&self, number: RequestNumber) -> Result<Option<RequestRecord>, StoreError>;
+    /// Requests with a number below `before`, newest first.
+    async fn requests(
+        &self,
+        state: Option<RequestState>,
+        before: Option<RequestNumber>,
+        limit: u32,
+    ) -> Result<Vec<RequestRecord>, StoreError>;
+    /// Decisions on a request with their acts, oldest first.
+    async fn decisions(&self, request: RequestNumber) -> Result<Vec<DecisionRecord>, StoreError>;
+
+    /// A certificate.
+    async fn certificate(&self, id: CertificateId) -> Result<Option<CertificateRecord>, StoreError>;
+    /// Certificates with this serial number, of all CAs.
+    async fn certificates_by_serial(&self, serial: &[u8]) -> Result<Vec<CertificateRecord>, StoreError>;
+    /// Certificates, newest first; `before` is the last of the page before (creation time and id order).
+    async fn certificates(
+        &self,
+        ca: Option<CaId>,
+        before: Option<CertificateId>,
+        limit: u32,
+    ) -> Result<Vec<CertificateRecord>, StoreError>;
+    /// Certificates whose signature was claimed and not recorded.
+    async fn certificates_signing(&self) -> Result<Vec<CertificateRecord>, StoreError>;
+    /// Revoked certificates of a CA, by serial.
+    async fn revoked(&self, ca: CaId) -> Result<Vec<RevokedEntry>, StoreError>;
+    /// The CRL of a CA with the highest number, signed or not.
+    async fn last_crl(&self, ca: CaId) -> Result<Option<CrlRecord>, StoreError>;
+    /// The newest signed CRL of a CA.
+    async fn issued_crl(&self, ca: CaId) -> Result<Option<CrlRecord>, StoreError>;
+
+    /// Head of the audit log.
+    async fn audit_head(&self) -> Result<AuditHead, StoreError>;
+    /// Leaves from an index on.
+    async fn audit_leaves(&self, from: i64, limit: u32) -> Result<Vec<AuditLeaf>, StoreError>;
+    /// The newest signed checkpoint: its size and note.
+    async fn checkpoint(&self) -> Result<Option<(i64, String)>, StoreError>;
+    /// All signed checkpoints with a size above `after`, oldest first.
+    async fn checkpoints(&self, after: i64, limit: u32) -> Result<Vec<(i64, String)>, StoreError>;
+}
