@@ -35,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace, duration: Duration, wanted: &[String]) 
 /// Runs every target for five seconds; the setup has been done.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`fn@run`].
 pub(crate) fn smoke(workspace: &Workspace) -> Result<(), Failure> {
     build_and_run(workspace, &targets(workspace)?, SMOKE)
 }
