@@ -189,8 +189,8 @@ pub struct CustodianRecord {
     pub chain: Vec<u8>,
     /// Authenticated request of the key.
     pub key_request: Vec<u8>,
-    /// The act of the manager.
-    pub act: ActId,
+    /// The request that the managers approved.
+    pub request: RequestNumber,
 }
 
 /// A CA key.
