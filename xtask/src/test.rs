@@ -23,7 +23,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "format",
-        action: |workspace| run::run(workspace.cargo().args(["fmt", "--all", "--check"])),
+        action: format,
     },
     Step {
         name: "clippy",
@@ -50,6 +50,15 @@ const STEPS: &[Step] = &[
         action: fuzz::smoke,
     },
 ];
+
+fn format(workspace: &Workspace) -> Result<(), Failure> {
+    run::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
+    run::run(
+        workspace
+            .cargo()
+            .args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
+    )
+}
 
 // Flags reach the workspace's own crates alone: RUSTFLAGS would rebuild every dependency.
 fn clippy(workspace: &Workspace) -> Result<(), Failure> {
