@@ -1,0 +1,258 @@
+//! Share files (`.pbe`): one share of a device key encryption key under a password.
+//!
+//! Layout, 64 bytes: `Salted__` | salt (8) | AES-256-CBC of the share (32 bytes) and 16 bytes of padding. The key
+//! comes from the password by 30 million rounds of MD5, in the manner of OpenSSL's `EVP_BytesToKey`. That takes
+//! seconds: derive once, and never on a path that has to be quick.
+
+use aes::Aes256;
+use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use md5::{Digest, Md5};
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::KekShare;
+
+/// Length of a share file in bytes.
+pub const LENGTH: usize = 64;
+
+const MAGIC: [u8; 8] = *b"Salted__";
+const PADDING: [u8; 16] = [0x10; 16];
+const ITERATIONS: u32 = 10_000_000;
+const REPORT_EVERY: u32 = 250_000;
+
+/// Why a share file gives no share.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ShareFileError {
+    /// Not 64 bytes.
+    #[error("a share file has {LENGTH} bytes, this one has {length}")]
+    Length {
+        /// Bytes given.
+        length: usize,
+    },
+    /// Does not start with `Salted__`.
+    #[error("not a share file: it does not start with \"Salted__\"")]
+    Magic,
+    /// The padding is wrong, so the password is, or the file is damaged. A damaged share under intact padding can
+    /// not be told; only the key check value of the whole key tells it.
+    #[error("wrong password, or damaged share file")]
+    WrongPassword,
+}
+
+/// Gives the share in a file. The password is bytes; typed ones are UTF-8.
+///
+/// # Errors
+/// [`ShareFileError`].
+pub fn decrypt(file: &[u8], password: &[u8]) -> Result<KekShare, ShareFileError> {
+    decrypt_with_progress(file, password, |_| ())
+}
+
+/// As [`decrypt`]; `progress` hears from time to time how much is done, as a fraction of 1, the last time 1.
+///
+/// # Errors
+/// [`ShareFileError`].
+pub fn decrypt_with_progress(
+    file: &[u8],
+    password: &[u8],
+    progress: impl FnMut(f64),
+) -> Result<KekShare, ShareFileError> {
+    decrypt_iterated(file, password, ITERATIONS, progress)
+}
+
+/// Makes a share file. `salt` must be random.
+#[must_use]
+pub fn encrypt(share: &KekShare, password: &[u8], salt: [u8; 8]) -> [u8; LENGTH] {
+    encrypt_with_progress(share, password, salt, |_| ())
+}
+
+/// As [`encrypt`], with `progress` as in [`decrypt_with_progress`].
+#[must_use]
+pub fn encrypt_with_progress(
+    share: &KekShare,
+    password: &[u8],
+    salt: [u8; 8],
+    progress: impl FnMut(f64),
+) -> [u8; LENGTH] {
+    encrypt_iterated(share, password, salt, ITERATIONS, progress)
+}
+
+fn decrypt_iterated(
+    file: &[u8],
+    password: &[u8],
+    iterations: u32,
+    progress: impl FnMut(f64),
+) -> Result<KekShare, ShareFileError> {
+    let Ok(file) = <[u8; LENGTH]>::try_from(file) else {
+        return Err(ShareFileError::Length { length: file.len() });
+    };
+    let [
+        m0,
+        m1,
+        m2,
+        m3,
+        m4,
+        m5,
+        m6,
+        m7,
+        s0,
+        s1,
+        s2,
+        s3,
+        s4,
+        s5,
+        s6,
+        s7,
+        body @ ..,
+    ] = file;
+    if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
+        return Err(ShareFileError::Magic);
+    }
+    let keys = Keys::derive(password, [s0, s1, s2, s3, s4, s5, s6, s7], iterations, progress);
+    let mut body: Zeroizing<[u8; 48]> = Zeroizing::new(body);
+    let mut cipher = cbc::Decryptor::<Aes256>::new((&*keys.key).into(), (&*keys.iv).into());
+    for block in body.as_chunks_mut::<16>().0 {
+        cipher.decrypt_block(block.into());
+    }
+    let (share, padding) = body.split_at(32);
+    if !bool::from(padding.ct_eq(&PADDING)) {
+        return Err(ShareFileError::WrongPassword);
+    }
+    KekShare::from_slice(share).map_err(|_| ShareFileError::Length { length: LENGTH })
+}
+
+fn encrypt_iterated(
+    share: &KekShare,
+    password: &[u8],
+    salt: [u8; 8],
+    iterations: u32,
+    progress: impl FnMut(f64),
+) -> [u8; LENGTH] {
+    let keys = Keys::derive(password, salt, iterations, progress);
+    let mut body = Zeroizing::new([0x10; 48]);
+    body[..32].copy_from_slice(share.secret_bytes());
+    let mut cipher = cbc::Encryptor::<Aes256>::new((&*keys.key).into(), (&*keys.iv).into());
+    for block in body.as_chunks_mut::<16>().0 {
+        cipher.encrypt_block(block.into());
+    }
+    let mut file = [0; LENGTH];
+    file[..8].copy_from_slice(&MAGIC);
+    file[8..16].copy_from_slice(&salt);
+    file[16..].copy_from_slice(body.as_slice());
+    file
+}
+
+struct Keys {
+    key: Zeroizing<[u8; 32]>,
+    iv: Zeroizing<[u8; 16]>,
+}
+
+impl Keys {
+    fn derive(password: &[u8], salt: [u8; 8], iterations: u32, mut progress: impl FnMut(f64)) -> Self {
+        let total = f64::from(iterations) * 3.0;
+        let mut previous = Zeroizing::new([0; 16]);
+        let mut derived = Zeroizing::new([0; 48]);
+        for (index, part) in derived.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            let mut first = Md5::new();
+            if index > 0 {
+                first.update(previous.as_slice());
+            }
+            first.update(password);
+            first.update(salt);
+            previous = Zeroizing::new(first.finalize().into());
+            let base = f64::from(u32::try_from(index).unwrap_or_default()) * f64::from(iterations);
+            iterate(&mut previous, iterations.saturating_sub(1), |done| {
+                progress((base + f64::from(done)) / total);
+            });
+            *part = *previous;
+        }
+        progress(1.0);
+        let mut key = Zeroizing::new([0; 32]);
+        let mut iv = Zeroizing::new([0; 16]);
+        key.copy_from_slice(&derived[..32]);
+        iv.copy_from_slice(&derived[32..]);
+        Self { key, iv }
+    }
+}
+
+/// Replaces `value` by its MD5, `times` times. The padded block of a 16-byte message is set up once; only its first
+/// 16 bytes change, which keeps the loop to the compression function.
+fn iterate(value: &mut [u8; 16], times: u32, mut progress: impl FnMut(u32)) {
+    const INITIAL: [u32; 4] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
+    let mut block = [0_u8; 64];
+    block[..16].copy_from_slice(value);
+    block[16] = 0x80;
+    block[56] = 128;
+    for done in 0..times {
+        let mut state = INITIAL;
+        md5::block_api::compress(&mut state, std::slice::from_ref(&block));
+        for (bytes, word) in block.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+            *bytes = word.to_le_bytes();
+        }
+        if done % REPORT_EVERY == 0 {
+            progress(done);
+        }
+    }
+    value.copy_from_slice(&block[..16]);
+    block.zeroize();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fast_loop_is_md5() {
+        let mut value = *b"0123456789abcdef";
+        let mut slow = value;
+        for _ in 0..100 {
+            slow = Md5::digest(slow).into();
+        }
+        iterate(&mut value, 100, |_| ());
+        assert_eq!(value, slow);
+    }
+
+    #[test]
+    fn round_trip_and_wrong_passwords() {
+        let share = KekShare::new([0x5A; 32]);
+        let file = encrypt_iterated(&share, b"correct \0 horse", [7; 8], 3, |_| ());
+        assert_eq!(decrypt_iterated(&file, b"correct \0 horse", 3, |_| ()), Ok(share));
+        for wrong in [&b"correct"[..], b"", b"correct \0 horse "] {
+            assert_eq!(
+                decrypt_iterated(&file, wrong, 3, |_| ()),
+                Err(ShareFileError::WrongPassword)
+            );
+        }
+    }
+
+    #[test]
+    fn all_sixteen_padding_bytes_count() {
+        // A change in one ciphertext block garbles it and flips the same bits of the next one: flipping block two
+        // changes a chosen byte of the padding while its last byte stays 10.
+        let file = encrypt_iterated(&KekShare::new([1; 32]), b"pw", [0; 8], 2, |_| ());
+        for index in 32..48 {
+            let mut changed = file;
+            changed[index] ^= 1;
+            assert_eq!(
+                decrypt_iterated(&changed, b"pw", 2, |_| ()),
+                Err(ShareFileError::WrongPassword)
+            );
+        }
+    }
+
+    #[test]
+    fn shape_is_checked_before_anything_is_derived() {
+        assert_eq!(decrypt(&[0; 63], b""), Err(ShareFileError::Length { length: 63 }));
+        assert_eq!(decrypt(&[0; 64], b""), Err(ShareFileError::Magic));
+    }
+
+    #[test]
+    fn progress_rises_to_one() {
+        let mut seen = Vec::new();
+        let _ = encrypt_iterated(&KekShare::new([0; 32]), b"", [0; 8], 600_000, |part| {
+            seen.push(part)
+        });
+        assert!(seen.is_sorted(), "{seen:?}");
+        assert!(seen.len() >= 7, "{seen:?}");
+        assert!(seen.last().is_some_and(|last| (*last - 1.0).abs() < f64::EPSILON));
+    }
+}
