@@ -343,8 +343,8 @@ pub(crate) fn padded(number: &[u8], len: usize) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// 112 bits and up to what the largest devices know, with room.
-const MIN_FIELD_LEN: usize = 14;
+/// 160 bits, and up to what the largest devices know with room.
+const MIN_FIELD_LEN: usize = 20;
 const MAX_FIELD_LEN: usize = 80;
 const MAX_COFACTOR_BITS: i32 = 8;
 /// Enough for an error below 2^-80 whoever chose the number.

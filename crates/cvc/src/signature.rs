@@ -102,7 +102,7 @@ fn forget_errors(verified: bool) {
 /// [`SignatureError::Length`] for an odd or zero number of bytes.
 pub fn plain_to_der(plain: &[u8]) -> Result<Vec<u8>, SignatureError> {
     let half = plain.len() / 2;
-    if plain.is_empty() || plain.len() % 2 != 0 {
+    if plain.is_empty() || !plain.len().is_multiple_of(2) {
         return Err(SignatureError::Length {
             found: plain.len(),
             expected: (half + 1) * 2,
@@ -136,8 +136,9 @@ pub fn der_to_plain(der: &[u8], order_len: usize) -> Result<Vec<u8>, SignatureEr
         if significant(number).is_empty() || unsigned(number) != number {
             return Err(SignatureError::Der);
         }
+        let found = significant(number).len();
         let fitting = padded(number, order_len).ok_or(SignatureError::Length {
-            found: significant(number).len(),
+            found,
             expected: order_len,
         })?;
         plain.extend(fitting);
