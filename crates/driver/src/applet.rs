@@ -39,9 +39,12 @@ pub(crate) struct AppletInfo {
 /// SELECT by AID; clears PIN, SO-PIN and quorum state on the card.
 pub(crate) fn select<T: Transport>(link: &mut Link<T>) -> Result<AppletInfo, Error> {
     let doing = Doing::new("SELECT", "SmartCard-HSM application");
-    let command = CommandApdu::new(0x00, 0xA4, 0x04, 0x00).with_data(&AID).map(|c| c.expecting(256));
+    let command = CommandApdu::new(0x00, 0xA4, 0x04, 0x00)
+        .with_data(&AID)
+        .map(|c| c.expecting(256));
     let response = link.expect_ok(&doing, command, Error::refused)?;
-    parse_fci(&response.data).ok_or_else(|| Error::protocol(&doing, "no version in the application's description"))
+    parse_fci(&response.data)
+        .ok_or_else(|| Error::protocol(&doing, "no version in the application's description"))
 }
 
 /// FCI 6F or 62 with DO 85: options (2 bytes), platform, major, minor; before version 2 only major, minor.
@@ -59,9 +62,18 @@ fn parse_fci(data: &[u8]) -> Option<AppletInfo> {
     };
     let (&minor, rest) = version.split_last()?;
     let (&major, rest) = rest.split_last()?;
-    let options = rest.first_chunk().map(|word| InitializeOptions(u16::from_be_bytes(*word)));
+    let options = rest
+        .first_chunk()
+        .map(|word| InitializeOptions(u16::from_be_bytes(*word)));
     let platform = options.and(rest.get(2)).copied();
-    Some(AppletInfo { firmware: Firmware { major, minor, platform }, options })
+    Some(AppletInfo {
+        firmware: Firmware {
+            major,
+            minor,
+            platform,
+        },
+        options,
+    })
 }
 
 #[cfg(test)]
@@ -71,18 +83,41 @@ mod tests {
     #[test]
     fn versions_of_every_generation() {
         let old = parse_fci(&[0x6F, 0x07, 0x82, 0x01, 0x78, 0x85, 0x02, 0x01, 0x02]).unwrap();
-        assert_eq!(old.firmware, Firmware { major: 1, minor: 2, platform: None });
+        assert_eq!(
+            old.firmware,
+            Firmware {
+                major: 1,
+                minor: 2,
+                platform: None
+            }
+        );
         assert!(old.options.is_none());
-        let new = [0x62, 0x0A, 0x82, 0x01, 0x78, 0x85, 0x05, 0x00, 0x19, 0x00, 0x04, 0x01];
+        let new = [
+            0x62, 0x0A, 0x82, 0x01, 0x78, 0x85, 0x05, 0x00, 0x19, 0x00, 0x04, 0x01,
+        ];
         let new = parse_fci(&new).unwrap();
-        assert_eq!(new.firmware, Firmware { major: 4, minor: 1, platform: Some(0) });
+        assert_eq!(
+            new.firmware,
+            Firmware {
+                major: 4,
+                minor: 1,
+                platform: Some(0)
+            }
+        );
         let options = new.options.unwrap();
         assert!(options == InitializeOptions(0x0019));
     }
 
     #[test]
     fn nonsense_is_no_version() {
-        for bad in [&b""[..], b"\x6F", b"\x6F\x03\x85\x01\x01", b"\x6F\x05\x85\x05\x00", b"\x30\x04\x85\x02\x01\x02", b"\x6F\x02\x85\x00"] {
+        for bad in [
+            &b""[..],
+            b"\x6F",
+            b"\x6F\x03\x85\x01\x01",
+            b"\x6F\x05\x85\x05\x00",
+            b"\x30\x04\x85\x02\x01\x02",
+            b"\x6F\x02\x85\x00",
+        ] {
             assert!(parse_fci(bad).is_none(), "{bad:02X?}");
         }
     }

@@ -38,10 +38,14 @@ pub enum AttestError {
 ///
 /// # Errors
 /// [`AttestError`]; the key must then not be used.
-pub fn verify(key: &GeneratedKey, spec: &KeySpec, device: &DeviceIdentity) -> Result<AttestedKey, AttestError> {
+pub fn verify(
+    key: &GeneratedKey,
+    spec: &KeySpec,
+    device: &DeviceIdentity,
+) -> Result<AttestedKey, AttestError> {
     let request = AuthenticatedRequest::parse(&key.request).map_err(AttestError::Format)?;
     let attested = request.verify(device).map_err(AttestError::Request)?;
-    let as_asked = match (spec.algorithm, request.public_key()) {
+    let as_asked = match (spec.algorithm, request.request().public_key()) {
         (KeyAlgorithm::Ec(curve), PublicKey::Ec(key)) => key.domain().curve() == Some(curve),
         (KeyAlgorithm::Rsa(bits), PublicKey::Rsa(key)) => key.bits() == usize::from(bits),
         _ => false,

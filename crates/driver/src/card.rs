@@ -42,7 +42,9 @@ impl<T: Transport> Card<T> {
 
     /// Takes a transport with limits of its own.
     pub fn with_limits(transport: T, limits: Limits) -> Self {
-        Self { link: Link::new(transport, limits) }
+        Self {
+            link: Link::new(transport, limits),
+        }
     }
 
     /// Selects the SmartCard-HSM application. Whatever was authenticated before is not any more.
@@ -51,7 +53,9 @@ impl<T: Transport> Card<T> {
     /// The link failed, or this is no SmartCard-HSM.
     pub fn select(mut self) -> Result<Selected<T>, Failed<Self>> {
         match applet::select(&mut self.link) {
-            Ok(info) => Ok(Selected { session: Session::new(self.link, info) }),
+            Ok(info) => Ok(Selected {
+                session: Session::new(self.link, info),
+            }),
             Err(error) => Err(Failed { card: self, error }),
         }
     }
@@ -182,7 +186,9 @@ macro_rules! operations_in_either_state {
 
             /// Back to a token of which nothing is known; its state on the card stays until the next SELECT.
             pub fn disconnect(self) -> Card<T> {
-                Card { link: self.session.link }
+                Card {
+                    link: self.session.link,
+                }
             }
         }
 
@@ -214,7 +220,10 @@ impl<T: Transport> Selected<T> {
     ///
     /// # Errors
     /// [`RegistrationError`] says why the key was not registered.
-    pub fn register_custodian(&mut self, registration: &PkaRegistration) -> Result<PkaStatus, RegistrationError> {
+    pub fn register_custodian(
+        &mut self,
+        registration: &PkaRegistration,
+    ) -> Result<PkaStatus, RegistrationError> {
         self.session.register_custodian(registration)
     }
 
@@ -233,14 +242,19 @@ impl<T: Transport> Selected<T> {
     /// quorum as well, which is then to be completed before [`Self::into_authenticated_by_quorum`].
     pub fn verify_pin(mut self, pin: &Pin) -> Result<Authenticated<T>, Failed<Self>> {
         let verified = self.session.verify_pin(pin).and_then(|()| {
-            if self.options().is_some_and(|options| options.contains(InitializeOptions::PIN_AND_PUBLIC_KEYS)) {
+            if self
+                .options()
+                .is_some_and(|options| options.contains(InitializeOptions::PIN_AND_PUBLIC_KEYS))
+            {
                 self.session.require_answers()
             } else {
                 Ok(())
             }
         });
         match verified {
-            Ok(()) => Ok(Authenticated { session: self.session }),
+            Ok(()) => Ok(Authenticated {
+                session: self.session,
+            }),
             Err(error) => Err(Failed { card: self, error }),
         }
     }
@@ -251,7 +265,9 @@ impl<T: Transport> Selected<T> {
     /// [`QuorumError::Open`] with the count, [`QuorumError::PinMissing`] when the user PIN is needed as well.
     pub fn into_authenticated_by_quorum(mut self) -> Result<Authenticated<T>, Failed<Self, QuorumError>> {
         match self.session.require_quorum() {
-            Ok(()) => Ok(Authenticated { session: self.session }),
+            Ok(()) => Ok(Authenticated {
+                session: self.session,
+            }),
             Err(error) => Err(Failed { card: self, error }),
         }
     }

@@ -41,9 +41,20 @@ impl KeyCertificate {
     #[must_use]
     pub fn public_key(&self) -> Option<PublicKey> {
         match self {
-            Self::Request(bytes) => Some(AuthenticatedRequest::parse(bytes).ok()?.public_key().clone()),
+            Self::Request(bytes) => Some(
+                AuthenticatedRequest::parse(bytes)
+                    .ok()?
+                    .request()
+                    .public_key()
+                    .clone(),
+            ),
             Self::X509(der) => {
-                let spki = X509::from_der(der).ok()?.public_key().ok()?.public_key_to_der().ok()?;
+                let spki = X509::from_der(der)
+                    .ok()?
+                    .public_key()
+                    .ok()?
+                    .public_key_to_der()
+                    .ok()?;
                 PublicKey::from_spki_der(&spki).ok()
             }
             Self::Cvc(bytes) => Some(Certificate::parse(bytes).ok()?.public_key().clone()),

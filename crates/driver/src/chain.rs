@@ -10,18 +10,22 @@ use crate::session::Session;
 impl<T: Transport> Session<T> {
     /// The file as it stands.
     pub(crate) fn device_certificates(&mut self) -> Result<Vec<u8>, Error> {
-        self.read_file(fid::DEVICE_CERTIFICATES)?.ok_or_else(|| Error::protocol(&doing(), "the token has no device certificate"))
+        self.read_file(fid::DEVICE_CERTIFICATES)?
+            .ok_or_else(|| Error::protocol(&doing(), "the token has no device certificate"))
     }
 
     pub(crate) fn device_chain(&mut self) -> Result<DeviceChain, Error> {
-        DeviceChain::parse(&self.device_certificates()?).map_err(|error| Error::protocol(&doing(), error.to_string()))
+        DeviceChain::parse(&self.device_certificates()?)
+            .map_err(|error| Error::protocol(&doing(), error.to_string()))
     }
 
     /// Name of the device key as the token states it, not verified.
     pub(crate) fn device_name(&mut self) -> Result<Reference, Error> {
         let chain = self.device_chain()?;
-        let device = chain.device().ok_or_else(|| Error::protocol(&doing(), "no device certificate in it"))?;
-        Ok(device.chr().clone())
+        chain
+            .device_name()
+            .cloned()
+            .ok_or_else(|| Error::protocol(&doing(), "no device certificate in it"))
     }
 
     pub(crate) fn device_identity(&mut self, anchors: &TrustAnchors) -> Result<DeviceIdentity, Error> {

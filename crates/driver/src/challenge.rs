@@ -107,17 +107,25 @@ impl<T: Transport> PendingChallenge<'_, T> {
     /// # Errors
     /// The signature was not accepted, or a command failed.
     pub fn answer(self, plain_signature: &[u8]) -> Result<PkaStatus, QuorumError> {
-        self.session.external_authenticate(&self.custodian, plain_signature)?;
+        self.session
+            .external_authenticate(&self.custodian, plain_signature)?;
         self.session.pka_status()?.ok_or(QuorumError::NotConfigured)
     }
 }
 
 impl<T: Transport> Session<T> {
     /// MSE SET AT and GET CHALLENGE, with nothing between.
-    pub(crate) fn challenge(&mut self, custodian: &Reference) -> Result<PendingChallenge<'_, T>, QuorumError> {
+    pub(crate) fn challenge(
+        &mut self,
+        custodian: &Reference,
+    ) -> Result<PendingChallenge<'_, T>, QuorumError> {
         self.select_custodian(custodian)?;
         let challenge = self.draw_challenge()?;
-        Ok(PendingChallenge { session: self, custodian: custodian.clone(), challenge })
+        Ok(PendingChallenge {
+            session: self,
+            custodian: custodian.clone(),
+            challenge,
+        })
     }
 
     pub(crate) fn draw_challenge(&mut self) -> Result<Challenge, Error> {
@@ -131,13 +139,20 @@ impl<T: Transport> Session<T> {
     }
 
     pub(crate) fn select_custodian(&mut self, custodian: &Reference) -> Result<(), QuorumError> {
-        let doing = Doing::new("MANAGE SECURITY ENVIRONMENT", format!("custodian key {custodian}"));
+        let doing = Doing::new(
+            "MANAGE SECURITY ENVIRONMENT",
+            format!("custodian key {custodian}"),
+        );
         let command = CommandApdu::new(0x00, 0x22, 0x81, 0xA4).with_data(&key_reference(custodian));
         let response = self.link.exchange(&doing, command)?;
         match response.status {
             StatusWord::OK => Ok(()),
-            StatusWord(0x6A88) => Err(QuorumError::NotRegistered { custodian: custodian.clone() }),
-            StatusWord(0x6985) => Err(QuorumError::AlreadyAnswered { custodian: custodian.clone() }),
+            StatusWord(0x6A88) => Err(QuorumError::NotRegistered {
+                custodian: custodian.clone(),
+            }),
+            StatusWord(0x6985) => Err(QuorumError::AlreadyAnswered {
+                custodian: custodian.clone(),
+            }),
             status => Err(Error::refused(&doing, status).into()),
         }
     }
@@ -147,9 +162,7 @@ impl<T: Transport> Session<T> {
         custodian: &Reference,
         plain_signature: &[u8],
     ) -> Result<(), QuorumError> {
-        if plain_signature.len() != ANSWER_LENGTH {
-            return Err(QuorumError::AnswerLength { found: plain_signature.len() });
-        }
+        check_length(plain_signature)?;
         let doing = Doing::new("EXTERNAL AUTHENTICATE", format!("answer of {custodian}"));
         let command = CommandApdu::new(0x00, 0x82, 0x00, 0x00).with_data(plain_signature);
         let response = self.link.exchange(&doing, command)?;
@@ -157,7 +170,10 @@ impl<T: Transport> Session<T> {
             StatusWord::OK => Ok(()),
             StatusWord(0x6300 | 0x6985 | 0x6A80 | 0x6A88 | 0x6982) => Err(QuorumError::WrongAnswer {
                 custodian: custodian.clone(),
-                source: Error::Refused { doing, status: response.status },
+                source: Error::Refused {
+                    doing,
+                    status: response.status,
+                },
             }),
             status => Err(Error::refused(&doing, status).into()),
         }
@@ -174,7 +190,10 @@ impl<T: Transport> Session<T> {
         if status.authenticated < status.required {
             return Err(QuorumError::Open(status));
         }
-        let both = self.info.options.is_some_and(|options| options.contains(InitializeOptions::PIN_AND_PUBLIC_KEYS));
+        let both = self
+            .info
+            .options
+            .is_some_and(|options| options.contains(InitializeOptions::PIN_AND_PUBLIC_KEYS));
         if both && self.pin_status()? != PinStatus::Verified {
             return Err(QuorumError::PinMissing);
         }
@@ -187,8 +206,18 @@ impl<T: Transport> Session<T> {
             Some(status) if status.is_satisfied() => Ok(()),
             _ => {
                 let doing = Doing::new("VERIFY", "user PIN (accepted; the quorum is needed as well)");
-                Err(Error::NotAuthenticated { doing, status: StatusWord::AUTHENTICATION_FAILED })
+                Err(Error::NotAuthenticated {
+                    doing,
+                    status: StatusWord::AUTHENTICATION_FAILED,
+                })
             }
         }
+    }
+}
+
+pub(crate) fn check_length(plain_signature: &[u8]) -> Result<(), QuorumError> {
+    match plain_signature.len() {
+        ANSWER_LENGTH => Ok(()),
+        found => Err(QuorumError::AnswerLength { found }),
     }
 }

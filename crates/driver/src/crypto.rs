@@ -14,7 +14,7 @@ const RESULT: u32 = 512;
 impl<T: Transport> Session<T> {
     /// One SIGN command; `input` is what the algorithm takes (hash, block or message).
     pub(crate) fn sign(&mut self, id: KeyId, algorithm: Algorithm, input: &[u8]) -> Result<Vec<u8>, Error> {
-        let doing = Doing::new("SIGN", format!("with key {:02X}, algorithm {:02X}", id.0, algorithm.id()));
+        let doing = Doing::new("SIGN", format!("with key {id}, algorithm {:02X}", algorithm.id()));
         let command = CommandApdu::new(0x80, 0x68, id.0, algorithm.id())
             .with_data(input)
             .map(|c| c.expecting(RESULT).extended());
@@ -34,7 +34,10 @@ impl<T: Transport> Session<T> {
         algorithm: Algorithm,
         cryptogram: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let doing = Doing::new("DECIPHER", format!("with key {:02X}, algorithm {:02X}", id.0, algorithm.id()));
+        let doing = Doing::new(
+            "DECIPHER",
+            format!("with key {id}, algorithm {:02X}", algorithm.id()),
+        );
         let command = CommandApdu::new(0x80, 0x62, id.0, algorithm.id())
             .with_data(cryptogram)
             .map(|c| c.expecting(RESULT).extended());
@@ -47,7 +50,7 @@ impl<T: Transport> Session<T> {
 
     /// ECDH with the uncompressed point `peer` (04 | x | y); the x coordinate of the shared point.
     pub(crate) fn ecdh(&mut self, id: KeyId, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let doing = Doing::new("DECIPHER", format!("with key {:02X}, ECDH", id.0));
+        let doing = Doing::new("DECIPHER", format!("with key {id}, ECDH"));
         let (Some((0x04, coordinates)), true) = (peer.split_first(), peer.len() % 2 == 1) else {
             return Err(Error::input(&doing, "the peer's point is not 04 | x | y"));
         };

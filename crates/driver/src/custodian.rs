@@ -75,7 +75,9 @@ pub fn custodian_registration(
     if attributes.algorithms.ids() != [Algorithm::EcdsaSha256.id()] {
         return Err(CustodianError::NotDedicated(id));
     }
-    let request = session.read_object(fid::certificate(id))?.ok_or(CustodianError::NoRequest(id))?;
+    let request = session
+        .read_object(fid::certificate(id))?
+        .ok_or(CustodianError::NoRequest(id))?;
     let certificates = session.device_certificates()?;
     Ok(PkaRegistration::from_chain(&certificates, &request)?)
 }
@@ -103,15 +105,22 @@ pub fn answer<T: Transport>(
 }
 
 fn custodian_key_spec(device: &DeviceIdentity, id: KeyId) -> Result<KeySpec, CustodianError> {
-    let chr = device.chr();
-    let algorithms = AlgorithmList::new(&[Algorithm::EcdsaSha256])
-        .map_err(|error| Error::input(&Doing::new("GENERATE ASYMMETRIC KEY PAIR", "custodian key"), error.to_string()))?;
+    let chr = device.name();
+    let algorithms = AlgorithmList::new(&[Algorithm::EcdsaSha256]).map_err(|error| {
+        Error::input(
+            &Doing::new("GENERATE ASYMMETRIC KEY PAIR", "custodian key"),
+            error.to_string(),
+        )
+    })?;
     Ok(KeySpec {
         id,
         algorithm: KeyAlgorithm::Ec(Curve::BrainpoolP256r1),
         chr: chr
             .with_sequence(id.0.into())
-            .map_err(|source| CustodianError::Name { device: chr.clone(), source })?,
+            .map_err(|source| CustodianError::Name {
+                device: chr.clone(),
+                source,
+            })?,
         algorithms,
         key_domain: None,
         use_counter: None,

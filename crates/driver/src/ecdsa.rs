@@ -36,12 +36,20 @@ mod tests {
     #[test]
     fn superfluous_zeros_go_and_missing_ones_come() {
         let odd = [0x30, 0x09, 0x02, 0x03, 0x00, 0x00, 0x01, 0x02, 0x02, 0x80, 0x02];
-        assert_eq!(normalized(&odd).unwrap(), [0x30, 0x08, 0x02, 0x01, 0x01, 0x02, 0x03, 0x00, 0x80, 0x02]);
+        assert_eq!(
+            normalized(&odd).unwrap(),
+            [0x30, 0x08, 0x02, 0x01, 0x01, 0x02, 0x03, 0x00, 0x80, 0x02]
+        );
     }
 
     #[test]
     fn what_is_no_signature_is_none() {
-        for bad in [&b""[..], b"\x30\x00", b"\x30\x06\x02\x01\x00\x02\x01\x01", b"\x30\x06\x02\x01\x01\x02\x01\x01\x00"] {
+        for bad in [
+            &b""[..],
+            b"\x30\x00",
+            b"\x30\x06\x02\x01\x00\x02\x01\x01",
+            b"\x30\x06\x02\x01\x01\x02\x01\x01\x00",
+        ] {
             assert!(normalized(bad).is_none(), "{bad:02X?}");
         }
     }

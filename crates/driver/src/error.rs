@@ -18,7 +18,10 @@ pub struct Doing {
 impl Doing {
     /// `instruction` is the name of ISO/IEC 7816-4 or of the card's command set, in capitals.
     pub(crate) fn new(instruction: &'static str, purpose: impl Into<Cow<'static, str>>) -> Self {
-        Self { instruction, purpose: purpose.into() }
+        Self {
+            instruction,
+            purpose: purpose.into(),
+        }
     }
 
     /// Name of the instruction, for example `VERIFY`.
@@ -255,15 +258,24 @@ impl Error {
     }
 
     pub(crate) fn protocol(doing: &Doing, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::Protocol { doing: doing.clone(), reason: reason.into() }
+        Self::Protocol {
+            doing: doing.clone(),
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn input(doing: &Doing, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::Input { doing: doing.clone(), reason: reason.into() }
+        Self::Input {
+            doing: doing.clone(),
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn disagreement(doing: &Doing, what: impl Into<Cow<'static, str>>) -> Self {
-        Self::Disagreement { doing: doing.clone(), what: what.into() }
+        Self::Disagreement {
+            doing: doing.clone(),
+            what: what.into(),
+        }
     }
 
     /// The meaning a status word has for every command of the card.
@@ -310,7 +322,9 @@ impl<S, E> Failed<S, E> {
 
 impl<S, E: fmt::Debug> fmt::Debug for Failed<S, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failed").field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("Failed")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,6 @@ const ALL: u32 = 65_536;
 /// READ BINARY commands spent on one file before it counts as endless.
 const MAX_READS: usize = 300;
 
-
 impl<T: Transport> Session<T> {
     /// Reads a file whole; `None` when it does not exist.
     ///
@@ -23,8 +22,10 @@ impl<T: Transport> Session<T> {
         let limit = self.link.limits().max_file;
         let mut content = Vec::new();
         for _ in 0..MAX_READS {
-            let offset = u16::try_from(content.len())
-                .map_err(|_| Error::TooLarge { doing: doing.clone(), limit })?;
+            let offset = u16::try_from(content.len()).map_err(|_| Error::TooLarge {
+                doing: doing.clone(),
+                limit,
+            })?;
             let [high, low] = offset.to_be_bytes();
             let [p1, p2] = fid.to_bytes();
             let command = CommandApdu::new(0x00, 0xB1, p1, p2)
@@ -47,21 +48,29 @@ impl<T: Transport> Session<T> {
                 return Ok(Some(content));
             }
         }
-        Err(Error::protocol(&doing, format!("the file has not ended after {MAX_READS} reads")))
+        Err(Error::protocol(
+            &doing,
+            format!("the file has not ended after {MAX_READS} reads"),
+        ))
     }
 
     /// Reads a file that holds one data object and drops what an earlier, longer content left behind it.
     ///
     /// `None` when the file is absent, empty, or cut off within the data object.
     pub(crate) fn read_object(&mut self, fid: Fid) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.read_file(fid)?.and_then(|content| first_object(&content).map(<[u8]>::to_vec)))
+        Ok(self
+            .read_file(fid)?
+            .and_then(|content| first_object(&content).map(<[u8]>::to_vec)))
     }
 
     /// Writes `content` from offset 0 on; creates the file. A longer old content keeps its tail on real cards.
     pub(crate) fn update_file(&mut self, fid: Fid, content: &[u8]) -> Result<(), Error> {
         let doing = Doing::new("UPDATE BINARY", format!("file {fid}"));
         if content.len() > usize::from(u16::MAX) {
-            return Err(Error::TooLarge { doing, limit: usize::from(u16::MAX) });
+            return Err(Error::TooLarge {
+                doing,
+                limit: usize::from(u16::MAX),
+            });
         }
         // CLA INS P1 P2, Lc (3), DO 54 (4), DO 53 header (at most 4).
         let room = self.link.limits().max_command.saturating_sub(4 + 3 + 4 + 4);
@@ -135,8 +144,15 @@ pub(crate) fn first_object(content: &[u8]) -> Option<&[u8]> {
 
 /// True when the content is a sequence of whole data objects of the kinds the card's files hold.
 fn is_complete(content: &[u8]) -> bool {
-    const OUTERMOST: [Tag; 7] =
-        [Tag(0x30), Tag(0x67), Tag(0x7F21), Tag(0xA0), Tag(0xA5), Tag(0xA8), Tag(0x04)];
+    const OUTERMOST: [Tag; 7] = [
+        Tag(0x30),
+        Tag(0x67),
+        Tag(0x7F21),
+        Tag(0xA0),
+        Tag(0xA5),
+        Tag(0xA8),
+        Tag(0x04),
+    ];
     let mut objects = Reader::new(content);
     let mut any = false;
     loop {

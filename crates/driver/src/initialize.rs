@@ -47,7 +47,9 @@ impl Initialize {
         if self.user_pin.is_none() && self.quorum.is_none() {
             return refuse("a token needs a user PIN, a quorum, or both");
         }
-        if self.options.contains(InitializeOptions::PIN_AND_PUBLIC_KEYS) && (self.user_pin.is_none() || self.quorum.is_none()) {
+        if self.options.contains(InitializeOptions::PIN_AND_PUBLIC_KEYS)
+            && (self.user_pin.is_none() || self.quorum.is_none())
+        {
             return refuse("PIN and quorum together need both a PIN and a quorum");
         }
         if let Some(Quorum { required, total }) = self.quorum
@@ -100,7 +102,9 @@ impl<T: Transport> Session<T> {
         let doing = doing();
         let data = setup.encode();
         let send = |session: &mut Self| {
-            session.link.exchange(&doing, CommandApdu::new(0x80, 0x50, 0x00, 0x00).with_data(&data))
+            session
+                .link
+                .exchange(&doing, CommandApdu::new(0x80, 0x50, 0x00, 0x00).with_data(&data))
         };
         let mut status = send(self)?.status;
         if status.0 == 0x6A84 {
@@ -142,7 +146,10 @@ mod tests {
     #[test]
     fn objects_stand_in_order() {
         let full = Initialize {
-            quorum: Some(Quorum { required: 2, total: 3 }),
+            quorum: Some(Quorum {
+                required: 2,
+                total: 3,
+            }),
             domains: Some(4),
             ..setup()
         };
@@ -154,17 +161,26 @@ mod tests {
 
     #[test]
     fn rules_are_checked_before_anything_is_sent() {
-        let quorum = |required, total| Initialize { quorum: Some(Quorum { required, total }), ..setup() };
+        let quorum = |required, total| Initialize {
+            quorum: Some(Quorum { required, total }),
+            ..setup()
+        };
         assert!(setup().check().is_ok());
         assert!(quorum(1, 1).check().is_ok());
         for bad in [
             quorum(0, 3),
             quorum(3, 2),
             quorum(1, 91),
-            Initialize { user_pin: None, ..setup() },
+            Initialize {
+                user_pin: None,
+                ..setup()
+            },
             Initialize { retry: 4, ..setup() },
             Initialize { retry: 0, ..setup() },
-            Initialize { options: InitializeOptions::PIN_AND_PUBLIC_KEYS, ..setup() },
+            Initialize {
+                options: InitializeOptions::PIN_AND_PUBLIC_KEYS,
+                ..setup()
+            },
         ] {
             assert!(matches!(bad.check(), Err(Error::Input { .. })), "{bad:?}");
         }

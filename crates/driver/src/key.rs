@@ -71,7 +71,9 @@ impl KeySpec {
         let mut parameters = Writer::new();
         match self.algorithm {
             KeyAlgorithm::Ec(curve) => {
-                let domain = curve.parameters().map_err(|error| Error::input(doing, error.to_string()))?;
+                let domain = curve
+                    .parameters()
+                    .map_err(|error| Error::input(doing, error.to_string()))?;
                 parameters
                     .tlv(Tag(0x06), &EC_OID)
                     .tlv(Tag(0x81), domain.prime())
@@ -110,8 +112,10 @@ impl KeySpec {
 impl<T: Transport> Session<T> {
     /// SELECT of key `id`; `None` when there is no such key.
     pub(crate) fn key_attributes(&mut self, id: KeyId) -> Result<Option<KeyAttributes>, Error> {
-        let doing = Doing::new("SELECT", format!("key {:02X}", id.0));
-        let command = CommandApdu::new(0x00, 0xA4, 0x00, 0x00).with_data(&[0xCC, id.0]).map(|c| c.expecting(256));
+        let doing = Doing::new("SELECT", format!("key {id}"));
+        let command = CommandApdu::new(0x00, 0xA4, 0x00, 0x00)
+            .with_data(&[0xCC, id.0])
+            .map(|c| c.expecting(256));
         let response = self.link.exchange(&doing, command)?;
         match response.status {
             StatusWord::OK => parse_attributes(&response.data)
@@ -125,7 +129,7 @@ impl<T: Transport> Session<T> {
     /// Generates a key pair. An existing key would be replaced without a word, so its absence is checked first.
     pub(crate) fn generate(&mut self, spec: &KeySpec) -> Result<GeneratedKey, Error> {
         let id = spec.id;
-        let doing = Doing::new("GENERATE ASYMMETRIC KEY PAIR", format!("key {:02X}", id.0));
+        let doing = Doing::new("GENERATE ASYMMETRIC KEY PAIR", format!("key {id}"));
         if id.0 == 0 {
             return Err(Error::input(&doing, "key id 00 is the device's own key"));
         }
@@ -139,8 +143,12 @@ impl<T: Transport> Session<T> {
         let response = self.link.expect_ok(&doing, command, Error::refused)?;
         let request = AuthenticatedRequest::parse(&response.data)
             .map_err(|error| Error::protocol(&doing, format!("no authenticated request: {error}")))?;
-        let public_key = request.public_key().clone();
-        Ok(GeneratedKey { id, request: response.data.to_vec(), public_key })
+        let public_key = request.request().public_key().clone();
+        Ok(GeneratedKey {
+            id,
+            request: request.to_bytes(),
+            public_key,
+        })
     }
 }
 
@@ -156,7 +164,9 @@ fn parse_attributes(fci: &[u8]) -> Option<KeyAttributes> {
         let mut own = field.children();
         while let Some(attribute) = own.next().ok()? {
             match attribute.tag {
-                Tag(0x90) => attributes.use_counter = Some(u32::from_be_bytes(attribute.value.try_into().ok()?)),
+                Tag(0x90) => {
+                    attributes.use_counter = Some(u32::from_be_bytes(attribute.value.try_into().ok()?))
+                }
                 Tag(0x91) => attributes.algorithms = AlgorithmList::from_ids(attribute.value).ok()?,
                 Tag(0x92) => attributes.key_domain = Some(*attribute.value.first()?),
                 _ => {}

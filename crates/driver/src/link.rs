@@ -21,7 +21,10 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_command: 1232, max_file: 32 * 1024 }
+        Self {
+            max_command: 1232,
+            max_file: 32 * 1024,
+        }
     }
 }
 
@@ -51,7 +54,9 @@ impl<T: Transport> Link<T> {
     /// Power cycle of the card.
     pub(crate) fn reset(&mut self) -> Result<(), Error> {
         let doing = Doing::new("RESET", "card");
-        self.transport.reset().map_err(|source| Error::Link { doing, source })
+        self.transport
+            .reset()
+            .map_err(|source| Error::Link { doing, source })
     }
 
     /// Sends a command and returns whatever status the card answers.
@@ -62,13 +67,25 @@ impl<T: Transport> Link<T> {
         doing: &Doing,
         command: Result<CommandApdu, ApduError>,
     ) -> Result<ResponseApdu, Error> {
-        let command = command.map_err(|error| Error::input(doing, error.to_string()))?.encode();
+        let command = command
+            .map_err(|error| Error::input(doing, error.to_string()))?
+            .encode();
         if command.len() > self.limits.max_command {
-            return Err(Error::TooLarge { doing: doing.clone(), limit: self.limits.max_command });
+            return Err(Error::TooLarge {
+                doing: doing.clone(),
+                limit: self.limits.max_command,
+            });
         }
         let answer = self.transport.transmit(&command).map_err(|source| {
-            tracing::debug!(instruction = doing.instruction(), sent = command.len(), "card did not answer");
-            Error::Link { doing: doing.clone(), source }
+            tracing::debug!(
+                instruction = doing.instruction(),
+                sent = command.len(),
+                "card did not answer"
+            );
+            Error::Link {
+                doing: doing.clone(),
+                source,
+            }
         })?;
         let response = ResponseApdu::parse(&answer)
             .map_err(|_| Error::protocol(doing, "a response shorter than a status word"))?;

@@ -34,7 +34,9 @@ pub enum PinStatus {
 impl<T: Transport> Session<T> {
     pub(crate) fn pin_status(&mut self) -> Result<PinStatus, Error> {
         let doing = Doing::new("VERIFY", "user PIN status");
-        let response = self.link.exchange(&doing, Ok(CommandApdu::new(0x00, 0x20, 0x00, USER_PIN)))?;
+        let response = self
+            .link
+            .exchange(&doing, Ok(CommandApdu::new(0x00, 0x20, 0x00, USER_PIN)))?;
         let status = response.status;
         match (status.0, status.retries_left()) {
             (0x9000, _) => Ok(PinStatus::Verified),
@@ -53,15 +55,21 @@ impl<T: Transport> Session<T> {
         let doing = Doing::new("VERIFY", "user PIN");
         let command = CommandApdu::new(0x00, 0x20, 0x00, USER_PIN).with_data(pin.secret_bytes());
         let modern = self.info.firmware.major >= 2;
-        self.link.expect_ok(&doing, command, |doing, status| pin_refused(doing, status, modern)).map(drop)
+        self.link
+            .expect_ok(&doing, command, |doing, status| {
+                pin_refused(doing, status, modern)
+            })
+            .map(drop)
     }
 
     /// Replaces the user PIN (or the transport PIN) by `new`.
     pub(crate) fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<(), Error> {
         let doing = Doing::new("CHANGE REFERENCE DATA", "user PIN");
-        let command =
-            CommandApdu::new(0x00, 0x24, 0x00, USER_PIN).with_data(&joined(old.secret_bytes(), new.secret_bytes()));
-        self.link.expect_ok(&doing, command, |doing, status| pin_refused(doing, status, true)).map(drop)
+        let command = CommandApdu::new(0x00, 0x24, 0x00, USER_PIN)
+            .with_data(&joined(old.secret_bytes(), new.secret_bytes()));
+        self.link
+            .expect_ok(&doing, command, |doing, status| pin_refused(doing, status, true))
+            .map(drop)
     }
 
     /// Resets the retry counter with the SO-PIN and, with `new`, sets a new user PIN.
@@ -72,7 +80,10 @@ impl<T: Transport> Session<T> {
         let command = CommandApdu::new(0x00, 0x2C, p1, USER_PIN).with_data(&data);
         self.link
             .expect_ok(&doing, command, |doing, status| match status.retries_left() {
-                Some(_) => Error::WrongSoPin { doing: doing.clone(), status },
+                Some(_) => Error::WrongSoPin {
+                    doing: doing.clone(),
+                    status,
+                },
                 None => Error::refused(doing, status),
             })
             .map(drop)
@@ -83,7 +94,11 @@ fn pin_refused(doing: &Doing, status: StatusWord, modern: bool) -> Error {
     let doing = doing.clone();
     match (status.0, status.retries_left()) {
         (0x63C0 | 0x6983, _) => Error::PinBlocked { doing, status },
-        (_, Some(tries_left)) => Error::WrongPin { doing, status, tries_left },
+        (_, Some(tries_left)) => Error::WrongPin {
+            doing,
+            status,
+            tries_left,
+        },
         (0x6984, _) if modern => Error::TransportPin { doing, status },
         (0x6984 | 0x6A88, _) => Error::NotInitialized { doing, status },
         _ => Error::refused(&doing, status),

@@ -1,7 +1,7 @@
 //! Public key authentication on the HSM: status, custodians, teaching it a chain, registration.
 
 use chancery_cvc::{Certificate, Reference};
-use chancery_iso7816::tlv::{Reader, Tag, Writer};
+use chancery_iso7816::tlv::{Tag, Writer};
 use chancery_iso7816::{CommandApdu, StatusWord, Transport};
 use chancery_schsm::PkaStatus;
 
@@ -81,7 +81,9 @@ impl<T: Transport> Session<T> {
     /// State of the quorum; `None` when the token was not initialised with one.
     pub(crate) fn pka_status(&mut self) -> Result<Option<PkaStatus>, Error> {
         let doing = Doing::new("MANAGE PUBLIC KEY AUTHENTICATION", "status");
-        let response = self.link.exchange(&doing, Ok(CommandApdu::new(0x80, 0x54, 0x00, 0x00).expecting(4)))?;
+        let response = self
+            .link
+            .exchange(&doing, Ok(CommandApdu::new(0x80, 0x54, 0x00, 0x00).expecting(4)))?;
         match response.status {
             StatusWord::OK => parse_status(&doing, &response.data).map(Some),
             StatusWord(0x6D00 | 0x6A86) => Ok(None),
@@ -94,11 +96,16 @@ impl<T: Transport> Session<T> {
         let Some(status) = self.pka_status()? else {
             return Ok(Vec::new());
         };
-        (0..status.total.min(MAX_CUSTODIANS)).map(|index| self.custodian(index)).collect()
+        (0..status.total.min(MAX_CUSTODIANS))
+            .map(|index| self.custodian(index))
+            .collect()
     }
 
     /// Registers a custodian key. The chain of its token is made known to the HSM first.
-    pub(crate) fn register_custodian(&mut self, new: &PkaRegistration) -> Result<PkaStatus, RegistrationError> {
+    pub(crate) fn register_custodian(
+        &mut self,
+        new: &PkaRegistration,
+    ) -> Result<PkaStatus, RegistrationError> {
         let custodian = new.custodian().clone();
         let status = self.pka_status()?.ok_or(RegistrationError::NotConfigured)?;
         if status.missing == 0 {
@@ -112,7 +119,10 @@ impl<T: Transport> Session<T> {
         let public_key = new
             .public_key()
             .to_spki_der()
-            .map_err(|source| RegistrationError::Key { custodian: custodian.clone(), source })?;
+            .map_err(|source| RegistrationError::Key {
+                custodian: custodian.clone(),
+                source,
+            })?;
         if self.registered.contains(&public_key) {
             return Err(RegistrationError::DuplicateKey { custodian });
         }
@@ -122,13 +132,21 @@ impl<T: Transport> Session<T> {
         if !self.select_verification_key(&signer)? {
             return Err(RegistrationError::UnknownIssuer { issuer: signer });
         }
-        let doing = Doing::new("MANAGE PUBLIC KEY AUTHENTICATION", format!("registration of {custodian}"));
+        let doing = Doing::new(
+            "MANAGE PUBLIC KEY AUTHENTICATION",
+            format!("registration of {custodian}"),
+        );
         let command = CommandApdu::new(0x80, 0x54, 0x00, 0x00).expecting(256);
-        let command = self.oversize(command, &new.request().content())?;
-        let response = self.link.expect_ok(&doing, command, |doing, status| match status.0 {
-            0x6D00 | 0x6A86 => Error::NotOffered { doing: doing.clone(), status },
-            _ => Error::refused(doing, status),
-        })?;
+        let command = self.oversize(command, new.request().content())?;
+        let response = self
+            .link
+            .expect_ok(&doing, command, |doing, status| match status.0 {
+                0x6D00 | 0x6A86 => Error::NotOffered {
+                    doing: doing.clone(),
+                    status,
+                },
+                _ => Error::refused(doing, status),
+            })?;
         let status = parse_status(&doing, &response.data)?;
         self.registered.push(public_key);
         Ok(status)
@@ -141,12 +159,22 @@ impl<T: Transport> Session<T> {
         let answered = match response.status {
             StatusWord::OK => false,
             StatusWord(0x9001) => true,
-            StatusWord(0x6A88) => return Ok(CustodianSlot { index, custodian: None, answered: false }),
+            StatusWord(0x6A88) => {
+                return Ok(CustodianSlot {
+                    index,
+                    custodian: None,
+                    answered: false,
+                });
+            }
             status => return Err(Error::refused(&doing, status)),
         };
         let custodian = Reference::from_bytes(&response.data)
             .map_err(|error| Error::protocol(&doing, format!("no custodian's name: {error}")))?;
-        Ok(CustodianSlot { index, custodian: Some(custodian), answered })
+        Ok(CustodianSlot {
+            index,
+            custodian: Some(custodian),
+            answered,
+        })
     }
 
     /// Makes a certificate's key known: nothing to do when it is, else its issuer must be.
@@ -157,17 +185,21 @@ impl<T: Transport> Session<T> {
         }
         let issuer = certificate.car();
         if !self.select_verification_key(issuer)? {
-            return Err(RegistrationError::UnknownIssuer { issuer: issuer.clone() });
+            return Err(RegistrationError::UnknownIssuer {
+                issuer: issuer.clone(),
+            });
         }
-        let doing = Doing::new("PERFORM SECURITY OPERATION", format!("verify certificate of {holder}"));
-        let content = certificate_content(certificate.raw())
-            .ok_or_else(|| Error::input(&doing, "the certificate has no content"))?;
-        let command = CommandApdu::new(0x00, 0x2A, 0x00, 0xBE).with_data(content);
+        let doing = Doing::new(
+            "PERFORM SECURITY OPERATION",
+            format!("verify certificate of {holder}"),
+        );
+        let command = CommandApdu::new(0x00, 0x2A, 0x00, 0xBE).with_data(&certificate.content());
         match self.link.expect_ok(&doing, command, Error::refused) {
             Ok(_) => Ok(()),
-            Err(source @ Error::Refused { .. }) => {
-                Err(RegistrationError::CertificateRefused { holder: holder.clone(), source })
-            }
+            Err(source @ Error::Refused { .. }) => Err(RegistrationError::CertificateRefused {
+                holder: holder.clone(),
+                source,
+            }),
             Err(other) => Err(other.into()),
         }
     }
@@ -194,9 +226,4 @@ pub(crate) fn key_reference(name: &Reference) -> Vec<u8> {
 
 pub(crate) fn parse_status(doing: &Doing, data: &[u8]) -> Result<PkaStatus, Error> {
     PkaStatus::parse(data).map_err(|error| Error::protocol(doing, error.to_string()))
-}
-
-/// 7F4E and 5F37 of a certificate, as they stand in it.
-fn certificate_content(raw: &[u8]) -> Option<&[u8]> {
-    Some(Reader::new(raw).next().ok()??.value)
 }

@@ -56,8 +56,15 @@ impl<T: Transport> Session<T> {
             PublicKey::Rsa(_) => &RSA_WAYS,
             _ => &EC_WAYS,
         };
-        let Some(way) = ways.iter().copied().find(|way| attributes.algorithms.allows(*way)) else {
-            return Err(Error::input(&doing, "the key permits no use that could prove which key it is"));
+        let Some(way) = ways
+            .iter()
+            .copied()
+            .find(|way| attributes.algorithms.allows(*way))
+        else {
+            return Err(Error::input(
+                &doing,
+                "the key permits no use that could prove which key it is",
+            ));
         };
         let mut message = PROOF.to_vec();
         let mut random = [0u8; 32];
@@ -67,11 +74,15 @@ impl<T: Transport> Session<T> {
         let used = match (way, expected) {
             (Algorithm::Ecdh, _) => {
                 // The generator times the private key is the public key.
-                let domain = expected.domain().ok_or_else(|| Error::input(&doing, "a public key without curve"))?;
+                let domain = expected
+                    .domain()
+                    .ok_or_else(|| Error::input(&doing, "a public key without curve"))?;
                 let parameters = domain.parameters().map_err(unusable)?;
                 let shared = self.ecdh(id, parameters.generator());
-                let x = expected.point().and_then(|point| point.get(1..=parameters.field_len()));
-                return Ok(x == Some(&shared?[..]));
+                let x = expected
+                    .point()
+                    .and_then(|point| point.get(1..=parameters.field_len()));
+                return another_key(shared.map(|shared| x == Some(&shared[..])));
             }
             (Algorithm::RsaDecrypt, PublicKey::Rsa(key)) => {
                 let block = raw_block(&message, key.modulus().len());
@@ -83,7 +94,9 @@ impl<T: Transport> Session<T> {
                 let plain = self.decipher(id, way, &cryptogram);
                 return another_key(plain.map(|plain| plain.as_slice() == block));
             }
-            (Algorithm::RsaRaw, PublicKey::Rsa(key)) => self.sign(id, way, &raw_block(&message, key.modulus().len())),
+            (Algorithm::RsaRaw, PublicKey::Rsa(key)) => {
+                self.sign(id, way, &raw_block(&message, key.modulus().len()))
+            }
             (Algorithm::Ecdsa | Algorithm::RsaPss, _) => self.sign(id, way, &Sha256::digest(&message)),
             _ => self.sign(id, way, &message),
         };
@@ -103,7 +116,12 @@ fn another_key(result: Result<bool, Error>) -> Result<bool, Error> {
     }
 }
 
-fn verifies(way: Algorithm, key: &PKeyRef<Public>, message: &[u8], signature: &[u8]) -> Result<bool, ErrorStack> {
+fn verifies(
+    way: Algorithm,
+    key: &PKeyRef<Public>,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, ErrorStack> {
     if way == Algorithm::RsaRaw {
         let rsa = key.rsa()?;
         let length = usize::try_from(rsa.size()).unwrap_or_default();
@@ -113,8 +131,12 @@ fn verifies(way: Algorithm, key: &PKeyRef<Public>, message: &[u8], signature: &[
             && block == raw_block(message, length));
     }
     let digest = match way {
-        Algorithm::EcdsaSha384 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPssSha384 => MessageDigest::sha384(),
-        Algorithm::EcdsaSha512 | Algorithm::RsaPkcs1Sha512 | Algorithm::RsaPssSha512 => MessageDigest::sha512(),
+        Algorithm::EcdsaSha384 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPssSha384 => {
+            MessageDigest::sha384()
+        }
+        Algorithm::EcdsaSha512 | Algorithm::RsaPkcs1Sha512 | Algorithm::RsaPssSha512 => {
+            MessageDigest::sha512()
+        }
         Algorithm::EcdsaSha224 => MessageDigest::sha224(),
         Algorithm::EcdsaSha1 | Algorithm::RsaPkcs1Sha1 => MessageDigest::sha1(),
         _ => MessageDigest::sha256(),

@@ -10,7 +10,7 @@ use chancery_iso7816::Transport;
 use chancery_schsm::PkaStatus;
 
 use crate::card::{Authenticated, Selected};
-use crate::challenge::{Challenge, QuorumError};
+use crate::challenge::{Challenge, QuorumError, check_length};
 use crate::error::{Error, Failed};
 use crate::session::sealed::HasSession;
 
@@ -58,7 +58,7 @@ pub struct QuorumSession<T> {
 
 /// The challenge last drawn.
 enum Open {
-    Each { custodian: Reference, challenge: Challenge },
+    Each(Reference),
     Shared(Challenge),
 }
 
@@ -69,9 +69,14 @@ impl<T: Transport> QuorumSession<T> {
     /// No quorum, or custodians still to be registered, or a command failed.
     pub fn begin(mut card: Selected<T>) -> Result<Self, Failed<Selected<T>, QuorumError>> {
         match Self::look(&mut card) {
-            Ok((target, status, answered)) => {
-                Ok(Self { card, target, mode: ChallengeMode::Each, status, answered, open: None })
-            }
+            Ok((target, status, answered)) => Ok(Self {
+                card,
+                target,
+                mode: ChallengeMode::Each,
+                status,
+                answered,
+                open: None,
+            }),
             Err(error) => Err(Failed { card, error }),
         }
     }
@@ -82,7 +87,11 @@ impl<T: Transport> QuorumSession<T> {
             return Err(QuorumError::Incomplete(status));
         }
         let target = card.session().device_name()?;
-        let answered = if status.authenticated == 0 { Vec::new() } else { answered(card)? };
+        let answered = if status.authenticated == 0 {
+            Vec::new()
+        } else {
+            answered(card)?
+        };
         Ok((target, status, answered))
     }
 
@@ -94,7 +103,9 @@ impl<T: Transport> QuorumSession<T> {
     /// The custodian is unknown to the HSM or has answered already, or a command failed.
     pub fn ask(&mut self, custodian: &Reference) -> Result<Question, QuorumError> {
         if self.answered.contains(custodian) {
-            return Err(QuorumError::AlreadyAnswered { custodian: custodian.clone() });
+            return Err(QuorumError::AlreadyAnswered {
+                custodian: custodian.clone(),
+            });
         }
         let challenge = match (self.mode, &self.open) {
             (ChallengeMode::Shared, Some(Open::Shared(challenge))) => *challenge,
@@ -106,11 +117,15 @@ impl<T: Transport> QuorumSession<T> {
             (ChallengeMode::Each, _) => {
                 self.open = None;
                 let challenge = self.card.session().challenge(custodian)?.challenge();
-                self.open = Some(Open::Each { custodian: custodian.clone(), challenge });
+                self.open = Some(Open::Each(custodian.clone()));
                 challenge
             }
         };
-        Ok(Question { custodian: custodian.clone(), target: self.target.clone(), challenge })
+        Ok(Question {
+            custodian: custodian.clone(),
+            target: self.target.clone(),
+            challenge,
+        })
     }
 
     /// Presents a custodian's plain signature r|s over the question, and reads the count again.
@@ -118,19 +133,29 @@ impl<T: Transport> QuorumSession<T> {
     /// # Errors
     /// No question of this custodian is open, the HSM did not accept the signature, or a command failed.
     pub fn answer(&mut self, custodian: &Reference, plain_signature: &[u8]) -> Result<Progress, QuorumError> {
+        // A signature of another length reaches no card and costs no challenge.
+        check_length(plain_signature)?;
         match &self.open {
-            Some(Open::Each { custodian: asked, .. }) if asked == custodian => self.open = None,
+            Some(Open::Each(asked)) if asked == custodian => self.open = None,
             Some(Open::Shared(_)) if self.answered.contains(custodian) => {
-                return Err(QuorumError::AlreadyAnswered { custodian: custodian.clone() });
+                return Err(QuorumError::AlreadyAnswered {
+                    custodian: custodian.clone(),
+                });
             }
             Some(Open::Shared(_)) => self.card.session().select_custodian(custodian)?,
-            _ => return Err(QuorumError::NoChallenge { custodian: custodian.clone() }),
+            _ => {
+                return Err(QuorumError::NoChallenge {
+                    custodian: custodian.clone(),
+                });
+            }
         }
         let session = self.card.session();
         let presented = session.external_authenticate(custodian, plain_signature);
         let before = self.status;
         self.status = session.pka_status()?.ok_or(QuorumError::NotConfigured)?;
-        if self.mode == ChallengeMode::Each && self.status.authenticated <= before.authenticated && before.authenticated > 0
+        if self.mode == ChallengeMode::Each
+            && self.status.authenticated <= before.authenticated
+            && before.authenticated > 0
         {
             // Either this answer did not count, or it counts and the earlier ones do not any more.
             let still = answered(&mut self.card)?;
@@ -177,9 +202,26 @@ impl<T: Transport> QuorumSession<T> {
     /// # Errors
     /// [`QuorumError::Open`] while custodians are missing; the session can go on.
     pub fn finish(self) -> Result<Authenticated<T>, Failed<Self, QuorumError>> {
-        let Self { card, target, mode, status, answered, open } = self;
+        let Self {
+            card,
+            target,
+            mode,
+            status,
+            answered,
+            open,
+        } = self;
         card.into_authenticated_by_quorum()
-            .map_err(|Failed { card, error }| Failed { card: Self { card, target, mode, status, answered, open }, error })
+            .map_err(|Failed { card, error }| Failed {
+                card: Self {
+                    card,
+                    target,
+                    mode,
+                    status,
+                    answered,
+                    open,
+                },
+                error,
+            })
     }
 
     /// Gives the HSM back as it is; answers that count stay until it is selected again.
@@ -190,5 +232,10 @@ impl<T: Transport> QuorumSession<T> {
 
 /// Custodians the HSM itself counts.
 fn answered<T: Transport>(card: &mut Selected<T>) -> Result<Vec<Reference>, Error> {
-    Ok(card.custodians()?.into_iter().filter(|slot| slot.answered).filter_map(|slot| slot.custodian).collect())
+    Ok(card
+        .custodians()?
+        .into_iter()
+        .filter(|slot| slot.answered)
+        .filter_map(|slot| slot.custodian)
+        .collect())
 }

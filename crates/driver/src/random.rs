@@ -16,7 +16,10 @@ impl<T: Transport> Session<T> {
     pub(crate) fn random(&mut self, length: u16) -> Result<Zeroizing<Vec<u8>>, Error> {
         let doing = Doing::new("GET CHALLENGE", format!("{length} random bytes"));
         if length == 0 || length > MAX_RANDOM {
-            return Err(Error::input(&doing, format!("one answer holds 1 to {MAX_RANDOM} random bytes")));
+            return Err(Error::input(
+                &doing,
+                format!("one answer holds 1 to {MAX_RANDOM} random bytes"),
+            ));
         }
         let command = CommandApdu::new(0x00, 0x84, 0x00, 0x00).expecting(length.into());
         let response = self.link.expect_ok(&doing, Ok(command), Error::refused)?;

@@ -1,8 +1,8 @@
 //! What a custodian hands over: the request of the custodian's key and the chain of the token it lives on.
 
 use chancery_cvc::{
-    AuthenticatedRequest, AttestedKey, Certificate, Curve, DeviceChain, DeviceIdentity, ParseError, PublicKey,
-    Reference, TrustAnchors,
+    AttestedKey, AuthenticatedRequest, Certificate, Curve, DeviceChain, DeviceIdentity, ParseError,
+    PublicKey, Reference, TrustAnchors,
 };
 use chancery_iso7816::tlv::{Reader, Tag, TlvError, Writer};
 
@@ -71,10 +71,12 @@ impl PkaRegistration {
     pub fn from_chain(chain: &[u8], request: &[u8]) -> Result<Self, RegistrationFormatError> {
         let part = |what| move |source| RegistrationFormatError::Certificate { what, source };
         let chain = DeviceChain::parse(chain).map_err(part("chain"))?;
-        let (Some(device), Some(dica)) = (chain.device(), chain.issuer()) else {
-            return Err(RegistrationFormatError::Shape("the token's chain lacks its device or issuer certificate"));
+        let (Some(device), Some(dica)) = (chain.device_certificate(), chain.issuer_certificate()) else {
+            return Err(RegistrationFormatError::Shape(
+                "the token's chain lacks its device or issuer certificate",
+            ));
         };
-        Self::new(dica.raw(), device.raw(), request)
+        Self::new(dica.as_bytes(), device.as_bytes(), request)
     }
 
     /// Reads a `.pka` file: `30 { 06 OID, 61 DICA, 62 device, 63 request }`, or the older `30 { 67, device, DICA }`.
@@ -97,7 +99,11 @@ impl PkaRegistration {
         let device = parts.expect(Tag(0x62))?;
         let request = parts.expect(Tag(0x63))?;
         parts.finish()?;
-        Self::new(&whole_certificate(dica.value), &whole_certificate(device.value), request.value)
+        Self::new(
+            &whole_certificate(dica.value),
+            &whole_certificate(device.value),
+            request.value,
+        )
     }
 
     /// The `.pka` file.
@@ -107,8 +113,8 @@ impl PkaRegistration {
         file.nested(Tag(0x30), |parts| {
             parts
                 .tlv(Tag(0x06), &PKA_FILE)
-                .tlv(Tag(0x61), self.dica.raw())
-                .tlv(Tag(0x62), self.device.raw())
+                .tlv(Tag(0x61), self.dica.as_bytes())
+                .tlv(Tag(0x62), self.device.as_bytes())
                 .tlv(Tag(0x63), self.request.content());
         });
         file.finish()
@@ -119,8 +125,8 @@ impl PkaRegistration {
     /// # Errors
     /// The token's chain does not lead to one of `anchors`, or the key was not generated in that token.
     pub fn verify(&self, anchors: &TrustAnchors) -> Result<(DeviceIdentity, AttestedKey), AttestError> {
-        let mut chain = self.device.raw().to_vec();
-        chain.extend_from_slice(self.dica.raw());
+        let mut chain = self.device.as_bytes().to_vec();
+        chain.extend_from_slice(self.dica.as_bytes());
         let chain = DeviceChain::parse(&chain).map_err(AttestError::Format)?;
         let device = chain.verify(anchors, None).map_err(AttestError::Chain)?;
         let key = self.request.verify(&device).map_err(AttestError::Request)?;
@@ -130,13 +136,13 @@ impl PkaRegistration {
     /// Name of the custodian key, by which the HSM knows it.
     #[must_use]
     pub fn custodian(&self) -> &Reference {
-        self.request.chr()
+        self.request.request().chr()
     }
 
     /// The custodian's public key.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
-        self.request.public_key()
+        self.request.request().public_key()
     }
 
     /// Certificate of the token's issuer.
@@ -161,13 +167,25 @@ impl PkaRegistration {
 fn check_curve(key: &PublicKey) -> Result<(), RegistrationFormatError> {
     let curve = match key {
         PublicKey::Ec(key) => key.domain().curve(),
-        PublicKey::Rsa(_) => return Err(RegistrationFormatError::Curve { found: "an RSA key".into() }),
-        PublicKey::EcPointOnly(_) => return Err(RegistrationFormatError::Curve { found: "a key without its curve".into() }),
+        PublicKey::Rsa(_) => {
+            return Err(RegistrationFormatError::Curve {
+                found: "an RSA key".into(),
+            });
+        }
+        PublicKey::EcPointOnly(_) => {
+            return Err(RegistrationFormatError::Curve {
+                found: "a key without its curve".into(),
+            });
+        }
     };
     match curve {
         Some(Curve::Secp256r1 | Curve::Secp256k1 | Curve::BrainpoolP256r1) => Ok(()),
-        Some(other) => Err(RegistrationFormatError::Curve { found: format!("a key on {other}") }),
-        None => Err(RegistrationFormatError::Curve { found: "a key on a curve without a name".into() }),
+        Some(other) => Err(RegistrationFormatError::Curve {
+            found: format!("a key on {other}"),
+        }),
+        None => Err(RegistrationFormatError::Curve {
+            found: "a key on a curve without a name".into(),
+        }),
     }
 }
 

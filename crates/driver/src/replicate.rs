@@ -5,12 +5,13 @@
 
 use chancery_cvc::{AuthenticatedRequest, PublicKey};
 use chancery_iso7816::Transport;
-use chancery_schsm::{Kcv, KeyId, KeyType, blob, fid};
+use chancery_schsm::{Kcv, KeyId, blob, fid};
 
 use crate::card::Authenticated;
 use crate::certificate::public_key_of;
 use crate::error::{Doing, Error};
 use crate::key::KeyAttributes;
+use crate::keystore::key_type;
 use crate::session::{AppletAccess, Session, sealed::HasSession};
 
 /// Part of a key on a token.
@@ -114,18 +115,34 @@ impl ReplicaSource {
     ///
     /// # Errors
     /// No such key, another key, or a command failed.
-    pub fn read(card: &mut impl AppletAccess, id: KeyId, expected: &PublicKey) -> Result<Self, ReplicateError> {
+    pub fn read(
+        card: &mut impl AppletAccess,
+        id: KeyId,
+        expected: &PublicKey,
+    ) -> Result<Self, ReplicateError> {
         let session = card.session();
         let source = ReplicateError::Source;
-        let attributes = session.key_attributes(id).map_err(source)?.ok_or(ReplicateError::NoSuchKey(id))?;
+        let attributes = session
+            .key_attributes(id)
+            .map_err(source)?
+            .ok_or(ReplicateError::NoSuchKey(id))?;
         let description = session.read_object(fid::prkd(id)).map_err(source)?;
         let certificate = session.read_object(fid::certificate(id)).map_err(source)?;
         if let Some(certificate) = &certificate
             && public_key_of(certificate).as_ref() != Some(expected)
         {
-            return Err(ReplicateError::SourceDisagrees { id, what: "its certificate or request" });
+            return Err(ReplicateError::SourceDisagrees {
+                id,
+                what: "its certificate or request",
+            });
         }
-        Ok(Self { id, public_key: expected.clone(), attributes, description, certificate })
+        Ok(Self {
+            id,
+            public_key: expected.clone(),
+            attributes,
+            description,
+            certificate,
+        })
     }
 
     /// The key's id, the same on source and target.
@@ -167,15 +184,27 @@ fn inspect<B: Transport>(target: &mut Session<B>, source: &ReplicaSource) -> Res
     }
     let mut missing = Vec::new();
     let parts = [
-        (ReplicaPart::Description, fid::prkd(source.id), &source.description),
-        (ReplicaPart::Certificate, fid::certificate(source.id), &source.certificate),
+        (
+            ReplicaPart::Description,
+            fid::prkd(source.id),
+            &source.description,
+        ),
+        (
+            ReplicaPart::Certificate,
+            fid::certificate(source.id),
+            &source.certificate,
+        ),
     ];
     for (part, fid, wanted) in parts {
         if wanted.is_some() && target.read_object(fid)? != *wanted {
             missing.push(part);
         }
     }
-    Ok(if missing.is_empty() { ReplicaState::Complete } else { ReplicaState::Partial { missing } })
+    Ok(if missing.is_empty() {
+        ReplicaState::Complete
+    } else {
+        ReplicaState::Partial { missing }
+    })
 }
 
 /// Makes `target` hold the key, its description and its certificate as `source` has them, whatever an earlier attempt
@@ -197,7 +226,10 @@ pub fn replicate<A: Transport, B: Transport>(
         ReplicaState::Partial { missing } => (Replicated::Finished, missing),
         ReplicaState::Absent => {
             copy_key(source, target, &plan)?;
-            (Replicated::Copied, vec![ReplicaPart::Description, ReplicaPart::Certificate])
+            (
+                Replicated::Copied,
+                vec![ReplicaPart::Description, ReplicaPart::Certificate],
+            )
         }
     };
     for part in missing {
@@ -206,7 +238,9 @@ pub fn replicate<A: Transport, B: Transport>(
             ReplicaPart::Certificate => (fid::certificate(id), &plan.certificate),
         };
         if let Some(content) = content {
-            target.replace_file(fid, content).map_err(ReplicateError::Target)?;
+            target
+                .replace_file(fid, content)
+                .map_err(ReplicateError::Target)?;
         }
     }
     Ok(done)
@@ -227,11 +261,20 @@ fn copy_key<A: Transport, B: Transport>(
         .ok_or(ReplicateError::SourceDomain { domain })?
         .kcv;
     let domains = target.key_domains().map_err(ReplicateError::Target)?;
-    if !domains.iter().any(|(_, status)| status.is_complete() && status.kcv == wanted) {
+    if !domains
+        .iter()
+        .any(|(_, status)| status.is_complete() && status.kcv == wanted)
+    {
         return Err(ReplicateError::OtherDomain { wanted });
     }
-    if !source.prove_key(id, &plan.attributes, &plan.public_key).map_err(ReplicateError::Source)? {
-        return Err(ReplicateError::SourceDisagrees { id, what: "the key itself" });
+    if !source
+        .prove_key(id, &plan.attributes, &plan.public_key)
+        .map_err(ReplicateError::Source)?
+    {
+        return Err(ReplicateError::SourceDisagrees {
+            id,
+            what: "the key itself",
+        });
     }
     let wrapped = source.wrap(id).map_err(ReplicateError::Source)?;
     check_blob(id, &wrapped, wanted, &plan.public_key)?;
@@ -239,9 +282,14 @@ fn copy_key<A: Transport, B: Transport>(
     let doing = Doing::new("SELECT", format!("copy of key {id}"));
     let attributes = target
         .key_attributes(id)
-        .and_then(|attributes| attributes.ok_or_else(|| Error::protocol(&doing, "the unwrapped key is not there")))
+        .and_then(|attributes| {
+            attributes.ok_or_else(|| Error::protocol(&doing, "the unwrapped key is not there"))
+        })
         .map_err(ReplicateError::Target)?;
-    if target.prove_key(id, &attributes, &plan.public_key).map_err(ReplicateError::Target)? {
+    if target
+        .prove_key(id, &attributes, &plan.public_key)
+        .map_err(ReplicateError::Target)?
+    {
         return Ok(());
     }
     // It came from the blob a moment ago and is nobody's key.
@@ -251,17 +299,17 @@ fn copy_key<A: Transport, B: Transport>(
 
 /// What can be seen of a blob without the key encryption key.
 fn check_blob(id: KeyId, wrapped: &[u8], wanted: Kcv, expected: &PublicKey) -> Result<(), ReplicateError> {
-    let refuse = |what| Err(ReplicateError::Blob { id, what });
-    if blob::kcv_of(wrapped) != Some(wanted) {
-        return refuse("is under another key encryption key than its domain's");
+    if blob::kcv_of(wrapped).ok() != Some(wanted) {
+        return Err(ReplicateError::Blob {
+            id,
+            what: "is not under the key encryption key of its domain",
+        });
     }
-    let kind = match expected {
-        PublicKey::Rsa(_) => KeyType::Rsa,
-        _ => KeyType::Ec,
-    };
-    match wrapped.get(8) {
-        Some(0x05 | 0x06) if kind == KeyType::Rsa => Ok(()),
-        Some(0x0C) if kind == KeyType::Ec => Ok(()),
-        _ => refuse("is of another kind than the expected public key"),
+    if blob::key_type_of(wrapped).ok() != Some(key_type(expected)) {
+        return Err(ReplicateError::Blob {
+            id,
+            what: "is of another kind than the expected public key",
+        });
     }
+    Ok(())
 }

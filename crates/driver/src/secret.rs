@@ -122,16 +122,34 @@ mod tests {
     #[test]
     fn pins_have_six_to_sixteen_bytes() {
         assert_eq!(Pin::new("12345").unwrap_err(), PinFormatError::Length(5));
-        assert_eq!(Pin::new("12345678901234567").unwrap_err(), PinFormatError::Length(17));
-        assert_eq!(Pin::from_prompt("648219\r\n".into()).unwrap().secret_bytes(), b"648219");
-        assert_eq!(Pin::from_prompt("64821\n".into()).unwrap_err(), PinFormatError::Length(5));
+        assert_eq!(
+            Pin::new("12345678901234567").unwrap_err(),
+            PinFormatError::Length(17)
+        );
+        assert_eq!(
+            Pin::from_prompt("648219\r\n".into()).unwrap().secret_bytes(),
+            b"648219"
+        );
+        assert_eq!(
+            Pin::from_prompt("64821\n".into()).unwrap_err(),
+            PinFormatError::Length(5)
+        );
     }
 
     #[test]
     fn so_pin_takes_letters_as_hexadecimal() {
         let pin = SoPin::from_hex("35373632aBcDeF30").unwrap();
-        assert_eq!(pin.secret_bytes(), [0x35, 0x37, 0x36, 0x32, 0xAB, 0xCD, 0xEF, 0x30]);
-        for bad in ["", "3537363231383", "353736323138383g", "35373632313838300", "353736323138383012"] {
+        assert_eq!(
+            pin.secret_bytes(),
+            [0x35, 0x37, 0x36, 0x32, 0xAB, 0xCD, 0xEF, 0x30]
+        );
+        for bad in [
+            "",
+            "3537363231383",
+            "353736323138383g",
+            "35373632313838300",
+            "353736323138383012",
+        ] {
             assert_eq!(SoPin::from_hex(bad).unwrap_err(), PinFormatError::SoPin, "{bad}");
         }
     }

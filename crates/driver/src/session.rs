@@ -15,7 +15,11 @@ pub struct Session<T> {
 
 impl<T: Transport> Session<T> {
     pub(crate) const fn new(link: Link<T>, info: AppletInfo) -> Self {
-        Self { link, info, registered: Vec::new() }
+        Self {
+            link,
+            info,
+            registered: Vec::new(),
+        }
     }
 }
 
