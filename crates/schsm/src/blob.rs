@@ -229,3 +229,6 @@ fn mac_of(kek: &Kek, bytes: &[u8]) -> [u8; MAC_LENGTH] {
     mac.update(bytes);
     mac.finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests;

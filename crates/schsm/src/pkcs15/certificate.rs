@@ -51,7 +51,9 @@ impl CertificateDescription {
             parts.nested(SEQUENCE, |fields| {
                 fields.tlv(OCTET_STRING, &self.id);
             });
-            object::write_path(parts, self.file);
+            parts.nested(TYPE, |outer| {
+                outer.nested(SEQUENCE, |value| object::write_path(value, self.file));
+            });
         });
         out.finish()
     }

@@ -34,7 +34,7 @@ impl DataDescription {
             parts.nested(SEQUENCE, |fields| {
                 fields.tlv(UTF8_STRING, self.application.as_bytes());
             });
-            object::write_path(parts, self.file);
+            parts.nested(TYPE, |value| object::write_path(value, self.file));
         });
         out.finish()
     }

@@ -90,6 +90,14 @@ bits! { KeyAccess:
     LOCAL = 4;
 }
 
+impl KeyUsage {
+    /// All ten bits, trailing zeros included.
+    pub(super) fn encode_all(self) -> Vec<u8> {
+        let [first, second] = self.0.to_be_bytes();
+        vec![6, first, second]
+    }
+}
+
 /// Bit string value with as few bits as carry all ones: a byte counting unused bits, then the bits.
 pub(super) fn encode(bits: u16) -> Vec<u8> {
     let [first, second] = bits.to_be_bytes();

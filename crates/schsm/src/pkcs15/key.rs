@@ -183,7 +183,12 @@ impl PrivateKeyDescription {
 
     fn write_key_attributes(&self, fields: &mut Writer) {
         fields.tlv(OCTET_STRING, &self.id);
-        fields.tlv(BIT_STRING, &self.usage.encode());
+        let usage = match self.key_type {
+            // OpenSC describes no AES keys; sc-hsm-embedded does, and with all ten bits.
+            KeyType::Aes => self.usage.encode_all(),
+            KeyType::Ec | KeyType::Rsa => self.usage.encode(),
+        };
+        fields.tlv(BIT_STRING, &usage);
         if let Some(access) = self.access {
             fields.tlv(BIT_STRING, &access.encode());
         }

@@ -82,18 +82,15 @@ pub(super) fn number(number: u32) -> Vec<u8> {
     value
 }
 
-/// A1 { 30 { 30 { 04 file identifier } } }, as certificates and data objects have it.
+/// { 04 file identifier }
 pub(super) fn write_path(out: &mut Writer, file: Fid) {
-    out.nested(TYPE, |outer| {
-        outer.nested(SEQUENCE, |value| {
-            value.nested(SEQUENCE, |path| {
-                path.tlv(OCTET_STRING, &file.to_bytes());
-            });
-        });
+    out.nested(SEQUENCE, |path| {
+        path.tlv(OCTET_STRING, &file.to_bytes());
     });
 }
 
-/// Reads [`write_path`]'s form, or the same with one SEQUENCE less. Of a longer path the last file counts.
+/// Reads a path in type attributes: `A1 { 30 { 30 { 04 } } }` of certificates, `A1 { 30 { 04 } }` of data objects.
+/// Of a longer path the last file counts.
 pub(super) fn read_path(part: Tlv<'_>) -> Result<Fid, Pkcs15Error> {
     let mut reader = part.children();
     while let Some(inner) = reader.optional(SEQUENCE)? {
