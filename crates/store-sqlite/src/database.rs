@@ -1,0 +1,35 @@
+//! What `src/sql` must know of this database: names for its types, and how it reports what went wrong.
+
+use sqlx::{error::DatabaseError, sqlite};
+
+pub(crate) use crate::open::SqliteStore as DatabaseStore;
+
+pub(crate) type Pool = sqlx::SqlitePool;
+pub(crate) type Connection = sqlx::SqliteConnection;
+pub(crate) type QueryResult = sqlite::SqliteQueryResult;
+
+/// Starts a transaction that writes. Taking the lock at once means that nothing fails half-way for the lack of it.
+pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Whether the failure means that no space is left.
+pub(crate) fn is_full(error: &dyn DatabaseError) -> bool {
+    // Extended result codes keep the primary code in the lowest byte.
+    error
+        .code()
+        .and_then(|code| code.parse::<i32>().ok())
+        .is_some_and(|code| code & 0xff == SQLITE_FULL)
+}
+
+/// The columns or the constraint that a failed statement would have violated.
+///
+/// SQLite says `UNIQUE constraint failed: person.name` and names no values.
+pub(crate) fn violated(error: &dyn DatabaseError) -> String {
+    let message = error.message();
+    message
+        .split_once("failed: ")
+        .map_or(message, |(_, what)| what)
+        .to_owned()
+}
+
+/// Result code of SQLite for a full disk or a database at its largest size.
+const SQLITE_FULL: i32 = 13;

@@ -1,0 +1,146 @@
+//! The trait, method by method.
+
+use async_trait::async_trait;
+use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
+use chancery_store::{
+    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
+    CustodianRecord, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
+    RevokedEntry, SignerRecord, Store, StoreError,
+};
+
+use super::{acts, audit, cas, certificates, commit, crls, hsms, people, requests, signers};
+use crate::database::DatabaseStore;
+
+#[async_trait]
+impl Store for DatabaseStore {
+    async fn commit(&self, group: Vec<Change>) -> Result<Vec<Result<(), Conflict>>, StoreError> {
+        commit::commit(self.writer(), &group).await
+    }
+
+    async fn begin_epoch(&self, now_ms: i64) -> Result<i64, StoreError> {
+        audit::begin_epoch(self.writer(), now_ms).await
+    }
+
+    async fn act(&self, id: ActId) -> Result<Option<ActRecord>, StoreError> {
+        acts::act(self.reader(), id).await
+    }
+
+    async fn people(&self) -> Result<Vec<PersonRecord>, StoreError> {
+        people::people(self.reader()).await
+    }
+
+    async fn person(&self, id: PersonId) -> Result<Option<PersonRecord>, StoreError> {
+        people::person(self.reader(), id).await
+    }
+
+    async fn person_by_name(&self, name: &str) -> Result<Option<PersonRecord>, StoreError> {
+        people::person_by_name(self.reader(), name).await
+    }
+
+    async fn hsms(&self) -> Result<Vec<HsmRecord>, StoreError> {
+        hsms::hsms(self.reader()).await
+    }
+
+    async fn custodians(&self, hsm: HsmId) -> Result<Vec<CustodianRecord>, StoreError> {
+        hsms::custodians(self.reader(), hsm).await
+    }
+
+    async fn signers(&self) -> Result<Vec<SignerRecord>, StoreError> {
+        signers::signers(self.reader()).await
+    }
+
+    async fn signer(&self, id: SignerId) -> Result<Option<SignerRecord>, StoreError> {
+        signers::signer(self.reader(), id).await
+    }
+
+    async fn replicas(&self, signer: SignerId) -> Result<Vec<ReplicaRecord>, StoreError> {
+        signers::replicas(self.reader(), signer).await
+    }
+
+    async fn cas(&self) -> Result<Vec<CaRecord>, StoreError> {
+        cas::cas(self.reader()).await
+    }
+
+    async fn ca(&self, id: CaId) -> Result<Option<CaRecord>, StoreError> {
+        cas::ca(self.reader(), id).await
+    }
+
+    async fn ca_by_name(&self, name: &str) -> Result<Option<CaRecord>, StoreError> {
+        cas::ca_by_name(self.reader(), name).await
+    }
+
+    async fn last_request(&self) -> Result<RequestNumber, StoreError> {
+        requests::last(self.reader()).await
+    }
+
+    async fn request(&self, number: RequestNumber) -> Result<Option<RequestRecord>, StoreError> {
+        requests::request(self.reader(), number).await
+    }
+
+    async fn requests(
+        &self,
+        state: Option<RequestState>,
+        before: Option<RequestNumber>,
+        limit: u32,
+    ) -> Result<Vec<RequestRecord>, StoreError> {
+        requests::requests(self.reader(), state, before, page(limit)).await
+    }
+
+    async fn decisions(&self, request: RequestNumber) -> Result<Vec<DecisionRecord>, StoreError> {
+        requests::decisions(self.reader(), request).await
+    }
+
+    async fn certificate(&self, id: CertificateId) -> Result<Option<CertificateRecord>, StoreError> {
+        certificates::certificate(self.reader(), id).await
+    }
+
+    async fn certificates_by_serial(&self, serial: &[u8]) -> Result<Vec<CertificateRecord>, StoreError> {
+        certificates::by_serial(self.reader(), serial).await
+    }
+
+    async fn certificates(
+        &self,
+        ca: Option<CaId>,
+        before: Option<CertificateId>,
+        limit: u32,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
+        certificates::page(self.reader(), ca, before, page(limit)).await
+    }
+
+    async fn certificates_signing(&self) -> Result<Vec<CertificateRecord>, StoreError> {
+        certificates::signing(self.reader()).await
+    }
+
+    async fn revoked(&self, ca: CaId) -> Result<Vec<RevokedEntry>, StoreError> {
+        certificates::revoked(self.reader(), ca).await
+    }
+
+    async fn last_crl(&self, ca: CaId) -> Result<Option<CrlRecord>, StoreError> {
+        crls::last(self.reader(), ca).await
+    }
+
+    async fn issued_crl(&self, ca: CaId) -> Result<Option<CrlRecord>, StoreError> {
+        crls::issued(self.reader(), ca).await
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead, StoreError> {
+        audit::head(self.reader()).await
+    }
+
+    async fn audit_leaves(&self, from: i64, limit: u32) -> Result<Vec<AuditLeaf>, StoreError> {
+        audit::leaves(self.reader(), from, page(limit)).await
+    }
+
+    async fn checkpoint(&self) -> Result<Option<(i64, String)>, StoreError> {
+        audit::checkpoint(self.reader()).await
+    }
+
+    async fn checkpoints(&self, after: i64, limit: u32) -> Result<Vec<(i64, String)>, StoreError> {
+        audit::checkpoints(self.reader(), after, page(limit)).await
+    }
+}
+
+/// The trait's limit on pages.
+fn page(limit: u32) -> i64 {
+    i64::from(limit.min(1000))
+}
