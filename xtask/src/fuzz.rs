@@ -75,6 +75,10 @@ fn run_target(workspace: &Workspace, target: &str, duration: Duration) -> Result
         .arg("--")
         .arg(format!("-max_total_time={}", duration.as_secs()))
         .args(ENGINE);
+    let words = format!("fuzz/dictionaries/{target}.dict");
+    if workspace.root().join(&words).is_file() {
+        command.arg(format!("-dict={words}"));
+    }
     let line = command_line(&command);
     let output = command
         .output()
