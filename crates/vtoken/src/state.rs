@@ -62,7 +62,11 @@ pub(crate) struct KeyDomain {
 impl KeyDomain {
     /// A domain that waits for its shares.
     pub(crate) fn awaiting(expected_shares: u8) -> Self {
-        Self { expected_shares, received_shares: 0, kek: SecretBytes::from(&[0u8; 32][..]) }
+        Self {
+            expected_shares,
+            received_shares: 0,
+            kek: SecretBytes::from(&[0u8; 32][..]),
+        }
     }
 
     /// The key encryption key, once all shares are there.
@@ -165,7 +169,10 @@ pub(crate) enum Change {
     /// Tries left of a PIN.
     PinTries { reference: PinReference, left: u8 },
     /// Creates, replaces or removes a PIN.
-    SetPin { reference: PinReference, pin: Option<PinRecord> },
+    SetPin {
+        reference: PinReference,
+        pin: Option<PinRecord>,
+    },
     /// Creates, advances (a share more) or deletes the domain in a configured slot.
     PutKeyDomain { index: u8, domain: Option<KeyDomain> },
     /// Registers or replaces the key in a configured slot.
@@ -179,7 +186,10 @@ impl State {
             Change::Personalise(device) => self.device = device.clone(),
             Change::Initialise(values) => self.initialise(values),
             Change::SetOptions(options) => self.options = *options,
-            Change::PutFile { fid: FID_DEVICE_CERTIFICATES, contents } => {
+            Change::PutFile {
+                fid: FID_DEVICE_CERTIFICATES,
+                contents,
+            } => {
                 self.device.certificates.clone_from(contents);
             }
             Change::PutFile { fid, contents } => {
@@ -211,7 +221,11 @@ impl State {
                 }
             }
             Change::RegisterPka { slot, key } => {
-                let slots = self.pka.as_mut().map(|pka| pka.slots.as_mut_slice()).unwrap_or_default();
+                let slots = self
+                    .pka
+                    .as_mut()
+                    .map(|pka| pka.slots.as_mut_slice())
+                    .unwrap_or_default();
                 if let Some(place) = slots.get_mut(usize::from(*slot)) {
                     *place = Some(key.clone());
                 }
@@ -249,18 +263,26 @@ impl State {
             }));
         } else {
             changes.push(Change::SetOptions(self.options));
-            for (reference, pin) in [(PinReference::User, &self.user_pin), (PinReference::So, &self.so_pin)] {
+            for (reference, pin) in [
+                (PinReference::User, &self.user_pin),
+                (PinReference::So, &self.so_pin),
+            ] {
                 if pin.is_some() {
-                    changes.push(Change::SetPin { reference, pin: pin.clone() });
+                    changes.push(Change::SetPin {
+                        reference,
+                        pin: pin.clone(),
+                    });
                 }
             }
         }
-        changes.extend(self.keys.iter().map(|(id, key)| Change::PutKey { id: *id, key: key.clone() }));
-        changes.extend(
-            self.files
-                .iter()
-                .map(|(fid, contents)| Change::PutFile { fid: *fid, contents: contents.clone() }),
-        );
+        changes.extend(self.keys.iter().map(|(id, key)| Change::PutKey {
+            id: *id,
+            key: key.clone(),
+        }));
+        changes.extend(self.files.iter().map(|(fid, contents)| Change::PutFile {
+            fid: *fid,
+            contents: contents.clone(),
+        }));
         changes
     }
 
