@@ -1,1 +1,22 @@
-//! A person's side: own token, PIN, acts, quorum answers, accepted HSMs.
+//! A person's side: the own token, the PIN, acts, answers to HSMs' challenges, and which HSMs this custodian accepted.
+//!
+//! Nothing here lets a server drive the token. What is signed is built here from what is shown here: the statement over an act's own
+//! bytes, and an HSM's name with its challenge for an HSM that this custodian accepted before.
+
+mod accepted;
+mod act;
+mod answer;
+mod error;
+mod pins;
+mod prepare;
+mod text;
+mod token;
+
+pub use accepted::{Accepted, AcceptedHsm};
+pub use act::{ShownAct, sign_act};
+pub use answer::answer_challenge;
+pub use error::AgentError;
+pub use pins::{PinSource, RehearsalPins, TokenPins};
+pub use prepare::{ACT_KEY, CUSTODIAN_KEY, Evidence, act_key, custodian_key};
+pub use text::one_line;
+pub use token::{LocalTokens, OwnToken, UnlockedToken, initialise};

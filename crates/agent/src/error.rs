@@ -1,0 +1,122 @@
+//! What can go wrong on a person's side.
+
+use std::path::PathBuf;
+
+use chancery_driver::{AttestError, CustodianError, Error as CardError, PinFormatError};
+use chancery_vtoken::{ManageError, OpenError};
+use thiserror::Error;
+
+/// A failure on the person's side. Nothing was signed.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// No token of that name, or none that belongs to the person.
+    #[error("there is no token {what} here")]
+    NoToken {
+        /// Name or device.
+        what: String,
+    },
+    /// The token's directory cannot be used.
+    #[error("token {name} cannot be opened")]
+    Open {
+        /// Name of the token.
+        name: String,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// The tokens here cannot be listed or made.
+    #[error("the tokens in this data directory cannot be managed")]
+    Manage(#[from] ManageError),
+    /// The token did not do its part.
+    #[error("token {name}")]
+    Card {
+        /// Name of the token.
+        name: String,
+        /// What it answered to what.
+        #[source]
+        source: CardError,
+    },
+    /// The key's origin is not proven, or it cannot be a custodian's.
+    #[error("token {name}")]
+    Custodian {
+        /// Name of the token.
+        name: String,
+        /// Why.
+        #[source]
+        source: CustodianError,
+    },
+    /// The key that signs acts cannot be made.
+    #[error("the key that signs acts in token {name}")]
+    ActKey {
+        /// Name of the token.
+        name: String,
+        /// Why.
+        #[source]
+        source: AttestError,
+    },
+    /// A certificate chain cannot be read or does not hold.
+    #[error("the certificates of {what} do not hold: {why}")]
+    Chain {
+        /// Whose.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// The PIN has an impossible form.
+    #[error("the PIN for token {name}")]
+    Pin {
+        /// Name of the token.
+        name: String,
+        /// Why.
+        #[source]
+        source: PinFormatError,
+    },
+    /// There is no PIN to be had.
+    #[error("no PIN for token {name}: {why}")]
+    NoPin {
+        /// Name of the token.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// What the node drafted is not what was asked for.
+    #[error("the node wants something else signed than was asked for: {0}. Nothing was signed")]
+    OtherAct(String),
+    /// The HSM is not one this custodian accepted.
+    #[error("HSM {hsm} is not answered: {why}")]
+    NotAccepted {
+        /// Name of the HSM.
+        hsm: String,
+        /// Why.
+        why: String,
+    },
+    /// A file of this side.
+    #[error("file {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of this side does not say what it must, or others may read it.
+    #[error("file {path}: {why}")]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl AgentError {
+    pub(crate) fn card(name: &str) -> impl FnOnce(CardError) -> Self {
+        let name = name.to_owned();
+        move |source| Self::Card { name, source }
+    }
+
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}
