@@ -65,7 +65,7 @@ fn parse_fci(data: &[u8]) -> Option<AppletInfo> {
     let options = rest
         .first_chunk()
         .map(|word| InitializeOptions(u16::from_be_bytes(*word)));
-    let platform = options.and(rest.get(2)).copied();
+    let platform = options.and_then(|_| rest.get(2)).copied();
     Some(AppletInfo {
         firmware: Firmware {
             major,

@@ -110,6 +110,15 @@ pub enum Error {
         status: StatusWord,
     },
 
+    /// The application is not selected (any more): the card was reset behind our back, and with that locked.
+    #[error("{doing}: {:04X} the token was reset and is locked", status.0)]
+    NotSelected {
+        /// Command under way.
+        doing: Doing,
+        /// Status word of the card.
+        status: StatusWord,
+    },
+
     // The caller asked for something this token or key does not have.
     /// No file with this identifier.
     #[error("{doing}: {:04X} no such file", status.0)]
@@ -233,6 +242,7 @@ impl Error {
             | Self::TransportPin { status, .. }
             | Self::NotInitialized { status, .. }
             | Self::NotAuthenticated { status, .. }
+            | Self::NotSelected { status, .. }
             | Self::NoSuchFile { status, .. }
             | Self::NoSuchKey { status, .. }
             | Self::UseNotPermitted { status, .. }
@@ -248,13 +258,19 @@ impl Error {
     /// The link to the token is gone: the session and its unlock state must be taken as lost.
     #[must_use]
     pub const fn is_link_loss(&self) -> bool {
-        matches!(self, Self::Link { .. })
+        matches!(
+            self,
+            Self::Link {
+                source: TransportError::Lost { .. },
+                ..
+            }
+        )
     }
 
     /// The token was (or became) locked: the same command may succeed after PIN or quorum.
     #[must_use]
     pub const fn is_locked(&self) -> bool {
-        matches!(self, Self::NotAuthenticated { .. })
+        matches!(self, Self::NotAuthenticated { .. } | Self::NotSelected { .. })
     }
 
     pub(crate) fn protocol(doing: &Doing, reason: impl Into<Cow<'static, str>>) -> Self {
@@ -284,6 +300,7 @@ impl Error {
         match status.0 {
             0x6982 => Self::NotAuthenticated { doing, status },
             0x6983 => Self::PinBlocked { doing, status },
+            0x6900 | 0x6E00 => Self::NotSelected { doing, status },
             0x6A82 => Self::NoSuchFile { doing, status },
             0x6A84 => Self::NoSpace { doing, status },
             0x6D00 => Self::NotOffered { doing, status },
@@ -300,6 +317,8 @@ impl Error {
             0x6A82 | 0x6A88 => Self::NoSuchKey { doing, status },
             0x6A81 | 0x6985 => Self::UseNotPermitted { doing, status },
             0x6984 | 0x6A84 => Self::UseCounterSpent { doing, status },
+            // Every SmartCard-HSM signs: another application answers.
+            0x6D00 => Self::NotSelected { doing, status },
             _ => Self::refused(&doing, status),
         }
     }

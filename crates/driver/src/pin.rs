@@ -101,6 +101,7 @@ fn pin_refused(doing: &Doing, status: StatusWord, modern: bool) -> Error {
         },
         (0x6984, _) if modern => Error::TransportPin { doing, status },
         (0x6984 | 0x6A88, _) => Error::NotInitialized { doing, status },
+        (0x6D00, _) => Error::NotSelected { doing, status },
         _ => Error::refused(&doing, status),
     }
 }

@@ -56,27 +56,47 @@ impl<T: Transport> Session<T> {
             PublicKey::Rsa(_) => &RSA_WAYS,
             _ => &EC_WAYS,
         };
-        let Some(way) = ways
+        let permitted = ways
             .iter()
             .copied()
-            .find(|way| attributes.algorithms.allows(*way))
-        else {
-            return Err(Error::input(
+            .filter(|way| attributes.algorithms.allows(*way));
+        let mut tried = false;
+        for way in permitted {
+            tried = true;
+            match self.prove_by(way, id, expected, &doing) {
+                // The list permits it: the firmware does not offer it, or the key is of another type.
+                Err(Error::UseNotPermitted { .. }) => {}
+                result => return result,
+            }
+        }
+        if tried {
+            Ok(false)
+        } else {
+            Err(Error::input(
                 &doing,
                 "the key permits no use that could prove which key it is",
-            ));
-        };
+            ))
+        }
+    }
+
+    fn prove_by(
+        &mut self,
+        way: Algorithm,
+        id: KeyId,
+        expected: &PublicKey,
+        doing: &Doing,
+    ) -> Result<bool, Error> {
         let mut message = PROOF.to_vec();
         let mut random = [0u8; 32];
-        getrandom::fill(&mut random).map_err(|_| Error::input(&doing, "the system gives no random bytes"))?;
+        getrandom::fill(&mut random).map_err(|_| Error::input(doing, "the system gives no random bytes"))?;
         message.extend_from_slice(&random);
-        let unusable = |error: KeyError| Error::input(&doing, format!("the expected public key: {error}"));
+        let unusable = |error: KeyError| Error::input(doing, format!("the expected public key: {error}"));
         let used = match (way, expected) {
             (Algorithm::Ecdh, _) => {
                 // The generator times the private key is the public key.
                 let domain = expected
                     .domain()
-                    .ok_or_else(|| Error::input(&doing, "a public key without curve"))?;
+                    .ok_or_else(|| Error::input(doing, "a public key without curve"))?;
                 let parameters = domain.parameters().map_err(unusable)?;
                 let shared = self.ecdh(id, parameters.generator());
                 let x = expected
@@ -90,7 +110,7 @@ impl<T: Transport> Session<T> {
                 let mut cryptogram = vec![0; key.modulus().len()];
                 public
                     .public_encrypt(&block, &mut cryptogram, Padding::NONE)
-                    .map_err(|error| library(&doing, &error))?;
+                    .map_err(|error| library(doing, &error))?;
                 let plain = self.decipher(id, way, &cryptogram);
                 return another_key(plain.map(|plain| plain.as_slice() == block));
             }
@@ -102,7 +122,7 @@ impl<T: Transport> Session<T> {
         };
         let public = expected.to_pkey().map_err(unusable)?;
         another_key(used.and_then(|signature| {
-            verifies(way, &public, &message, &signature).map_err(|error| library(&doing, &error))
+            verifies(way, &public, &message, &signature).map_err(|error| library(doing, &error))
         }))
     }
 }

@@ -126,7 +126,7 @@ fn sign(index: u8, challenge: [u8; 8]) -> [u8; 64] {
 
 fn ask_and_answer(session: &mut QuorumSession<Recording<Hsm>>, index: u8) -> Result<Progress, QuorumError> {
     let name = custodian(index.into());
-    let question = session.ask(&name).unwrap();
+    let question = session.ask(&name)?;
     assert_eq!(question.target.as_str(), "DENK040414400000");
     session.answer(&name, &sign(index, question.challenge.0))
 }
@@ -235,7 +235,7 @@ fn questions_overtaken_or_repeated_are_refused_without_a_command() {
         Err(QuorumError::NotRegistered { .. })
     ));
     assert!(matches!(
-        session.answer(&custodian(0), &[0; 72]),
+        session.answer(&custodian(0), &[0; 64]),
         Err(QuorumError::NoChallenge { .. })
     ));
     session.ask(&custodian(0)).unwrap();

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_iso7816::{Transport, TransportError};
 use zeroize::Zeroizing;
@@ -120,11 +120,14 @@ impl<T> Clone for Shared<T> {
 
 impl<T: Transport> Transport for Shared<T> {
     fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
-        self.0.lock().unwrap().transmit(command)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .transmit(command)
     }
 
     fn reset(&mut self) -> Result<(), TransportError> {
-        self.0.lock().unwrap().reset()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).reset()
     }
 }
 
