@@ -90,7 +90,6 @@ impl LocalTokens {
         Ok(OwnToken {
             name: name.to_owned(),
             card,
-            anchors: &self.anchors,
         })
     }
 }
