@@ -42,7 +42,7 @@ async fn together(connection: &mut Connection, group: &[Change]) -> Result<Optio
             return Ok(Some(conflict));
         }
     }
-    audit::append(&mut transaction, events(group.iter())).await?;
+    audit::append(&mut transaction, &events(group.iter())).await?;
     transaction.commit().await.map_err(failed(COMMITTING))?;
     Ok(None)
 }
@@ -65,7 +65,7 @@ async fn apart(
         outcomes.push(outcome);
     }
     let fitting = group.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
-    audit::append(&mut transaction, events(fitting.map(|(change, _)| change))).await?;
+    audit::append(&mut transaction, &events(fitting.map(|(change, _)| change))).await?;
     transaction.commit().await.map_err(failed(COMMITTING))?;
     Ok(outcomes)
 }
@@ -82,8 +82,10 @@ async fn rows(connection: &mut Connection, change: &Change) -> Result<Result<(),
     Ok(Ok(()))
 }
 
-fn events<'a>(changes: impl Iterator<Item = &'a Change> + Send) -> impl Iterator<Item = &'a [u8]> + Send {
-    changes.flat_map(|change| change.events.iter().map(Vec::as_slice))
+fn events<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<&'a [u8]> {
+    changes
+        .flat_map(|change| change.events.iter().map(Vec::as_slice))
+        .collect()
 }
 
 const BEGINNING: &str = "beginning a transaction";

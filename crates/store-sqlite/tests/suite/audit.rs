@@ -34,8 +34,8 @@ async fn leaves_of_many_groups_are_one_log_in_the_order_of_the_changes() {
     let (_directory, store) = fresh().await;
     assert!(checked_leaves(&store).await.is_empty());
     let mut expected = Vec::new();
-    for group in 0..20_u8 {
-        let group: Vec<_> = (0..=group % 4)
+    for group in 0..24_u8 {
+        let group: Vec<_> = (0..=group % 8)
             .map(|change| Change {
                 writes: Vec::new(),
                 events: (0..change).map(|event| vec![group, change, event]).collect(),
