@@ -24,15 +24,19 @@
 //!
 //! A cell never spans two disk sectors, so it is either old or new after a crash.
 
+mod cell;
+mod scan;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::cipher::{Cipher, RootKey, random};
 use crate::error::{OpenError, StoreFailure};
 use crate::files::{Files, OpenFile};
+use cell::{CELL, HEADER, LIMIT, MAGIC, VERSION, ack, chain, head, length, record_binding, snapshot_binding};
+use scan::Scan;
 
 /// A place in a token's history. It only ever grows: a token that shows a lower sequence than it did before, or
 /// another hash at the same one, has been put back to an older copy.
@@ -76,13 +80,6 @@ pub(crate) struct Recovered {
 /// Name of the file in the token's directory.
 pub(crate) const NAME: &str = "state.log";
 const TEMPORARY: &str = "state.log.new";
-const MAGIC: &[u8; 7] = b"CHVTLOG";
-const VERSION: u8 = 1;
-const CELL: usize = 16;
-const HEADER: usize = 4 * CELL;
-const SALT_OFFSET: usize = MAGIC.len() + 1;
-/// Largest log that is read back or written, in bytes.
-const LIMIT: u64 = 256 << 20;
 /// A file is not compacted below this size, in bytes.
 pub(crate) const COMPACT_MINIMUM: u64 = 1 << 20;
 
@@ -301,205 +298,6 @@ fn image(key: &RootKey, mark: StateMark, snapshot: &[u8]) -> Result<(Vec<u8>, Ci
     Ok((image, cipher))
 }
 
-/// Reading a file from front to back.
-struct Scan<'a> {
-    path: &'a Path,
-    bytes: &'a [u8],
-    cipher: Cipher,
-    mark: StateMark,
-    /// Everything before is read and good.
-    offset: usize,
-    contents: Vec<(u64, Zeroizing<Vec<u8>>)>,
-    torn: bool,
-}
-
-impl<'a> Scan<'a> {
-    fn start(path: &'a Path, bytes: &'a [u8], key: &RootKey) -> Result<Self, OpenError> {
-        let damaged = |offset, reason: &str| OpenError::Damaged {
-            file: path.to_owned(),
-            offset: length(offset),
-            reason: reason.to_owned(),
-        };
-        let short = || damaged(bytes.len(), "the file ends inside its header");
-        let header = bytes.get(..HEADER).ok_or_else(short)?;
-        let (magic, rest) = header.split_first_chunk::<7>().ok_or_else(short)?;
-        if magic != MAGIC {
-            return Err(damaged(0, "it does not start with CHVTLOG"));
-        }
-        let (&[version], rest) = rest.split_first_chunk::<1>().ok_or_else(short)?;
-        if version != VERSION {
-            return Err(OpenError::UnknownVersion {
-                file: path.to_owned(),
-                version,
-            });
-        }
-        let (salt, rest) = rest.split_first_chunk::<16>().ok_or_else(short)?;
-        let (sequence, rest) = rest.split_first_chunk::<8>().ok_or_else(short)?;
-        let (hash, _) = rest.split_first_chunk::<32>().ok_or_else(short)?;
-        let mark = StateMark {
-            sequence: u64::from_be_bytes(*sequence),
-            hash: *hash,
-        };
-        let cipher = key.cipher(salt, "state log").map_err(StoreFailure::from)?;
-        let mut scan = Self {
-            path,
-            bytes,
-            cipher,
-            mark,
-            offset: HEADER,
-            contents: Vec::new(),
-            torn: false,
-        };
-
-        // Header, snapshot and the ack behind it were durable before the file had its name.
-        let (cell, after) = rest_of(bytes, HEADER)
-            .split_first_chunk::<CELL>()
-            .ok_or_else(|| damaged(bytes.len(), "the file ends before its snapshot"))?;
-        let sealed_length = head_length(cell, mark.sequence, &mark.hash)
-            .ok_or_else(|| damaged(SALT_OFFSET, "header or snapshot were altered"))?;
-        let body = after
-            .get(..sealed_length.next_multiple_of(CELL))
-            .ok_or_else(|| damaged(bytes.len(), "the file ends inside its snapshot"))?;
-        let plain = scan
-            .open_body(&snapshot_binding(header), body, sealed_length)
-            .ok_or_else(|| {
-                damaged(
-                    SALT_OFFSET,
-                    "header or snapshot were altered, or belong to another token",
-                )
-            })?;
-        scan.offset = HEADER + CELL + body.len();
-        scan.contents.push((length(HEADER), plain));
-        Ok(scan)
-    }
-
-    /// Reads the next record; false at the end of what was acknowledged.
-    fn record(&mut self) -> Result<bool, OpenError> {
-        let rest = rest_of(self.bytes, self.offset);
-        let Some((cell, after)) = rest.split_first_chunk::<CELL>() else {
-            self.torn = !rest.is_empty();
-            return Ok(false);
-        };
-        let sequence = self.mark.sequence + 1;
-        let Some(sealed_length) = head_length(cell, sequence, &self.mark.hash) else {
-            let never_written = *cell == ack(&self.mark.hash) || *cell == [0; CELL];
-            if never_written && !ends_with_ack(after) {
-                self.torn = *cell == [0; CELL] || !after.is_empty();
-                return Ok(false);
-            }
-            return Err(self.damaged("the head of a record is wrong"));
-        };
-        let padded = sealed_length.next_multiple_of(CELL);
-        let Some((body, behind)) = after.split_at_checked(padded) else {
-            self.torn = true;
-            return Ok(false);
-        };
-        let Some(plain) = self.open_body(&record_binding(sequence, &self.mark.hash), body, sealed_length)
-        else {
-            if behind.iter().all(|byte| *byte == 0) {
-                self.torn = true;
-                return Ok(false);
-            }
-            return Err(self.damaged("an acknowledged record was altered"));
-        };
-        let sealed = body.get(..sealed_length).unwrap_or_default();
-        self.mark = StateMark {
-            sequence,
-            hash: chain(sequence, &self.mark.hash, sealed),
-        };
-        self.contents.push((length(self.offset), plain));
-        self.offset += CELL + padded;
-        Ok(true)
-    }
-
-    fn open_body(&self, bound: &[u8], body: &[u8], sealed_length: usize) -> Option<Zeroizing<Vec<u8>>> {
-        let (sealed, padding) = body.split_at_checked(sealed_length)?;
-        if padding.iter().any(|byte| *byte != 0) {
-            return None;
-        }
-        self.cipher.open(bound, sealed)
-    }
-
-    fn damaged(&self, reason: &str) -> OpenError {
-        OpenError::Damaged {
-            file: self.path.to_owned(),
-            offset: length(self.offset),
-            reason: reason.to_owned(),
-        }
-    }
-}
-
-const ACK: &[u8; 4] = b"ACK\0";
-
-fn ack(hash: &[u8; 32]) -> [u8; CELL] {
-    let mut cell = [0; CELL];
-    for (to, from) in cell.iter_mut().zip(ACK.iter().chain(hash)) {
-        *to = *from;
-    }
-    cell
-}
-
-/// True when the last cell that is not zero is an ack, of whatever record.
-fn ends_with_ack(cells: &[u8]) -> bool {
-    cells
-        .chunks(CELL)
-        .rev()
-        .find(|cell| cell.iter().any(|byte| *byte != 0))
-        .is_some_and(|cell| cell.starts_with(ACK))
-}
-
-fn head(sealed: usize, sequence: u64, previous: &[u8; 32]) -> Result<[u8; CELL], StoreFailure> {
-    let length = u32::try_from(sealed).map_err(|_| StoreFailure::TooLarge { limit: LIMIT })?;
-    let check = Sha256::new()
-        .chain_update(b"chancery-vtoken head")
-        .chain_update(previous)
-        .chain_update(sequence.to_be_bytes())
-        .chain_update(length.to_be_bytes())
-        .finalize();
-    let mut cell = [0; CELL];
-    for (to, from) in cell
-        .iter_mut()
-        .zip(length.to_be_bytes().iter().chain(check.iter()))
-    {
-        *to = *from;
-    }
-    Ok(cell)
-}
-
-/// The length of the sealed part, if the cell is the head of the record with this number.
-fn head_length(cell: &[u8; CELL], sequence: u64, previous: &[u8; 32]) -> Option<usize> {
-    let (length, _) = cell.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    (head(length, sequence, previous).ok()? == *cell).then_some(length)
-}
-
-fn record_binding(sequence: u64, previous: &[u8; 32]) -> Vec<u8> {
-    [b"record".as_slice(), &sequence.to_be_bytes(), previous].concat()
-}
-
-fn snapshot_binding(header: &[u8]) -> Vec<u8> {
-    [b"snapshot", header].concat()
-}
-
-fn chain(sequence: u64, previous: &[u8; 32], sealed: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(b"chancery-vtoken chain")
-        .chain_update(previous)
-        .chain_update(sequence.to_be_bytes())
-        .chain_update(sealed)
-        .finalize()
-        .into()
-}
-
 fn compact_from(snapshot_end: u64, minimum: u64) -> u64 {
     snapshot_end.saturating_mul(2).max(minimum)
-}
-
-fn rest_of(bytes: &[u8], offset: usize) -> &[u8] {
-    bytes.get(offset..).unwrap_or_default()
-}
-
-/// A length in memory as a length in a file.
-fn length(value: usize) -> u64 {
-    u64::try_from(value).expect("no platform has more than 64 bits of address")
 }

@@ -21,11 +21,10 @@ use time::macros::format_description;
 use crate::cipher::{RootKey, random};
 use crate::codec;
 use crate::error::{ManageError, OpenError, StoreFailure};
-use crate::files::{Files, RealFiles};
+use crate::files::Files;
 use crate::lock::{Held, LockError};
 use crate::log::Log;
 use crate::name::TokenName;
-use crate::persistent::Persistent;
 use crate::seal::{AtRest, SEALED_KEY_LENGTH, hex};
 use crate::state::{Change, DeviceRecord};
 
@@ -47,11 +46,6 @@ const UNFINISHED: &str = ".unfinished-";
 
 /// How often a directory in the making may be swept away before it could be locked.
 const ATTEMPTS: u32 = 16;
-
-/// Opens the token in a directory of the machine's file system.
-pub(crate) fn open(directory: &Path, at_rest: &AtRest) -> Result<Persistent, OpenError> {
-    Persistent::open(Arc::new(RealFiles), directory, at_rest)
-}
 
 /// Takes the lock of a token.
 pub(crate) fn lock(files: &dyn Files, directory: &Path) -> Result<Held, OpenError> {

@@ -4,6 +4,7 @@ use chancery_cvc::{DeviceChain, Genuineness, TrustAnchors};
 use time::macros::date;
 
 use super::*;
+use crate::persistent::Persistent;
 use crate::replay::{ReplayFiles, Survival};
 use crate::{OpenError, VirtualToken};
 
@@ -30,6 +31,10 @@ impl Site {
     }
 }
 
+fn open(directory: &Path, at_rest: &AtRest) -> Result<Persistent, OpenError> {
+    Persistent::open(Arc::new(RealFiles), directory, at_rest)
+}
+
 fn name(text: &str) -> TokenName {
     TokenName::new(text).unwrap()
 }
@@ -41,7 +46,7 @@ fn a_new_token_has_a_chain_that_verifies_to_this_installations_root_alone() {
     let summary = factory.create(&site.tokens(), &name("hsm-1"), TODAY).unwrap();
     assert!(summary.device_id.starts_with("UTCHD") && summary.device_id.ends_with("00000"));
 
-    let token = token_dir::open(&site.tokens().join("hsm-1"), &site.at_rest).unwrap();
+    let token = open(&site.tokens().join("hsm-1"), &site.at_rest).unwrap();
     let device = &token.state().device;
     let chain = DeviceChain::parse(&device.certificates).unwrap();
     let mut anchors = TrustAnchors::production().unwrap();
@@ -84,7 +89,7 @@ fn a_factory_opened_again_is_the_same_and_still_certifies() {
     assert_eq!(again.issuer_certificate(), first.issuer_certificate());
     assert_eq!(again.code(), first.code());
     again.create(&site.tokens(), &name("a"), TODAY).unwrap();
-    let token = token_dir::open(&site.tokens().join("a"), &site.at_rest).unwrap();
+    let token = open(&site.tokens().join("a"), &site.at_rest).unwrap();
     let mut anchors = TrustAnchors::none();
     anchors.add_bytes(first.root_certificate()).unwrap();
     DeviceChain::parse(&token.state().device.certificates)

@@ -62,6 +62,11 @@ impl Bench {
     }
 }
 
+/// Opens a token on the machine's own files.
+fn open_real(directory: &Path, at_rest: &AtRest) -> Result<Persistent, OpenError> {
+    Persistent::open(Arc::new(crate::RealFiles), directory, at_rest)
+}
+
 fn make(files: Arc<dyn Files>, tokens_dir: &Path, name: &str, at_rest: &AtRest) -> PathBuf {
     let name = TokenName::new(name).unwrap();
     let chr = "UTCHDABCDEF00000";
@@ -231,11 +236,11 @@ fn one_opener_at_a_time_also_within_a_process() {
         "hsm",
         &at_rest,
     );
-    let first = token_dir::open(&path, &at_rest).unwrap();
+    let first = open_real(&path, &at_rest).unwrap();
     let me = std::process::id();
-    assert!(matches!(token_dir::open(&path, &at_rest), Err(OpenError::InUse { pid }) if pid == me));
+    assert!(matches!(open_real(&path, &at_rest), Err(OpenError::InUse { pid }) if pid == me));
     drop(first);
-    token_dir::open(&path, &at_rest).map(drop).unwrap();
+    open_real(&path, &at_rest).map(drop).unwrap();
 }
 
 #[test]
@@ -243,7 +248,7 @@ fn what_is_no_token_is_said_to_be_none() {
     let dir = tempfile::tempdir().unwrap();
     let at_rest = AtRest::MachineSecret(dir.path().join("machine-secret"));
     for path in [dir.path().to_owned(), dir.path().join("absent")] {
-        assert!(matches!(token_dir::open(&path, &at_rest), Err(OpenError::NotFound(named)) if named == path));
+        assert!(matches!(open_real(&path, &at_rest), Err(OpenError::NotFound(named)) if named == path));
     }
     assert_eq!(
         std::fs::read_dir(dir.path()).unwrap().count(),

@@ -100,24 +100,24 @@ fn a_second_crash_while_recovering_loses_nothing_either() {
 }
 
 #[test]
-fn an_io_error_at_any_operation_leaves_the_state_of_before() {
+fn io_errors_at_any_operation_leave_the_state_of_before() {
     let bench = Bench::new();
     let story = long_story();
-    for number in 1..=count_operations(&bench, &story) {
+    let operations = count_operations(&bench, &story);
+    // Runs of errors: the first may strike a change, the others taking it back and the next attempt.
+    for (number, count) in (1..=operations).flat_map(|number| [(number, 1), (number, 2), (number, 5)]) {
+        let place = format!("{count} errors from operation {number}");
         let disk = bench.disk.fork();
-        disk.fail_at(number);
-        let Ok(mut token) = bench.open(&disk) else {
-            bench.open(&disk).map(drop).unwrap();
-            continue;
-        };
+        disk.fail_during(number..number + count);
+        let mut token = (0..=count)
+            .find_map(|_| bench.open(&disk).ok())
+            .unwrap_or_else(|| panic!("{place}"));
         for commit in &story {
             let (state, mark) = (token.state().clone(), token.mark());
-            if token.commit(commit).is_err() {
-                assert_eq!(
-                    (token.state(), token.mark()),
-                    (&state, mark),
-                    "operation {number}"
-                );
+            let mut attempts = 0..=count;
+            while token.commit(commit).is_err() {
+                assert!(attempts.next().is_some(), "{place}");
+                assert_eq!((token.state(), token.mark()), (&state, mark), "{place}");
                 // Whatever a crash leaves now, it is the state of before or, where the disk would not even take
                 // it back, the state asked for.
                 let mut asked = state.clone();
@@ -125,14 +125,8 @@ fn an_io_error_at_any_operation_leaves_the_state_of_before() {
                 for survival in SURVIVALS {
                     let found = bench.open(&disk.after_crash(survival)).unwrap();
                     let found = found.state();
-                    assert!(
-                        *found == state || *found == asked,
-                        "operation {number}, {survival:?}"
-                    );
+                    assert!(*found == state || *found == asked, "{place}, {survival:?}");
                 }
-                token
-                    .commit(commit)
-                    .unwrap_or_else(|error| panic!("operation {number}: {error}"));
             }
         }
         let (state, mark) = (token.state().clone(), token.mark());
@@ -143,10 +137,25 @@ fn an_io_error_at_any_operation_leaves_the_state_of_before() {
             assert_eq!(
                 (found.state(), found.mark()),
                 (&state, mark),
-                "operation {number}, {survival:?}"
+                "{place}, {survival:?}"
             );
         }
     }
+}
+
+#[test]
+fn after_a_failed_sync_a_fresh_file_is_begun() {
+    let bench = Bench::new();
+    let mut token = bench.open(&bench.disk).unwrap();
+    let salt = |bench: &Bench| bench.log(&bench.disk)[8..24].to_vec();
+    let before = salt(&bench);
+    // A commit is a write and a sync.
+    let sync = bench.disk.operations() + 2;
+    bench.disk.fail_during(sync..sync + 1);
+    assert!(token.commit(&[Change::SetOptions(1)]).is_err());
+    assert_eq!(salt(&bench), before);
+    token.commit(&[Change::SetOptions(1)]).unwrap();
+    assert_ne!(salt(&bench), before);
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Site {
     }
 
     fn open(&self) -> Result<Persistent, OpenError> {
-        token_dir::open(&self.token, &AtRest::MachineSecret(self.secret.clone()))
+        open_real(&self.token, &AtRest::MachineSecret(self.secret.clone()))
     }
 
     /// This test binary once more, running only the function that plays the other process.
@@ -62,7 +62,7 @@ fn other_process() {
         return;
     };
     let mut out = std::io::stdout();
-    let mut token = match token_dir::open(Path::new(&token), &AtRest::MachineSecret(secret.into())) {
+    let mut token = match open_real(Path::new(&token), &AtRest::MachineSecret(secret.into())) {
         Ok(token) => token,
         Err(error) => {
             writeln!(out, "refused {error}").unwrap();
