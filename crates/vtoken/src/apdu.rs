@@ -54,7 +54,14 @@ impl<'a> Command<'a> {
                 }
             }
         };
-        Ok(Self { class, instruction, p1, p2, data, expected })
+        Ok(Self {
+            class,
+            instruction,
+            p1,
+            p2,
+            data,
+            expected,
+        })
     }
 
     /// P1 and P2 as one big-endian number, as READ and UPDATE BINARY use them.
@@ -106,8 +113,17 @@ mod tests {
     #[test]
     fn lengths_that_do_not_fit_are_refused() {
         for text in [
-            "", "00", "002000", "00200081 0231", "00200081 01313131", "00200081 0000", "00200081 00000001",
-            "00200081 000002 31", "00200081 000001 3100", "00200081 000001 31000000", "00200081 02313200 00",
+            "",
+            "00",
+            "002000",
+            "00200081 0231",
+            "00200081 01313131",
+            "00200081 0000",
+            "00200081 00000001",
+            "00200081 000002 31",
+            "00200081 000001 3100",
+            "00200081 000001 31000000",
+            "00200081 02313200 00",
         ] {
             assert_eq!(shape(text), None, "{text}");
         }

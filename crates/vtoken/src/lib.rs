@@ -3,6 +3,39 @@
 //! A token is a directory: a lock, a sealed data key, a small public description and one log of encrypted
 //! records. Every change of its state is durable before the card answers.
 
+mod access;
+mod apdu;
+mod card;
+mod cipher;
+mod codec;
+mod commands;
+mod crypto;
+mod error;
+mod factory;
+mod files;
+mod inventory;
+mod lock;
+mod log;
+mod name;
+mod persistent;
 mod pin;
+#[cfg(any(test, feature = "test-support"))]
+pub mod replay;
+mod seal;
 mod secret;
+mod session;
 mod state;
+mod token;
+mod token_dir;
+mod trust;
+
+pub use cipher::CipherFailure;
+pub use error::{ManageError, OpenError, StoreFailure};
+pub use factory::Factory;
+pub use files::{Files, OpenFile, RealFiles};
+pub use inventory::{TokenSummary, destroy, list};
+pub use lock::{Held, LockError};
+pub use log::StateMark;
+pub use name::{TokenName, TokenNameError};
+pub use seal::{AtRest, SealError};
+pub use token::VirtualToken;

@@ -8,9 +8,9 @@ mod key;
 mod rsa;
 
 pub(crate) use curve::Curve;
-pub(crate) use ec::{EcKey, verify_plain};
+pub(crate) use ec::EcKey;
 pub(crate) use hash::Hash;
-pub(crate) use key::{PrivateKey, SignJob};
+pub(crate) use key::PrivateKey;
 pub(crate) use rsa::RsaKey;
 
 use openssl::error::ErrorStack;

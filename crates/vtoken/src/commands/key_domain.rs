@@ -1,0 +1,136 @@
+//! MANAGE KEY DOMAIN: domains, and the shares of their key encryption keys.
+
+use chancery_iso7816::StatusWord;
+use chancery_schsm::{Kcv, Kek, KeyDomainStatus};
+use zeroize::Zeroizing;
+
+use crate::access::Act;
+use crate::apdu::Command;
+use crate::card::{Answer, Card, Outcome};
+use crate::secret::SecretBytes;
+use crate::state::{Change, KeyDomain};
+
+/// Length of a share and of a key encryption key in bytes.
+const SHARE: usize = 32;
+
+/// P1: 00 status or import of a share, 01 create, 03 delete, 04 delete the key encryption key. P2: the domain.
+pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
+    let index = command.p2;
+    if card.state().key_domains.is_empty() {
+        return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED);
+    }
+    let slot = card
+        .state()
+        .key_domains
+        .get(usize::from(index))
+        .ok_or(StatusWord::INCORRECT_P1_P2)?
+        .clone();
+    match command.p1 {
+        0x00 if command.data.is_empty() => status(&slot),
+        0x00 => import(card, index, slot, command.data),
+        0x01 => {
+            card.require(Act::ManageDomains)?;
+            create(card, index, slot.is_some(), command.data)
+        }
+        0x03 => {
+            card.require(Act::ManageDomains)?;
+            unused(card, index)?;
+            slot.ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+            card.commit(&[Change::PutKeyDomain { index, domain: None }])?;
+            Ok(Answer::done())
+        }
+        0x04 => {
+            card.require(Act::ManageDomains)?;
+            unused(card, index)?;
+            let shares = slot.ok_or(StatusWord::REFERENCE_NOT_FOUND)?.expected_shares;
+            if shares == 0 {
+                // Nobody holds shares of a random key: without it the domain is of no use.
+                return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+            }
+            put(card, index, KeyDomain::awaiting(shares))
+        }
+        // 02 creates a domain by key agreement, whose derivation is not public.
+        _ => Err(StatusWord::INCORRECT_P1_P2),
+    }
+}
+
+/// Adds a share, from anybody: a share alone opens nothing.
+fn import(card: &mut Card, index: u8, slot: Option<KeyDomain>, share: &[u8]) -> Outcome {
+    if share.len() != SHARE {
+        return Err(StatusWord::WRONG_LENGTH);
+    }
+    let domain = slot.ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    if domain.complete_kek().is_some() {
+        return Err(StatusWord::COMMAND_NOT_ALLOWED);
+    }
+    let sum: Zeroizing<Vec<u8>> = Zeroizing::new(
+        domain
+            .kek
+            .expose()
+            .iter()
+            .zip(share)
+            .map(|(one, other)| one ^ other)
+            .collect(),
+    );
+    let received_shares = domain.received_shares.saturating_add(1);
+    put(
+        card,
+        index,
+        KeyDomain {
+            received_shares,
+            kek: SecretBytes::new(sum),
+            ..domain
+        },
+    )
+}
+
+fn create(card: &mut Card, index: u8, exists: bool, data: &[u8]) -> Outcome {
+    let &[shares @ 1..=u8::MAX] = data else {
+        return Err(StatusWord::WRONG_DATA);
+    };
+    if exists {
+        return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+    }
+    put(card, index, KeyDomain::awaiting(shares))
+}
+
+/// A domain that holds keys stays: under another key encryption key they could leave to other tokens.
+fn unused(card: &Card, index: u8) -> Result<(), StatusWord> {
+    if card
+        .state()
+        .keys
+        .values()
+        .any(|key| key.key_domain == Some(index))
+    {
+        Err(StatusWord::ALREADY_EXISTS)
+    } else {
+        Ok(())
+    }
+}
+
+fn put(card: &mut Card, index: u8, domain: KeyDomain) -> Outcome {
+    let domain = Some(domain);
+    card.commit(&[Change::PutKeyDomain {
+        index,
+        domain: domain.clone(),
+    }])?;
+    status(&domain)
+}
+
+fn status(slot: &Option<KeyDomain>) -> Outcome {
+    let domain = slot.as_ref().ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    let kcv = match domain.complete_kek() {
+        Some(kek) => Kek::from_slice(kek.expose())
+            .map_err(|_| StatusWord::UNKNOWN_ERROR)?
+            .kcv(),
+        None => Kcv::NONE,
+    };
+    let outstanding = domain.expected_shares.saturating_sub(domain.received_shares);
+    let status = KeyDomainStatus {
+        shares: domain.expected_shares,
+        outstanding,
+        kcv,
+        uid: None,
+    };
+    Ok(Answer::data(status.encode()))
+}

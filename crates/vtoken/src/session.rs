@@ -1,0 +1,63 @@
+//! What a token forgets at reset and at SELECT.
+
+use std::collections::BTreeSet;
+
+use chancery_cvc::Reference;
+use zeroize::Zeroizing;
+
+use crate::trust::Remembered;
+
+/// Length of a challenge that EXTERNAL AUTHENTICATE can answer, in bytes.
+pub(crate) const CHALLENGE_LENGTH: usize = 8;
+/// Most certificates remembered at once; the oldest goes first.
+const MOST_REMEMBERED: usize = 32;
+
+/// Volatile card state.
+#[derive(Default)]
+pub(crate) struct Session {
+    /// The application has been selected.
+    pub(crate) selected: bool,
+    /// File identifier of the current EF.
+    pub(crate) current_file: Option<u16>,
+    /// The user PIN has been verified.
+    pub(crate) user_pin: bool,
+    /// The SO-PIN has been verified.
+    pub(crate) so_pin: bool,
+    /// INITIALIZE DEVICE succeeded in this session: files may be written, as on real devices.
+    pub(crate) initialised_here: bool,
+    /// Slots of the custodian keys that answered.
+    pub(crate) custodians: BTreeSet<u8>,
+    /// The challenge that waits for EXTERNAL AUTHENTICATE.
+    pub(crate) challenge: Option<[u8; CHALLENGE_LENGTH]>,
+    /// Slot of the custodian key chosen by MSE SET AT.
+    pub(crate) custodian: Option<u8>,
+    /// Holder reference of the verification key chosen by MSE SET DST.
+    pub(crate) verifier: Option<Reference>,
+    /// EF 2F10: command data too long for one APDU.
+    pub(crate) scratch: Option<Zeroizing<Vec<u8>>>,
+    remembered: Vec<Remembered>,
+}
+
+impl Session {
+    /// The session after a successful SELECT of the application.
+    pub(crate) fn selected() -> Self {
+        Self {
+            selected: true,
+            ..Self::default()
+        }
+    }
+
+    /// Keeps the key of a verified certificate; an older one of the same holder is replaced.
+    pub(crate) fn remember(&mut self, certificate: Remembered) {
+        self.remembered.retain(|known| known.chr != certificate.chr);
+        if self.remembered.len() >= MOST_REMEMBERED {
+            self.remembered.remove(0);
+        }
+        self.remembered.push(certificate);
+    }
+
+    /// The remembered key of this holder.
+    pub(crate) fn remembered(&self, chr: &Reference) -> Option<&Remembered> {
+        self.remembered.iter().find(|known| known.chr == *chr)
+    }
+}
