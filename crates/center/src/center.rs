@@ -1,0 +1,228 @@
+//! The center: everything commands share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
+    time::Instant,
+};
+
+use chancery_api::{Base64, CaId, Failure, FailureKind, HsmId, Installation, RequestNumber};
+use chancery_audit::NoteSigner;
+use chancery_cvc::TrustAnchors;
+use chancery_keys::{Inspection, Pool};
+use chancery_pki::CertificationRequest;
+use chancery_store::{Change, Store};
+
+use crate::{
+    acts::Drafts,
+    authority::Authority,
+    cache::{ByHash, Profiles},
+    checkpoint::CheckpointSigner,
+    committer::{Committer, store_failure},
+    env::{Clock, Entropy, TokenSource},
+    trust::People,
+};
+
+/// What a center is started with.
+pub struct Setup {
+    /// The installation, as pinned outside the database.
+    pub installation: Installation,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where tokens are found.
+    pub tokens: Arc<dyn TokenSource>,
+    /// Scheme roots under which device certificates count.
+    pub anchors: Arc<TrustAnchors>,
+    /// The key that signs the head of the audit log.
+    pub audit_signer: NoteSigner,
+    /// SubjectPublicKeyInfo (DER) of that key; the first CA certifies it.
+    pub audit_key: Vec<u8>,
+}
+
+/// A trust center. All rules are here; edges only carry calls and show answers.
+pub struct Center {
+    pub(crate) installation: Installation,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) committer: Committer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tokens: Arc<dyn TokenSource>,
+    pub(crate) anchors: Arc<TrustAnchors>,
+    pub(crate) audit_key: Vec<u8>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) epoch: i64,
+    pub(crate) drafts: Mutex<Drafts>,
+    pub(crate) last_request: AtomicI64,
+    /// What each HSM said when it was last asked.
+    pub(crate) seen: Mutex<HashMap<HsmId, Inspection>>,
+    /// Things about an HSM that somebody should look at.
+    pub(crate) warnings: Mutex<HashMap<HsmId, Vec<String>>>,
+    pub(crate) authorities: Mutex<HashMap<CaId, Arc<Authority>>>,
+    /// One change of an HSM's contents, or of a CA's birth, at a time.
+    pub(crate) procedures: tokio::sync::Mutex<()>,
+    /// Requests parsed before, their proof of possession checked, by the hash of their bytes.
+    pub(crate) csrs: Mutex<ByHash<Arc<CertificationRequest>>>,
+    /// Signatures checked before, by the hash of everything that was checked.
+    pub(crate) checked: Mutex<ByHash<()>>,
+    pub(crate) profiles: Profiles,
+    people: tokio::sync::Mutex<Option<(Instant, Arc<People>)>>,
+}
+
+impl Center {
+    /// Opens the center: counts the start, makes the pinned first manager known, checks everybody, attaches the HSMs that should be.
+    ///
+    /// # Errors
+    /// When the database fails or the pinned installation does not hold.
+    pub async fn open(setup: Setup) -> Result<Self, Failure> {
+        let now = setup.clock.now_ms();
+        let failed = |error| store_failure(&error);
+        let epoch = setup.store.begin_epoch(now).await.map_err(failed)?;
+        let RequestNumber(last) = setup.store.last_request().await.map_err(failed)?;
+        let signer = CheckpointSigner::new(setup.audit_signer);
+        let center = Self {
+            committer: Committer::start(Arc::clone(&setup.store), signer),
+            installation: setup.installation,
+            store: setup.store,
+            clock: setup.clock,
+            entropy: setup.entropy,
+            tokens: setup.tokens,
+            anchors: setup.anchors,
+            audit_key: setup.audit_key,
+            pool: Arc::new(Pool::new()),
+            epoch,
+            drafts: Mutex::default(),
+            last_request: AtomicI64::new(last),
+            seen: Mutex::default(),
+            warnings: Mutex::default(),
+            authorities: Mutex::default(),
+            procedures: tokio::sync::Mutex::new(()),
+            csrs: Mutex::new(ByHash::with_room_for(8192)),
+            checked: Mutex::new(ByHash::with_room_for(65536)),
+            profiles: Profiles::builtin()?,
+            people: tokio::sync::Mutex::new(None),
+        };
+        center.enrol_first_manager().await?;
+        center.people().await?;
+        center.attach_known().await?;
+        Ok(center)
+    }
+
+    /// The number of this start, counted in the database from 1.
+    #[must_use]
+    pub const fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// The installation as pinned.
+    #[must_use]
+    pub const fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// Gives up all HSMs, which locks them. The center answers no more calls that need one.
+    pub async fn close(&self) {
+        for (id, hsm) in self.pool.all() {
+            if let Ok(inspection) = hsm.inspect().await {
+                // A mark that is not saved is an older one: rollback is noticed a little later.
+                let _ = self.save_mark(id, &inspection).await;
+            }
+            self.pool.remove(id);
+            hsm.close("the node is stopping");
+        }
+    }
+
+    /// Whether any HSM is unlocked.
+    #[must_use]
+    pub fn any_unlocked(&self) -> bool {
+        self.pool.all().iter().any(|(_, hsm)| matches!(hsm.state(), chancery_keys::State::Unlocked { .. }))
+    }
+
+    /// Everybody, checked against the database after this call began. Concurrent callers share one check.
+    pub(crate) async fn people(&self) -> Result<Arc<People>, Failure> {
+        let called = Instant::now();
+        let mut known = self.people.lock().await;
+        if let Some((checked, people)) = known.as_ref()
+            && *checked > called
+        {
+            return Ok(Arc::clone(people));
+        }
+        let begun = Instant::now();
+        let people = Arc::new(People::load(&*self.store, &self.installation).await?);
+        *known = Some((begun, Arc::clone(&people)));
+        Ok(people)
+    }
+
+    /// Has everybody checked again at the next question.
+    pub(crate) async fn forget_people(&self) {
+        *self.people.lock().await = None;
+    }
+
+    /// Random bytes.
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// A fresh random identifier (RFC 9562 version 4).
+    pub(crate) fn uuid(&self) -> uuid::Uuid {
+        uuid::Builder::from_random_bytes(self.random()).into_uuid()
+    }
+
+    pub(crate) async fn commit(&self, change: Change) -> Result<(), Failure> {
+        Ok(self.committer.commit(change).await?)
+    }
+
+    pub(crate) fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
+        // Nothing panics while holding these locks; were it otherwise, the values are still whole.
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn enrol_first_manager(&self) -> Result<(), Failure> {
+        let first = crate::trust::first_manager(&self.installation)?;
+        let known = self.store.person(first.id).await.map_err(|error| store_failure(&error))?;
+        if known.is_some() {
+            return Ok(());
+        }
+        let act = self.installation.first_manager.clone();
+        let payload: chancery_api::ActPayload = serde_json::from_slice(&act.payload.0)
+            .map_err(|error| Failure::new(FailureKind::Refused, format!("installation.json is damaged: {error}")))?;
+        let chancery_api::Decision::Init { person } = &payload.decision else {
+            return Err(Failure::new(FailureKind::Refused, "installation.json is damaged: no `init` act"));
+        };
+        let now = self.clock.now_ms();
+        let Base64(chain) = self.installation.first_manager_chain.clone();
+        let Base64(key_request) = self.installation.first_manager_request.clone();
+        let row = chancery_store::PersonRecord {
+            id: first.id,
+            name: first.name.clone(),
+            document: chancery_api::canonical_json(person)
+                .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?,
+            public_key: first.public_key.clone(),
+            chain,
+            key_request,
+            request: None,
+            created_ms: now,
+        };
+        let record = crate::acts::record(&payload, act, now);
+        let proven = crate::acts::ProvenAct { record: record.clone(), payload, person: first };
+        let event = crate::event::event(
+            now,
+            "installation-opened",
+            &crate::event::Actor::Act(&proven),
+            &serde_json::json!({ "installation": self.installation.id }),
+        )?;
+        self.commit(Change {
+            writes: vec![
+                chancery_store::Write::InsertPerson(row),
+                chancery_store::Write::InsertAct(record),
+            ],
+            events: vec![event],
+        })
+        .await
+    }
+}

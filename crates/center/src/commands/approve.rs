@@ -1,0 +1,256 @@
+//! `request approve`.
+
+use chancery_api::{
+    ApprovedItem, Condition, Decision, Failure, FailureKind, Hash32, PersonId, RequestNumber, Subject,
+};
+use chancery_store::{Change, DecisionKind, DecisionRecord, RequestKind, RequestRecord, RequestState, Write};
+use serde_json::json;
+
+use crate::{
+    Center,
+    acts::{self, ProvenAct},
+    attest::attested,
+    committer::store_failure,
+    event::{Actor, event},
+    evidence::TokenEvidence,
+    request::{altered, subject_of},
+    rights,
+    trust::{self, People, Person},
+};
+
+/// Most requests in one act.
+const MOST_ITEMS: usize = 500;
+
+impl Center {
+    pub(crate) async fn draft_approve(
+        &self,
+        people: &People,
+        person: &Person,
+        requests: &[RequestNumber],
+    ) -> Result<Decision, Failure> {
+        check_numbers(requests)?;
+        let mut items = Vec::new();
+        let mut unmet = Vec::new();
+        for number in requests {
+            let record = self.request_record(*number).await?;
+            self.check_open(people, person, &record, &mut unmet).await?;
+            let subject = subject_of(&record)?;
+            if let Subject::Certificate(document) = &subject {
+                // Shows now, not after the signature, that the certificate cannot be made.
+                self.issuance(&record, document.clone()).await?;
+            }
+            items.push(ApprovedItem { request: *number, document: Hash32::of(&record.document), subject });
+        }
+        if !unmet.is_empty() {
+            return Err(Failure::blocked(format!("{} cannot approve this", person.name), unmet));
+        }
+        Ok(Decision::RequestApprove { items })
+    }
+
+    pub(crate) async fn approve(
+        &self,
+        people: &People,
+        act: ProvenAct,
+        items: Vec<ApprovedItem>,
+    ) -> Result<chancery_api::Performed, Failure> {
+        let mut unmet = Vec::new();
+        let mut writes = vec![Write::InsertAct(act.record.clone())];
+        let mut approved = Vec::new();
+        for item in &items {
+            let record = self.request_record(item.request).await?;
+            if Hash32::of(&record.document) != item.document || subject_of(&record)? != item.subject {
+                return Err(altered(item.request, "it says something else than what was approved"));
+            }
+            self.check_open(people, &act.person, &record, &mut unmet).await?;
+            let enough = self.enough_with(people, &record, &item.subject, act.person.id).await?;
+            writes.push(Write::InsertDecision {
+                request: record.number,
+                kind: DecisionKind::Approve,
+                act: act.record.id,
+            });
+            if enough {
+                writes.extend(self.approval_writes(&record, &item.subject).await?);
+                approved.push((record, item.subject.clone()));
+            }
+        }
+        if !unmet.is_empty() {
+            return Err(Failure::blocked(format!("{} cannot approve this", act.person.name), unmet));
+        }
+        let numbers: Vec<_> = items.iter().map(|item| item.request).collect();
+        let approved_numbers: Vec<_> = approved.iter().map(|(record, _)| record.number).collect();
+        let data = json!({ "requests": numbers, "approved": approved_numbers });
+        let event = event(self.clock.now_ms(), "requests-approved", &Actor::Act(&act), &data)?;
+        self.commit(Change { writes, events: vec![event] }).await?;
+        self.forget_people().await;
+        for (mut record, subject) in approved {
+            record.state = RequestState::Approved;
+            let number = record.number;
+            let carried_out = match &subject {
+                Subject::Custodian(custodian) => self.register_custodian(&record, custodian).await,
+                Subject::Ca(ca) => self.try_ca_key(&record, ca).await,
+                Subject::Certificate(_) | Subject::Person(_) => Ok(()),
+            };
+            carried_out.map_err(|mut failure| {
+                failure.message = format!("request {number} is approved, but not yet carried out: {}", failure.message);
+                failure.remedy.get_or_insert_with(|| format!("remove the cause, then: chancery request resume {number}"));
+                failure
+            })?;
+        }
+        self.request_details(&numbers).await
+    }
+
+    /// Approvals of a request that hold: by people with the right role, over what the request says now.
+    pub(crate) async fn valid_approvers(
+        &self,
+        people: &People,
+        record: &RequestRecord,
+        subject: &Subject,
+    ) -> Result<Vec<PersonId>, Failure> {
+        let decisions = self.store.decisions(record.number).await.map_err(|error| store_failure(&error))?;
+        let role = rights::approver(record.kind);
+        let mut valid = Vec::new();
+        for decision in decisions.iter().filter(|decision| decision.kind == DecisionKind::Approve) {
+            let person = people.get(decision.act.person).ok_or_else(|| {
+                altered(record.number, "somebody approved it who gives no rights")
+            })?;
+            if !person.has(role) {
+                return Err(altered(record.number, &format!("{} approved it and is no {}", person.name, role.title())));
+            }
+            self.approval_holds(person, decision, record, subject)?;
+            if !valid.contains(&person.id) {
+                valid.push(person.id);
+            }
+        }
+        Ok(valid)
+    }
+
+    /// Checks one approval; one that was checked before costs a hash.
+    fn approval_holds(
+        &self,
+        person: &Person,
+        decision: &DecisionRecord,
+        record: &RequestRecord,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
+        let key = acts::digest(&[
+            b"approval",
+            &decision.act.payload,
+            &decision.act.signature,
+            &person.public_key,
+            &record.document,
+            &record.number.0.to_be_bytes(),
+            decision.act.id.as_bytes(),
+            decision.act.person.as_bytes(),
+            decision.act.verb.as_bytes(),
+        ]);
+        if self.lock(&self.checked).get(&key).is_some() {
+            return Ok(());
+        }
+        trust::approves(&self.installation, person, decision, record, subject)
+            .map_err(|why| altered(record.number, &why))?;
+        self.lock(&self.checked).put(key, ());
+        Ok(())
+    }
+
+    async fn enough_with(
+        &self,
+        people: &People,
+        record: &RequestRecord,
+        subject: &Subject,
+        actor: PersonId,
+    ) -> Result<bool, Failure> {
+        let mut approvers = self.valid_approvers(people, record, subject).await?;
+        approvers.push(actor);
+        approvers.sort_unstable();
+        approvers.dedup();
+        Ok(approvers.len() >= approvals_needed(people, record.kind))
+    }
+
+    async fn check_open(
+        &self,
+        people: &People,
+        person: &Person,
+        record: &RequestRecord,
+        unmet: &mut Vec<Condition>,
+    ) -> Result<(), Failure> {
+        let number = record.number;
+        if record.state != RequestState::Open {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("request {number} is {}: there is nothing to approve", record.state.name()),
+            )
+            .with_remedy(format!("chancery request show {number}")));
+        }
+        let role = rights::approver(record.kind);
+        unmet.extend(rights::missing_role(people, person, &[role], &format!("approve request {number}")));
+        let subject = subject_of(record)?;
+        if self.valid_approvers(people, record, &subject).await?.contains(&person.id) {
+            let others: Vec<_> = people.with_role(role).into_iter().filter(|name| *name != person.name).collect();
+            unmet.push(Condition::new(
+                "other-person",
+                format!("{} has approved request {number} already; another person is needed", person.name),
+                format!("have another {} approve it", role.title()),
+                others,
+            ));
+        }
+        Ok(())
+    }
+
+    /// The rows that the last needed approval makes.
+    async fn approval_writes(&self, record: &RequestRecord, subject: &Subject) -> Result<Vec<Write>, Failure> {
+        let request = record.number;
+        let to = |to| Write::MoveRequest { request, from: RequestState::Open, to };
+        match subject {
+            Subject::Certificate(document) => {
+                let issuance = self.issuance(record, document.clone()).await?;
+                let tbs = self.prepare(&issuance.csr, &issuance.profile, &issuance.authority)?;
+                let tbs = Write::SetRequestTbs {
+                    request,
+                    state: RequestState::Approved,
+                    tbs: tbs.as_der().to_vec(),
+                };
+                Ok(vec![to(RequestState::Approved), tbs])
+            }
+            Subject::Person(document) => {
+                let evidence = TokenEvidence::decode(&record.evidence)?;
+                let what = format!("the key of {}", document.name);
+                let key = attested(&self.anchors, &evidence.chain.0, &evidence.key_request.0, &what)?;
+                if Hash32::of(&key.spki) != document.key {
+                    return Err(altered(request, "its evidence is about another key"));
+                }
+                self.refuse_custodian_key(&key.spki, &what).await?;
+                let mut writes = Self::person_writes(record, document, key.spki, self.clock.now_ms())?;
+                writes.push(to(RequestState::Done));
+                Ok(writes)
+            }
+            Subject::Ca(document) => {
+                let mut writes = self.ca_writes(record, document).await?;
+                writes.push(to(RequestState::Approved));
+                Ok(writes)
+            }
+            Subject::Custodian(_) => Ok(vec![to(RequestState::Approved)]),
+        }
+    }
+}
+
+/// How many people must approve a request of this kind.
+pub(crate) fn approvals_needed(people: &People, kind: RequestKind) -> usize {
+    match kind {
+        RequestKind::Certificate => 1,
+        RequestKind::Person | RequestKind::Ca | RequestKind::Custodian => people.managers_needed().max(1),
+    }
+}
+
+pub(crate) fn check_numbers(requests: &[RequestNumber]) -> Result<(), Failure> {
+    if requests.is_empty() || requests.len() > MOST_ITEMS {
+        return Err(Failure::new(FailureKind::Invalid, format!("name 1 to {MOST_ITEMS} requests")));
+    }
+    let mut sorted = requests.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() == requests.len() {
+        Ok(())
+    } else {
+        Err(Failure::new(FailureKind::Invalid, "a request is named twice"))
+    }
+}

@@ -1,0 +1,225 @@
+//! `ca create`, `ca list`, `ca show`, and the birth of a CA's key inside an HSM.
+
+use chancery_api::{
+    Base64, CaCreate, CaDetail, CaDocument, CaId, CaView, Failure, FailureKind, Hash32, RequestView, SignerId,
+    Subject,
+};
+use chancery_keys::{GenerateSpec, KeyAlgorithm, State};
+use chancery_pki::{DistinguishedName, Kind};
+use chancery_store::{
+    CaRecord, Change, ReplicaRecord, ReplicaState, RequestRecord, RequestState, SignerRecord, Write,
+};
+use serde_json::json;
+
+use super::{hsm_attach::document, person::check_name};
+use crate::{
+    text::chain,
+    Center,
+    committer::store_failure,
+    env::rfc3339_seconds,
+    event::{Actor, event},
+    request::{Opening, altered, subject_of, view},
+    tokens::hsm_failure,
+};
+
+impl Center {
+    /// Opens a request for a new CA.
+    ///
+    /// # Errors
+    /// When name, subject, algorithm or profile cannot be.
+    pub async fn ca_create(&self, call: CaCreate, uid: u32) -> Result<RequestView, Failure> {
+        check_name(&call.name)?;
+        if self.store.ca_by_name(&call.name).await.map_err(|error| store_failure(&error))?.is_some() {
+            return Err(Failure::new(FailureKind::Conflict, format!("there is a CA named {} already", call.name)));
+        }
+        let subject: DistinguishedName = call
+            .subject
+            .parse()
+            .map_err(|error| Failure::new(FailureKind::Invalid, format!("the subject: {}", chain(&error))))?;
+        let algorithm: KeyAlgorithm = call
+            .algorithm
+            .parse()
+            .map_err(|error| Failure::new(FailureKind::Invalid, format!("the key algorithm: {error}")))?;
+        let profile = self.profile(&call.profile)?;
+        if profile.kind() != Kind::Root {
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                format!("profile {} makes no root CAs", profile.name()),
+            ));
+        }
+        let hsm = self.hsm_record(&call.hsm).await?;
+        let document = CaDocument {
+            name: call.name,
+            subject: subject.to_string(),
+            algorithm: algorithm.to_string(),
+            profile: profile.name().to_owned(),
+            profile_hash: Hash32(profile.hash()),
+            hsm: document(&hsm),
+        };
+        let title = format!("CA {}: {}", document.name, document.subject);
+        let opening =
+            |_| Opening { subject: Subject::Ca(document), evidence: Vec::new(), title, writes: Vec::new() };
+        Ok(view(&self.open_request(uid, opening).await?))
+    }
+
+    /// The rows that an approval of a CA makes: the CA with the key id its key will have.
+    pub(crate) async fn ca_writes(&self, record: &RequestRecord, ca: &CaDocument) -> Result<Vec<Write>, Failure> {
+        let known = self.store.cas().await.map_err(|error| store_failure(&error))?;
+        let key_id = known.iter().map(|ca| ca.key_id).max().unwrap_or(0) + 1;
+        if key_id > 255 {
+            return Err(Failure::new(FailureKind::Invalid, "no key id is left for another CA"));
+        }
+        Ok(vec![Write::InsertCa(CaRecord {
+            id: CaId::new(self.uuid()),
+            name: ca.name.clone(),
+            request: record.number,
+            key_id,
+            signer: None,
+            certificate: None,
+            created_ms: self.clock.now_ms(),
+        })])
+    }
+
+    /// Has the CA's key generated inside the HSM that was approved, unless it is there already: a key that an interrupted attempt
+    /// left under the reserved id, with the device's statement that it was born there, is taken.
+    pub(crate) async fn ensure_ca_key(&self, request: &RequestRecord) -> Result<CaRecord, Failure> {
+        let _one_at_a_time = self.procedures.lock().await;
+        let Subject::Ca(document) = subject_of(request)? else {
+            return Err(altered(request.number, "it asks for no CA"));
+        };
+        let record = self.ca_record(&document.name).await?;
+        if record.request != request.number {
+            return Err(altered(request.number, "the CA of that name belongs to another request"));
+        }
+        if record.signer.is_some() {
+            return Ok(record);
+        }
+        let hsm_record = self.hsm_record(&document.hsm.name).await?;
+        if super::hsm_attach::document(&hsm_record) != document.hsm {
+            return Err(altered(request.number, "it names an HSM that is another one now"));
+        }
+        let hsm = self.held(&hsm_record)?;
+        let spec = GenerateSpec {
+            key_id: u8::try_from(record.key_id)
+                .map_err(|_| altered(request.number, "the CA's key id is impossible"))?,
+            algorithm: document
+                .algorithm
+                .parse()
+                .map_err(|error| altered(request.number, &format!("its algorithm: {error}")))?,
+            chr: None,
+            label: document.name.clone(),
+        };
+        let key = hsm.generate(spec).await.map_err(|error| hsm_failure(&error))?;
+        let inspection = self.inspect(hsm_record.id, &hsm).await.map_err(|error| hsm_failure(&error))?;
+        let kcv = inspection.kcv.ok_or_else(|| {
+            Failure::new(FailureKind::Conflict, format!("HSM {} has no key domain", hsm_record.name))
+        })?;
+        let now = self.clock.now_ms();
+        let signer = SignerId::new(self.uuid());
+        let data = json!({
+            "ca": document.name, "signer": signer, "hsm": hsm_record.name,
+            "key": Hash32::of(&key.public_key_spki), "attestation": Base64(key.request.clone()),
+        });
+        let mut writes = vec![
+            Write::InsertSigner(SignerRecord {
+                id: signer,
+                kcv: kcv.to_vec(),
+                key_id: record.key_id,
+                algorithm: document.algorithm.clone(),
+                public_key: key.public_key_spki,
+                attestation: key.request,
+                chain: hsm.identity().chain.clone(),
+                created_ms: now,
+            }),
+            Write::PutReplica(ReplicaRecord {
+                signer,
+                hsm: hsm_record.id,
+                state: ReplicaState::Present,
+                checked_ms: now,
+            }),
+            Write::SetCaSigner { ca: record.id, signer },
+        ];
+        writes.extend(Self::mark_write(hsm_record.id, &inspection));
+        let events = vec![event(now, "signer-generated", &Actor::Node, &data)?];
+        self.commit(Change { writes, events }).await?;
+        Ok(CaRecord { signer: Some(signer), ..record })
+    }
+
+    /// Generates the key at once when the HSM happens to be open; otherwise it waits for the decision to sign.
+    pub(crate) async fn try_ca_key(&self, request: &RequestRecord, ca: &CaDocument) -> Result<(), Failure> {
+        let record = self.hsm_record(&ca.hsm.name).await?;
+        let open = self.pool.get(record.id).is_some_and(|hsm| matches!(hsm.state(), State::Unlocked { .. }));
+        if open {
+            self.ensure_ca_key(request).await?;
+        }
+        Ok(())
+    }
+
+    /// All CAs, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ca_list(&self) -> Result<Vec<CaView>, Failure> {
+        let mut views = Vec::new();
+        for record in self.store.cas().await.map_err(|error| store_failure(&error))? {
+            views.push(self.ca_view(&record).await?);
+        }
+        Ok(views)
+    }
+
+    /// One CA with its certificate.
+    ///
+    /// # Errors
+    /// [`FailureKind::NotFound`] for an unknown name.
+    pub async fn ca_show(&self, name: &str) -> Result<CaDetail, Failure> {
+        let failed = |error| store_failure(&error);
+        let record = self.ca_record(name).await?;
+        let certificate = match record.certificate {
+            Some(id) => self.store.certificate(id).await.map_err(failed)?.and_then(|certificate| certificate.der),
+            None => None,
+        };
+        Ok(CaDetail {
+            ca: self.ca_view(&record).await?,
+            certificate: certificate.map(Base64),
+            signer: match record.signer {
+                Some(signer) => Some(self.signer_view(&record.name, signer).await?),
+                None => None,
+            },
+            crl_number: self.store.issued_crl(record.id).await.map_err(failed)?.map(|crl| crl.number),
+        })
+    }
+
+    async fn ca_view(&self, record: &CaRecord) -> Result<CaView, Failure> {
+        let failed = |error| store_failure(&error);
+        let request = self.request_record(record.request).await?;
+        let Subject::Ca(document) = subject_of(&request)? else {
+            return Err(altered(request.number, "it asks for no CA"));
+        };
+        let certificate = match record.certificate {
+            Some(id) => self.store.certificate(id).await.map_err(failed)?,
+            None => None,
+        };
+        let mut hsms = Vec::new();
+        if let Some(key) = self.ca_key(record).await? {
+            for hsm in self.hsm_records().await? {
+                if key.on.contains(&hsm.id) {
+                    hsms.push(hsm.name);
+                }
+            }
+        }
+        let state = match (record.signer, certificate.is_some(), request.state) {
+            (_, true, _) => "active",
+            (_, _, RequestState::Signing) => "signing",
+            (Some(_), ..) => "key-generated",
+            (None, ..) => "requested",
+        };
+        Ok(CaView {
+            name: record.name.clone(),
+            state: state.to_owned(),
+            subject: document.subject,
+            algorithm: document.algorithm,
+            not_after: certificate.map(|certificate| rfc3339_seconds(certificate.not_after_seconds)),
+            hsms,
+        })
+    }
+}

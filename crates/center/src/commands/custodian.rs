@@ -1,0 +1,165 @@
+//! `custodian register`: a person's key becomes one of those that open an HSM.
+
+use chancery_api::{
+    CustodianDocument, CustodianRegister, Failure, FailureKind, Hash32, RequestView, Subject, canonical_json,
+};
+use chancery_cvc::Genuineness;
+use chancery_store::{Change, CustodianRecord, RequestRecord, RequestState, Write};
+use serde_json::json;
+
+use super::hsm_attach::document;
+use crate::{
+    Center,
+    attest::attested,
+    committer::store_failure,
+    event::{Actor, event},
+    evidence::TokenEvidence,
+    request::{Opening, altered, view},
+    tokens::hsm_failure,
+    trust::People,
+};
+
+impl Center {
+    /// Opens a request to register a custodian.
+    ///
+    /// # Errors
+    /// When the token does not vouch for the key, or the key cannot be a custodian's.
+    pub async fn custodian_register(&self, call: CustodianRegister, uid: u32) -> Result<RequestView, Failure> {
+        let people = self.people().await?;
+        let person = people.by_name(&call.person)?;
+        let what = format!("the custodian key of {}", person.name);
+        let key = attested(&self.anchors, &call.chain.0, &call.key_request.0, &what)?;
+        check_custodian_key(&key.spki, &what)?;
+        if people.all().iter().any(|person| person.public_key == key.spki) {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("{what} signs acts already; a custodian key is used for nothing else"),
+            ));
+        }
+        if call.hsms.is_empty() {
+            return Err(Failure::new(FailureKind::Invalid, "name the HSMs the key is to be registered in"));
+        }
+        let mut hsms = Vec::new();
+        for name in &call.hsms {
+            let record = self.hsm_record(name).await?;
+            let hsm = self.held(&record)?;
+            let genuineness = hsm.identity().genuineness;
+            if genuineness == Genuineness::Production && key.genuineness != Genuineness::Production {
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("{name} is a hardware HSM and {what} is not in a genuine hardware token"),
+                )
+                .with_remedy("custodians of hardware HSMs need hardware tokens"));
+            }
+            for row in self.store.custodians(record.id).await.map_err(|error| store_failure(&error))? {
+                let same = row.person == person.id || row.public_key == key.spki || row.chr == key.chr;
+                if same {
+                    return Err(Failure::new(
+                        FailureKind::Conflict,
+                        format!("{} or this key is registered in HSM {name} already", person.name),
+                    ));
+                }
+            }
+            hsms.push(document(&record));
+        }
+        let custodian = CustodianDocument {
+            person: person.id,
+            name: person.name.clone(),
+            chr: key.chr,
+            key: Hash32::of(&key.spki),
+            device: key.device,
+            hsms,
+        };
+        let title = format!("custodian {} of {}", custodian.name, call.hsms.join(", "));
+        let evidence = TokenEvidence { chain: call.chain, key_request: call.key_request }.encode()?;
+        let opening = |_| Opening { subject: Subject::Custodian(custodian), evidence, title, writes: Vec::new() };
+        Ok(view(&self.open_request(uid, opening).await?))
+    }
+
+    /// Registers an approved custodian in the HSMs; HSMs that have the key already are passed over.
+    pub(crate) async fn register_custodian(
+        &self,
+        request: &RequestRecord,
+        custodian: &CustodianDocument,
+    ) -> Result<(), Failure> {
+        let _one_at_a_time = self.procedures.lock().await;
+        let evidence = TokenEvidence::decode(&request.evidence)?;
+        let what = format!("the custodian key of {}", custodian.name);
+        let key = attested(&self.anchors, &evidence.chain.0, &evidence.key_request.0, &what)?;
+        if Hash32::of(&key.spki) != custodian.key || key.chr != custodian.chr {
+            return Err(altered(request.number, "its evidence is about another key"));
+        }
+        for hsm in &custodian.hsms {
+            let record = self.hsm_record(&hsm.name).await?;
+            if document(&record) != *hsm {
+                return Err(altered(request.number, "it names an HSM that is another one now"));
+            }
+            let rows = self.store.custodians(record.id).await.map_err(|error| store_failure(&error))?;
+            if rows.iter().any(|row| row.request == request.number) {
+                continue;
+            }
+            let handle = self.held(&record)?;
+            let inspection = handle
+                .register(evidence.chain.0.clone(), evidence.key_request.0.clone())
+                .await
+                .map_err(|error| hsm_failure(&error))?;
+            let row = CustodianRecord {
+                hsm: record.id,
+                person: custodian.person,
+                chr: custodian.chr.clone(),
+                public_key: key.spki.clone(),
+                chain: evidence.chain.0.clone(),
+                key_request: evidence.key_request.0.clone(),
+                request: request.number,
+            };
+            let mut writes = vec![Write::InsertCustodian(row)];
+            writes.extend(Self::mark_write(record.id, &inspection));
+            self.lock(&self.seen).insert(record.id, inspection);
+            let data = json!({ "request": request.number, "hsm": hsm, "person": custodian.name, "chr": custodian.chr });
+            let event = event(self.clock.now_ms(), "custodian-registered", &Actor::Node, &data)?;
+            self.commit(Change { writes, events: vec![event] }).await?;
+        }
+        let done = Write::MoveRequest {
+            request: request.number,
+            from: RequestState::Approved,
+            to: RequestState::Done,
+        };
+        self.commit(Change { writes: vec![done], events: Vec::new() }).await
+    }
+
+    /// Whether managers approved this registration.
+    pub(crate) async fn custodian_holds(&self, people: &People, row: &CustodianRecord) -> Result<bool, Failure> {
+        let Some(request) = self.store.request(row.request).await.map_err(|error| store_failure(&error))? else {
+            return Ok(false);
+        };
+        let Ok(Subject::Custodian(custodian)) = crate::request::subject_of(&request) else {
+            return Ok(false);
+        };
+        let names_row = custodian.person == row.person
+            && custodian.chr == row.chr
+            && custodian.key == Hash32::of(&row.public_key)
+            && custodian.hsms.iter().any(|hsm| hsm.id == row.hsm);
+        let subject = Subject::Custodian(custodian);
+        if !names_row || canonical_json(&subject).ok().as_deref() != Some(&request.document) {
+            return Ok(false);
+        }
+        let approvals = self.store.decisions(row.request).await.map_err(|error| store_failure(&error))?;
+        let managers = people.approving_managers(&self.installation, &request, &subject, &approvals);
+        Ok(!managers.is_empty())
+    }
+}
+
+/// HSMs accept custodian signatures of 64 bytes only: keys on 256-bit curves.
+fn check_custodian_key(spki: &[u8], what: &str) -> Result<(), Failure> {
+    let key = openssl::pkey::PKey::public_key_from_der(spki)
+        .ok()
+        .and_then(|key| key.ec_key().ok())
+        .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("{what} is no elliptic curve key")))?;
+    let bits = key.group().order_bits();
+    if bits == 256 {
+        Ok(())
+    } else {
+        Err(Failure::new(FailureKind::Invalid, format!("{what} is on a {bits}-bit curve"))
+            .with_remedy("HSMs accept custodian keys on 256-bit curves only: use brainpoolP256r1"))
+    }
+}

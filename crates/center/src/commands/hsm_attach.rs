@@ -1,0 +1,244 @@
+//! `hsm attach` and `hsm detach`.
+
+use std::sync::Arc;
+
+use chancery_api::{Condition, Decision, Failure, FailureKind, Hash32, HsmDocument, HsmId, Performed};
+use chancery_keys::{Hsm, Inspection};
+use chancery_store::{Change, HsmRecord, TokenMark, Write};
+use serde_json::json;
+use tracing::warn;
+
+use crate::{
+    Center,
+    acts::ProvenAct,
+    event::{Actor, event},
+    tokens::hsm_failure,
+};
+
+impl Center {
+    pub(crate) async fn draft_hsm_attach(&self, token: &str) -> Result<Decision, Failure> {
+        let known = self.hsm_records().await?.into_iter().find(|record| record.name == token);
+        if let Some(record) = &known
+            && let Some(hsm) = self.pool.get(record.id)
+            && !matches!(hsm.state(), chancery_keys::State::Lost { .. })
+        {
+            return Err(Failure::new(FailureKind::Conflict, format!("HSM {token} is attached already")));
+        }
+        let hsm = self.connect(token, &format!("virtual:{token}")).await?;
+        let identity = hsm.identity().clone();
+        hsm.close("it was only looked at");
+        let document = match known {
+            Some(record) => {
+                let document = document(&record);
+                if record.device != identity.device || record.device_key != identity.device_key {
+                    return Err(other_device(&record, &identity.device));
+                }
+                document
+            }
+            None => HsmDocument {
+                id: HsmId::new(self.uuid()),
+                name: token.to_owned(),
+                device: identity.device.clone(),
+                key: Hash32::of(&identity.device_key),
+            },
+        };
+        Ok(Decision::HsmAttach { hsm: document })
+    }
+
+    pub(crate) async fn hsm_attach(&self, act: ProvenAct, hsm: HsmDocument) -> Result<Performed, Failure> {
+        let known = self.hsm_records().await?.into_iter().find(|record| record.id == hsm.id);
+        if let Some(old) = self.pool.remove(hsm.id) {
+            old.close("it is attached again");
+        }
+        let handle = self.connect(&hsm.name, &format!("virtual:{}", hsm.name)).await?;
+        let identity = handle.identity();
+        if identity.device != hsm.device || Hash32::of(&identity.device_key) != hsm.key {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("the token now called {} is {}, not {} that was decided on", hsm.name, identity.device, hsm.device),
+            ));
+        }
+        let inspection = self.inspect(hsm.id, &handle).await.map_err(|error| hsm_failure(&error))?;
+        let now = self.clock.now_ms();
+        let mut writes = vec![Write::InsertAct(act.record.clone())];
+        let record = match known {
+            Some(mut record) => {
+                self.check_mark(&record, &inspection);
+                record.attached = true;
+                record.lost = None;
+                update(&mut record, &inspection);
+                writes.push(Write::UpdateHsm(record.clone()));
+                record
+            }
+            None => {
+                let record = new_record(&hsm, &handle, &inspection, &act, now);
+                writes.push(Write::InsertHsm(record.clone()));
+                record
+            }
+        };
+        let data = json!({ "hsm": hsm });
+        let event = event(now, "hsm-attached", &Actor::Act(&act), &data)?;
+        self.commit(Change { writes, events: vec![event] }).await?;
+        self.pool.insert(record.id, handle);
+        Ok(Performed::Hsms { hsms: vec![self.hsm_view(&record).await?] })
+    }
+
+    pub(crate) async fn draft_hsm_detach(&self, name: &str) -> Result<Decision, Failure> {
+        let record = self.hsm_record(name).await?;
+        if !record.attached && self.pool.get(record.id).is_none() {
+            return Err(Failure::new(FailureKind::Conflict, format!("HSM {name} is detached already")));
+        }
+        Ok(Decision::HsmDetach { hsm: document(&record) })
+    }
+
+    pub(crate) async fn hsm_detach(&self, act: ProvenAct, hsm: HsmDocument) -> Result<Performed, Failure> {
+        let mut record = self.hsm_record(&hsm.name).await?;
+        if let Some(handle) = self.pool.get(record.id)
+            && let Ok(inspection) = self.inspect(record.id, &handle).await
+        {
+            update(&mut record, &inspection);
+        }
+        record.attached = false;
+        record.lost = None;
+        let now = self.clock.now_ms();
+        let event = event(now, "hsm-detached", &Actor::Act(&act), &json!({ "hsm": hsm }))?;
+        self.commit(Change {
+            writes: vec![Write::InsertAct(act.record), Write::UpdateHsm(record.clone())],
+            events: vec![event],
+        })
+        .await?;
+        if let Some(handle) = self.pool.remove(record.id) {
+            handle.close("it was detached");
+        }
+        Ok(Performed::Hsms { hsms: vec![self.hsm_view(&record).await?] })
+    }
+
+    /// Takes hold of the HSMs that should be attached. One that is missing is recorded as lost; the node starts all the same.
+    pub(crate) async fn attach_known(&self) -> Result<(), Failure> {
+        for mut record in self.hsm_records().await?.into_iter().filter(|record| record.attached) {
+            let because = match self.take_hold(&record).await {
+                Ok(inspection) => {
+                    self.save_mark(record.id, &inspection).await?;
+                    continue;
+                }
+                Err(failure) => failure.message,
+            };
+            warn!(hsm = record.name, because, "HSM is not there");
+            let now = self.clock.now_ms();
+            let data = json!({ "hsm": record.name, "because": because });
+            record.lost = Some((now, because));
+            let event = event(now, "hsm-lost", &Actor::Node, &data)?;
+            self.commit(Change { writes: vec![Write::UpdateHsm(record)], events: vec![event] }).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_hold(&self, record: &HsmRecord) -> Result<Inspection, Failure> {
+        let handle = self.connect(&record.name, &record.locator).await?;
+        let identity = handle.identity();
+        if identity.device != record.device || identity.device_key != record.device_key {
+            return Err(other_device(record, &identity.device));
+        }
+        let inspection = self.inspect(record.id, &handle).await.map_err(|error| hsm_failure(&error))?;
+        self.check_mark(record, &inspection);
+        self.pool.insert(record.id, handle);
+        Ok(inspection)
+    }
+
+    /// Connects to a token on a thread of its own.
+    pub(crate) async fn connect(&self, name: &str, locator: &str) -> Result<Hsm, Failure> {
+        let connect = self.tokens.at(locator).ok_or_else(|| {
+            Failure::new(FailureKind::NotFound, format!("{locator} names no kind of token known here"))
+        })?;
+        let (name, anchors, clock) = (name.to_owned(), Arc::clone(&self.anchors), Arc::clone(&self.clock));
+        let clock: Arc<dyn Fn() -> i64 + Send + Sync> = Arc::new(move || clock.now_ms());
+        tokio::task::spawn_blocking(move || Hsm::start(&name, connect, anchors, clock))
+            .await
+            .map_err(|_| Failure::new(FailureKind::Internal, "connecting to the token failed"))?
+            .map_err(|error| hsm_failure(&error))
+    }
+
+    /// Compares how far the token's stored state has come with what was seen before.
+    fn check_mark(&self, record: &HsmRecord, inspection: &Inspection) {
+        let (Some(known), Some(now)) = (&record.mark, &inspection.mark) else { return };
+        let sequence = i64::try_from(now.sequence).unwrap_or(i64::MAX);
+        let rolled_back =
+            sequence < known.sequence || (sequence == known.sequence && now.hash[..] != known.hash[..]);
+        let mut warnings = self.lock(&self.warnings);
+        let list = warnings.entry(record.id).or_default();
+        list.retain(|warning| !warning.starts_with("its stored state"));
+        if rolled_back {
+            list.push(format!(
+                "its stored state (change {sequence}) is older than one seen before (change {}): somebody restored a copy; retry and use counters came back with it",
+                known.sequence
+            ));
+        }
+    }
+}
+
+/// An HSM as decisions name it.
+pub(crate) fn document(record: &HsmRecord) -> HsmDocument {
+    HsmDocument {
+        id: record.id,
+        name: record.name.clone(),
+        device: record.device.clone(),
+        key: Hash32::of(&record.device_key),
+    }
+}
+
+/// Takes over what a look at the HSM says.
+pub(crate) fn update(record: &mut HsmRecord, inspection: &Inspection) {
+    if let Some(quorum) = &inspection.quorum {
+        record.quorum_required = i64::from(quorum.required);
+        record.quorum_total = i64::from(quorum.total);
+    }
+    record.kcv = inspection.kcv.map(|kcv| kcv.to_vec());
+    record.mark = mark(inspection);
+}
+
+pub(crate) fn mark(inspection: &Inspection) -> Option<TokenMark> {
+    inspection.mark.as_ref().map(|mark| TokenMark {
+        sequence: i64::try_from(mark.sequence).unwrap_or(i64::MAX),
+        hash: mark.hash.to_vec(),
+    })
+}
+
+/// The record of an HSM that is new here.
+pub(crate) fn new_record(
+    hsm: &HsmDocument,
+    handle: &Hsm,
+    inspection: &Inspection,
+    act: &ProvenAct,
+    now_ms: i64,
+) -> HsmRecord {
+    let identity = handle.identity();
+    let mut record = HsmRecord {
+        id: hsm.id,
+        name: hsm.name.clone(),
+        device: identity.device.clone(),
+        device_key: identity.device_key.clone(),
+        chain: identity.chain.clone(),
+        locator: format!("virtual:{}", hsm.name),
+        kcv: None,
+        quorum_required: 0,
+        quorum_total: 0,
+        attached: true,
+        mark: None,
+        lost: None,
+        act: act.record.id,
+        created_ms: now_ms,
+    };
+    update(&mut record, inspection);
+    record
+}
+
+fn other_device(record: &HsmRecord, found: &str) -> Failure {
+    let what = format!(
+        "the token called {} is {found}, but the HSM of that name is {}: it was exchanged",
+        record.name, record.device
+    );
+    let mut failure = Failure::new(FailureKind::Refused, what.clone())
+        .with_remedy("bring the right token back, or attach this one under a name of its own");
+    failure.unmet = vec![Condition::new("device", what, "bring the right token back", Vec::new())];
+    failure
+}

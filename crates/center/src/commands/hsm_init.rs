@@ -1,0 +1,160 @@
+//! `hsm init`: tokens become HSMs of one new key domain.
+
+use std::collections::BTreeMap;
+
+use chancery_api::{Decision, Failure, FailureKind, Hash32, HsmDocument, HsmId, Performed, SecretText};
+use chancery_driver::SoPin;
+use chancery_keys::{Hsm, Initialise};
+use chancery_schsm::KekShare;
+use chancery_store::{Change, Write};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::hsm_attach::{new_record, update};
+use crate::{
+    Center,
+    acts::ProvenAct,
+    event::{Actor, event},
+    tokens::hsm_failure,
+};
+
+impl Center {
+    pub(crate) async fn draft_hsm_init(
+        &self,
+        tokens: &[String],
+        required: u8,
+        total: u8,
+        shares: u8,
+    ) -> Result<Decision, Failure> {
+        let invalid = |what: String| Failure::new(FailureKind::Invalid, what);
+        if tokens.is_empty() {
+            return Err(invalid("name the tokens to initialise".to_owned()));
+        }
+        if !(1..=90).contains(&total) || !(1..=total).contains(&required) {
+            return Err(invalid(format!("a quorum of {required} of {total} is impossible: 1 <= n <= m <= 90")));
+        }
+        if !(1..=16).contains(&shares) {
+            return Err(invalid(format!("{shares} shares: from 1 to 16 are possible")));
+        }
+        let mut hsms = Vec::new();
+        for token in tokens {
+            if hsms.iter().any(|hsm: &HsmDocument| hsm.name == *token) {
+                return Err(invalid(format!("{token} is named twice")));
+            }
+            let (id, handle) = self.token_in_hand(token).await?;
+            let inspection = handle.inspect().await.map_err(|error| hsm_failure(&error))?;
+            if !inspection.keys.is_empty() {
+                return Err(holds_keys(token, inspection.keys.len()));
+            }
+            hsms.push(HsmDocument {
+                id,
+                name: token.clone(),
+                device: handle.identity().device.clone(),
+                key: Hash32::of(&handle.identity().device_key),
+            });
+        }
+        Ok(Decision::HsmInit { hsms, quorum_required: required, quorum_total: total, shares })
+    }
+
+    pub(crate) async fn hsm_init(
+        &self,
+        act: ProvenAct,
+        hsms: Vec<HsmDocument>,
+        (required, total): (u8, u8),
+        shares: u8,
+        so_pins: &BTreeMap<String, SecretText>,
+    ) -> Result<Performed, Failure> {
+        let _one_at_a_time = self.procedures.lock().await;
+        let mut handles = Vec::new();
+        for hsm in &hsms {
+            let so_pin = so_pins
+                .get(&hsm.name)
+                .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("the SO-PIN for {} is missing", hsm.name)))?;
+            let so_pin = SoPin::from_hex(so_pin.secret_text()).map_err(|error| {
+                Failure::new(FailureKind::Invalid, format!("the SO-PIN for {} is unusable: {error}", hsm.name))
+            })?;
+            let (_, handle) = self.token_in_hand(&hsm.name).await?;
+            if handle.identity().device != hsm.device || Hash32::of(&handle.identity().device_key) != hsm.key {
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("the token now called {} is not the one that was decided on", hsm.name),
+                ));
+            }
+            // All are looked at before the first is touched.
+            let inspection = handle.inspect().await.map_err(|error| hsm_failure(&error))?;
+            if !inspection.keys.is_empty() {
+                return Err(holds_keys(&hsm.name, inspection.keys.len()));
+            }
+            handles.push((hsm.clone(), handle, so_pin));
+        }
+        let begun = self.clock.now_ms();
+        self.commit(Change {
+            writes: vec![Write::InsertAct(act.record.clone())],
+            events: vec![event(begun, "hsm-init-begun", &Actor::Act(&act), &json!({ "hsms": hsms }))?],
+        })
+        .await?;
+
+        // The shares exist in this memory only, and only until all HSMs have them.
+        let shares: Vec<Zeroizing<[u8; 32]>> = (0..shares).map(|_| Zeroizing::new(self.random())).collect();
+        let known = self.hsm_records().await?;
+        let mut writes = Vec::new();
+        let mut records = Vec::new();
+        for (hsm, handle, so_pin) in handles {
+            let parameters = Initialise {
+                so_pin,
+                required,
+                total,
+                shares: shares.iter().map(|share| KekShare::new(**share)).collect(),
+            };
+            handle.initialise(parameters).await.map_err(|error| hsm_failure(&error))?;
+            let inspection = self.inspect(hsm.id, &handle).await.map_err(|error| hsm_failure(&error))?;
+            let record = match known.iter().find(|record| record.id == hsm.id) {
+                Some(record) => {
+                    let mut record = record.clone();
+                    record.attached = true;
+                    record.lost = None;
+                    update(&mut record, &inspection);
+                    writes.push(Write::UpdateHsm(record.clone()));
+                    writes.push(Write::ClearCustodians(record.id));
+                    record
+                }
+                None => {
+                    let record = new_record(&hsm, &handle, &inspection, &act, begun);
+                    writes.push(Write::InsertHsm(record.clone()));
+                    record
+                }
+            };
+            self.pool.insert(record.id, handle);
+            records.push(record);
+        }
+        let kcv = records.first().and_then(|record| record.kcv.as_ref()).map(hex::encode_upper);
+        let data = json!({ "hsms": hsms, "quorum": [required, total], "kcv": kcv });
+        let done = event(self.clock.now_ms(), "hsm-initialised", &Actor::ActReference(act.record.id), &data)?;
+        self.commit(Change { writes, events: vec![done] }).await?;
+        let mut views = Vec::new();
+        for record in &records {
+            views.push(self.hsm_view(record).await?);
+        }
+        Ok(Performed::Hsms { hsms: views })
+    }
+
+    /// The token of that name: the one the node holds already, or a new connection.
+    async fn token_in_hand(&self, name: &str) -> Result<(HsmId, Hsm), Failure> {
+        let known = self.hsm_records().await?.into_iter().find(|record| record.name == name);
+        if let Some(record) = &known
+            && let Some(handle) = self.pool.get(record.id)
+            && !matches!(handle.state(), chancery_keys::State::Lost { .. })
+        {
+            return Ok((record.id, handle));
+        }
+        let id = known.map_or_else(|| HsmId::new(self.uuid()), |record| record.id);
+        let handle = self.connect(name, &format!("virtual:{name}")).await?;
+        Ok((id, handle))
+    }
+}
+
+fn holds_keys(token: &str, count: usize) -> Failure {
+    let keys = if count == 1 { "a key".to_owned() } else { format!("{count} keys") };
+    Failure::new(FailureKind::Conflict, format!("token {token} holds {keys}: it is not initialised"))
+        .with_remedy("take another token, or destroy this one first if its keys are not needed")
+}

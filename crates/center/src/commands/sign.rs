@@ -1,0 +1,339 @@
+//! `request sign`: the decision that certificates are signed, and the signing.
+//!
+//! The order is the point. To-be-signed bytes and the act are durable before the HSM is asked; the claim carries the epoch of this
+//! start of the node; the result is recorded only under the same epoch. So every serial number an HSM ever signed is known.
+
+use chancery_api::{
+    CertificateId, Condition, Decision, Failure, FailureKind, Hash32, Performed, RequestNumber, SignedItem,
+    Subject,
+};
+use chancery_keys::SigningKey as _;
+use chancery_pki::{DistinguishedName, Inputs, Issuer, PublicKey, ToBeSigned, assemble};
+use chancery_store::{
+    CaRecord, CertificateRecord, CertificateState, Change, DecisionKind, RequestRecord, RequestState, Write,
+};
+use futures::future::join_all;
+use serde_json::json;
+
+use super::approve::check_numbers;
+use crate::{
+    text::chain,
+    Center,
+    acts::{Prepared, ProvenAct},
+    authority::CaKey,
+    event::{Actor, event},
+    request::{altered, subject_of},
+    trust::{People, Person},
+};
+
+/// To-be-signed bytes older than this are made anew when the decision to sign is drafted.
+const STALE_AFTER_SECONDS: i64 = 3600;
+
+/// Subject of the certificate for the key that signs the head of the audit log.
+const AUDIT_SUBJECT: &str = "CN=Chancery audit log";
+
+/// What one request needs to be signed, checked.
+pub(crate) struct Signable {
+    /// The CA that signs.
+    ca: CaRecord,
+    key: CaKey,
+    /// Profile and bytes of each certificate; the first is the one the request is for.
+    certificates: Vec<(String, ToBeSigned)>,
+}
+
+/// A claim that is durable: what is left is to ask the HSM.
+pub(crate) struct Claim {
+    pub(crate) request: RequestNumber,
+    pub(crate) ca: CaRecord,
+    pub(crate) key: CaKey,
+    pub(crate) certificates: Vec<CertificateRecord>,
+}
+
+impl Center {
+    pub(crate) async fn draft_sign(
+        &self,
+        people: &People,
+        person: &Person,
+        requests: &[RequestNumber],
+    ) -> Result<(Decision, Prepared), Failure> {
+        check_numbers(requests)?;
+        let mut items = Vec::new();
+        let mut prepared = Vec::new();
+        let mut unmet: Vec<Condition> = Vec::new();
+        for number in requests {
+            let record = self.request_record(*number).await?;
+            let blocked = self.unmet_for_signing(people, &record, Some(person)).await?;
+            if !blocked.is_empty() {
+                for condition in blocked {
+                    if !unmet.contains(&condition) {
+                        unmet.push(condition);
+                    }
+                }
+                continue;
+            }
+            let signable = self.signable(people, &record, None).await?;
+            for (_, tbs) in &signable.certificates {
+                items.push(item(*number, &signable.ca.name, tbs));
+                prepared.push(tbs.as_der().to_vec());
+            }
+        }
+        if unmet.is_empty() {
+            Ok((Decision::RequestSign { items }, prepared))
+        } else {
+            Err(Failure::blocked(format!("{} cannot be signed now", numbers(requests)), unmet))
+        }
+    }
+
+    pub(crate) async fn sign(
+        &self,
+        people: &People,
+        act: ProvenAct,
+        items: Vec<SignedItem>,
+        prepared: Prepared,
+    ) -> Result<Performed, Failure> {
+        let mut order: Vec<RequestNumber> = items.iter().map(|item| item.request).collect();
+        order.dedup();
+        let mut pairs = items.into_iter().zip(prepared).peekable();
+        let now = self.clock.now_ms();
+        let mut writes = vec![Write::InsertAct(act.record.clone())];
+        let mut claims = Vec::with_capacity(order.len());
+        let mut serials = Vec::new();
+        for number in &order {
+            let record = self.request_record(*number).await?;
+            let unmet = self.unmet_for_signing(people, &record, Some(&act.person)).await?;
+            if !unmet.is_empty() {
+                return Err(Failure::blocked(format!("request {number} cannot be signed any more"), unmet));
+            }
+            let mut given = Vec::new();
+            while let Some((item, tbs)) = pairs.next_if(|(item, _)| item.request == *number) {
+                if Hash32::of(&tbs) != item.tbs {
+                    return Err(altered(*number, "the bytes are not those that were decided on"));
+                }
+                given.push(tbs);
+            }
+            let signable = self.signable(people, &record, Some(&given)).await?;
+            let mut certificates = Vec::with_capacity(signable.certificates.len());
+            for (profile, tbs) in &signable.certificates {
+                let certificate = self.certificate_row(&signable.ca, *number, &act, profile, tbs, now);
+                serials.push(json!({ "ca": signable.ca.name, "serial": hex::encode(&certificate.serial), "tbs": Hash32::of(&certificate.tbs) }));
+                writes.push(Write::InsertCertificate(certificate.clone()));
+                certificates.push(certificate);
+            }
+            if let Some(first) = certificates.first() {
+                writes.push(Write::ClaimRequest { request: *number, certificate: first.id });
+            }
+            writes.push(Write::InsertDecision { request: *number, kind: DecisionKind::Sign, act: act.record.id });
+            claims.push(Claim { request: *number, ca: signable.ca, key: signable.key, certificates });
+        }
+        let events = vec![event(now, "certificates-claimed", &Actor::Act(&act), &json!({ "certificates": serials }))?];
+        self.commit(Change { writes, events }).await?;
+
+        let finished = join_all(claims.into_iter().map(|claim| self.finish(claim))).await;
+        for result in finished {
+            result?;
+        }
+        self.request_details(&order).await
+    }
+
+    /// Has a claim signed and records the result.
+    pub(crate) async fn finish(&self, claim: Claim) -> Result<(), Failure> {
+        let key = self.pooled(&claim.key);
+        let mut writes = Vec::new();
+        let mut issued = Vec::new();
+        let mut own = None;
+        for certificate in &claim.certificates {
+            let signature = key.sign(&certificate.tbs).await.map_err(|error| {
+                let mut failure = crate::tokens::key_failure(&error);
+                failure.message = format!("request {} is recorded and not yet signed: {}", claim.request, failure.message);
+                failure.remedy.get_or_insert_with(|| format!("then: chancery request resume {}", claim.request));
+                failure
+            })?;
+            let der = assemble(&certificate.tbs, claim.key.algorithm(), &signature)
+                .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
+            issued.push(json!({
+                "ca": claim.ca.name, "serial": hex::encode(&certificate.serial), "certificate": Hash32::of(&der),
+            }));
+            own.get_or_insert(certificate.id);
+            writes.push(Write::IssueCertificate { certificate: certificate.id, epoch: self.epoch, der });
+        }
+        if claim.ca.certificate.is_none() && claim.ca.request == claim.request
+            && let Some(certificate) = own
+        {
+            writes.push(Write::SetCaCertificate { ca: claim.ca.id, certificate });
+        }
+        writes.push(Write::MoveRequest {
+            request: claim.request,
+            from: RequestState::Signing,
+            to: RequestState::Done,
+        });
+        let act = claim.certificates.first().map(|certificate| certificate.act);
+        let actor = act.map_or(Actor::Node, Actor::ActReference);
+        let data = json!({ "request": claim.request, "certificates": issued });
+        let events = vec![event(self.clock.now_ms(), "certificates-issued", &actor, &data)?];
+        self.commit(Change { writes, events }).await
+    }
+
+    /// What signing a request takes. `given` holds the bytes that were decided on; without it they are prepared.
+    async fn signable(
+        &self,
+        people: &People,
+        record: &RequestRecord,
+        given: Option<&[Vec<u8>]>,
+    ) -> Result<Signable, Failure> {
+        let subject = subject_of(record)?;
+        // Whatever the row's state says: without approvals that hold nothing is signed.
+        let approvers = self.valid_approvers(people, record, &subject).await?;
+        if approvers.len() < super::approve::approvals_needed(people, record.kind) {
+            return Err(altered(record.number, "its state says approved, but no approval holds"));
+        }
+        match subject {
+            Subject::Certificate(document) => {
+                let issuance = self.issuance(record, document).await?;
+                let tbs = match given {
+                    Some([tbs]) => issuance.reproduce(record, tbs)?,
+                    Some(_) => return Err(altered(record.number, "one certificate was to be signed")),
+                    None => self.fresh(record, &issuance)?,
+                };
+                let ca = self.ca_record(&issuance.authority.name).await?;
+                Ok(Signable {
+                    ca,
+                    key: issuance.authority.key.clone(),
+                    certificates: vec![(issuance.profile.name().to_owned(), tbs)],
+                })
+            }
+            Subject::Ca(_) => self.signable_ca(record, given).await,
+            Subject::Person(_) | Subject::Custodian(_) => Err(Failure::new(
+                FailureKind::Invalid,
+                format!("request {} is for no certificate: there is nothing to sign", record.number),
+            )),
+        }
+    }
+
+    /// The bytes prepared at approval, or new ones when these have become stale.
+    fn fresh(&self, record: &RequestRecord, issuance: &crate::issuance::Issuance) -> Result<ToBeSigned, Failure> {
+        let stored = record
+            .tbs
+            .as_ref()
+            .ok_or_else(|| altered(record.number, "its to-be-signed bytes are gone"))?;
+        let stored = issuance.reproduce(record, stored)?;
+        let begun = stored.not_before().unix_timestamp() + i64::from(issuance.profile.backdate_seconds());
+        if self.now().unix_timestamp() - begun <= STALE_AFTER_SECONDS {
+            return Ok(stored);
+        }
+        self.prepare_inputs(&issuance.inputs())
+    }
+
+    async fn signable_ca(&self, record: &RequestRecord, given: Option<&[Vec<u8>]>) -> Result<Signable, Failure> {
+        let ca = self.ensure_ca_key(record).await?;
+        let Subject::Ca(document) = subject_of(record)? else {
+            return Err(altered(record.number, "it asks for no CA"));
+        };
+        let key = self
+            .ca_key(&ca)
+            .await?
+            .ok_or_else(|| Failure::new(FailureKind::Internal, "the key was generated and is not known"))?;
+        let profile = self.profile(&document.profile)?;
+        if Hash32(profile.hash()) != document.profile_hash {
+            return Err(altered(record.number, "the profile has another content now"));
+        }
+        let invalid = |error: String| Failure::new(FailureKind::Invalid, error);
+        let subject: DistinguishedName =
+            document.subject.parse().map_err(|error| invalid(format!("the subject: {}", chain(&error))))?;
+        let root = Inputs::Root { profile: &profile, subject: &subject, key: &key.public_key };
+        let mut given = given.map(|given| given.iter());
+        let mut take = |inputs: &Inputs<'_>| -> Result<ToBeSigned, Failure> {
+            match &mut given {
+                None => self.prepare_inputs(inputs),
+                Some(given) => {
+                    let tbs = given.next().ok_or_else(|| altered(record.number, "bytes are missing"))?;
+                    let tbs = ToBeSigned::from_der(tbs).map_err(|error| altered(record.number, &chain(&error)))?;
+                    tbs.reproduces(inputs).map_err(|error| altered(record.number, &chain(&error)))?;
+                    Ok(tbs)
+                }
+            }
+        };
+        let root_tbs = take(&root)?;
+        let mut certificates = vec![(document.profile.clone(), root_tbs)];
+        let first = self
+            .store
+            .cas()
+            .await
+            .map_err(|error| crate::committer::store_failure(&error))?
+            .iter()
+            .all(|other| other.certificate.is_none());
+        if first {
+            let issuer = self.issuer_to_be(&certificates[0].1, &key)?;
+            let audit_key = PublicKey::from_spki(&self.audit_key).map_err(|error| invalid(chain(&error)))?;
+            let audit_profile = self.profile("audit")?;
+            let subject: DistinguishedName =
+                AUDIT_SUBJECT.parse().map_err(|error| invalid(format!("the audit log's name: {error}")))?;
+            let inputs = Inputs::Key {
+                profile: &audit_profile,
+                subject: &subject,
+                names: &[],
+                key: &audit_key,
+                issuer: &issuer,
+            };
+            let tbs = take(&inputs)?;
+            certificates.push((audit_profile.name().to_owned(), tbs));
+        }
+        Ok(Signable { ca, key, certificates })
+    }
+
+    /// The issuer that a root will be. Its signature value does not enter what it issues, so a blank one serves here.
+    fn issuer_to_be(&self, root: &ToBeSigned, key: &CaKey) -> Result<Issuer, Failure> {
+        let internal = |error: String| Failure::new(FailureKind::Internal, error);
+        let blank = crate::issuance::blank_signature(key.algorithm());
+        let der = assemble(root.as_der(), key.algorithm(), &blank).map_err(|error| internal(error.to_string()))?;
+        Issuer::from_certificate(&der).map_err(|error| internal(error.to_string()))
+    }
+
+    fn certificate_row(
+        &self,
+        ca: &CaRecord,
+        request: RequestNumber,
+        act: &ProvenAct,
+        profile: &str,
+        tbs: &ToBeSigned,
+        now_ms: i64,
+    ) -> CertificateRecord {
+        CertificateRecord {
+            id: CertificateId::new(self.uuid()),
+            ca: ca.id,
+            serial: tbs.serial().as_bytes().to_vec(),
+            state: CertificateState::Signing,
+            request: Some(request),
+            act: act.record.id,
+            profile: profile.to_owned(),
+            subject: tbs.subject().to_owned(),
+            names: tbs.names().join("\n"),
+            not_after_seconds: tbs.not_after().unix_timestamp(),
+            tbs: tbs.as_der().to_vec(),
+            der: None,
+            epoch: self.epoch,
+            created_ms: now_ms,
+            revoked: None,
+        }
+    }
+}
+
+fn item(request: RequestNumber, ca: &str, tbs: &ToBeSigned) -> SignedItem {
+    SignedItem {
+        request,
+        ca: ca.to_owned(),
+        serial: tbs.serial().to_hex(),
+        subject: tbs.subject().to_owned(),
+        names: tbs.names().to_vec(),
+        tbs: Hash32::of(tbs.as_der()),
+    }
+}
+
+fn numbers(requests: &[RequestNumber]) -> String {
+    match requests {
+        [one] => format!("request {one}"),
+        many => {
+            let list: Vec<_> = many.iter().map(ToString::to_string).collect();
+            format!("requests {}", list.join(", "))
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! A trust center on virtual tokens, with people who really sign.
+
+#![allow(dead_code, unreachable_pub, clippy::missing_panics_doc, clippy::missing_errors_doc, reason = "shared by test binaries, each of which uses a part")]
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use chancery_agent::{
+    Accepted, AcceptedHsm, LocalTokens, PinSource, RehearsalPins, ShownAct, TokenPins, act_key, answer_challenge,
+    custodian_key, initialise, sign_act,
+};
+use chancery_api::{
+    ActId, ActPayload, Base64, CaCreate, CustodianRegister, Decision, Draft, Failure, Hash32, HsmView, Installation,
+    InstallationId, Intent, Perform, Performed, PersonAdd, PersonDocument, PersonId, RequestDetail, RequestImport,
+    RequestNumber, Role, SecretText, SignedAct, UnlockAnswer, UnlockChallenge,
+};
+use chancery_audit::NoteSigner;
+use chancery_center::{Center, Clock, Entropy, Setup, TokenSource};
+use chancery_cvc::TrustAnchors;
+use chancery_driver::{Pin, SoPin};
+use chancery_keys::{Connect, VirtualConnect};
+use chancery_store::Store;
+use chancery_store_sqlite::SqliteStore;
+use chancery_vtoken::{AtRest, Factory, TokenName};
+use time::{Date, Month};
+
+/// PIN of every person's token here.
+pub const PIN: &str = "648219";
+/// SO-PIN of every token here.
+pub const SO_PIN: &str = "3537363231383830";
+
+/// A clock that tests turn.
+pub struct TestClock(pub AtomicI64);
+
+impl Clock for TestClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        openssl::rand::rand_bytes(out).expect("the system gives random bytes");
+    }
+}
+
+struct Tokens {
+    directory: PathBuf,
+    at_rest: AtRest,
+}
+
+impl TokenSource for Tokens {
+    fn at(&self, locator: &str) -> Option<Arc<dyn Connect>> {
+        let name = locator.strip_prefix("virtual:")?;
+        Some(Arc::new(VirtualConnect { dir: self.directory.join(name), at_rest: self.at_rest.clone() }))
+    }
+}
+
+/// A trust center with its people.
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub center: Center,
+    pub store: Arc<SqliteStore>,
+    pub clock: Arc<TestClock>,
+    pub installation: Installation,
+    pub local: LocalTokens,
+    pub pins: PinSource,
+    audit_pkcs8: Vec<u8>,
+}
+
+impl World {
+    /// Tokens, the first manager alice, a center: nothing else yet.
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let at_rest = AtRest::MachineSecret(dir.path().join("machine.secret"));
+        let today = Date::from_calendar_date(2026, Month::November, 21).expect("a date");
+        let factory = Factory::open_or_create(&dir.path().join("factory"), &at_rest, today).expect("a factory");
+        let tokens = dir.path().join("tokens");
+        let mut pins = RehearsalPins::default();
+        for name in ["hsm-a", "hsm-b", "alice", "bob", "carol", "dave"] {
+            factory.create(&tokens, &TokenName::new(name).expect("a name"), today).expect("a token");
+            pins.tokens.insert(
+                name.to_owned(),
+                TokenPins {
+                    user_pin: Some(SecretText::new(PIN.to_owned())),
+                    so_pin: SecretText::new(SO_PIN.to_owned()),
+                },
+            );
+        }
+        let pin_file = dir.path().join("rehearsal-pins.json");
+        pins.save(&pin_file).expect("the PIN file is written");
+        let pins = PinSource::Rehearsal(pin_file);
+        let local = LocalTokens::new(&tokens, at_rest.clone(), Some(&factory)).expect("local tokens");
+        for name in ["alice", "bob", "carol", "dave"] {
+            let mut token = local.open(name).expect("the token opens");
+            initialise(&mut token, Pin::new(PIN).expect("a PIN"), SoPin::from_hex(SO_PIN).expect("an SO-PIN"))
+                .expect("the token is initialised");
+        }
+        let installation = first_manager(&local, &pins);
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).expect("an audit key");
+        let clock = Arc::new(TestClock(AtomicI64::new(1_795_262_400_000)));
+        let audit_pkcs8 = pkcs8.as_ref().to_vec();
+        let (center, store) = open(dir.path(), &at_rest, &installation, &clock, &audit_pkcs8).await;
+        Self { dir, center, store, clock, installation, local, pins, audit_pkcs8 }
+    }
+
+    /// Everything up to an active CA `root`, HSMs `hsm-a` and `hsm-b` unlocked, the key on both.
+    pub async fn ready() -> Self {
+        let mut world = Self::new().await;
+        world.add_people().await;
+        world.init_hsms().await;
+        world.register_custodians().await;
+        world.unlock_all().await;
+        world.create_ca("ec:P-256").await;
+        world.act("alice", Intent::SignerReplicate { ca: "root".into(), hsm: "hsm-b".into() }).await.expect("a copy");
+        world
+    }
+
+    /// Ends the center and starts another on the same data.
+    pub async fn restart(&mut self) {
+        let at_rest = AtRest::MachineSecret(self.dir.path().join("machine.secret"));
+        self.center.close().await;
+        let (center, store) =
+            open(self.dir.path(), &at_rest, &self.installation, &self.clock, &self.audit_pkcs8).await;
+        self.center = center;
+        self.store = store;
+    }
+
+    pub async fn add_people(&mut self) {
+        self.add_person("bob", &[Role::RegistrationOfficer]).await.expect("bob");
+        self.add_person("carol", &[Role::CertificationOfficer]).await.expect("carol");
+    }
+
+    pub async fn open_person(&mut self, name: &str, token: &str, roles: &[Role]) -> Result<RequestNumber, Failure> {
+        let mut token = self.local.open(token).expect("the token opens").unlock(&self.pins).expect("the PIN is right");
+        let evidence = act_key(&mut token, self.local.anchors()).expect("an act key");
+        drop(token);
+        let call = PersonAdd {
+            name: name.to_owned(),
+            roles: roles.to_vec(),
+            chain: Base64(evidence.chain),
+            key_request: Base64(evidence.key_request),
+        };
+        Ok(self.center.person_add(call, 0).await?.request)
+    }
+
+    pub async fn add_person(&mut self, name: &str, roles: &[Role]) -> Result<(), Failure> {
+        let request = self.open_person(name, name, roles).await?;
+        self.act("alice", Intent::RequestApprove { requests: vec![request] }).await.map(|_| ())
+    }
+
+    pub async fn init_hsms(&mut self) {
+        let tokens = vec!["hsm-a".to_owned(), "hsm-b".to_owned()];
+        self.act("alice", Intent::HsmInit { tokens, required: 2, total: 3, shares: 2 }).await.expect("HSMs");
+    }
+
+    pub async fn register_custodians(&mut self) {
+        for name in ["alice", "bob", "carol"] {
+            self.register_custodian(name, &["hsm-a", "hsm-b"]).await.expect("a custodian");
+        }
+    }
+
+    pub async fn register_custodian(&mut self, name: &str, hsms: &[&str]) -> Result<(), Failure> {
+        let mut token = self.local.open(name).expect("the token opens").unlock(&self.pins).expect("the PIN is right");
+        let evidence = custodian_key(&mut token, self.local.anchors()).expect("a custodian key");
+        drop(token);
+        let call = CustodianRegister {
+            person: name.to_owned(),
+            hsms: hsms.iter().map(|hsm| (*hsm).to_owned()).collect(),
+            chain: Base64(evidence.chain),
+            key_request: Base64(evidence.key_request),
+        };
+        let request = self.center.custodian_register(call, 0).await?.request;
+        self.act("alice", Intent::RequestApprove { requests: vec![request] }).await?;
+        Ok(())
+    }
+
+    /// One custodian answers one HSM.
+    pub async fn unlock(&mut self, hsm: &str, name: &str) -> Result<HsmView, Failure> {
+        let call = UnlockChallenge { hsm: hsm.to_owned(), person: name.to_owned() };
+        let mut token = self.local.open(name).expect("the token opens").unlock(&self.pins).expect("the PIN is right");
+        let view = self.center.unlock_challenge(&call).await?;
+        let mut accepted = Accepted::load(&self.dir.path().join("custodians"), name).expect("accepted HSMs");
+        let known = AcceptedHsm::from_chain(hsm, &view.chain.0, self.local.anchors()).expect("an HSM");
+        accepted.accept(hsm, known).expect("it is accepted");
+        let signature =
+            answer_challenge(&mut token, &accepted, self.local.anchors(), hsm, &view).expect("an answer");
+        let answer = UnlockAnswer { hsm: view.hsm, session: view.session, signature: Base64(signature) };
+        self.center.unlock_answer(&answer).await
+    }
+
+    pub async fn unlock_all(&mut self) {
+        for hsm in ["hsm-a", "hsm-b"] {
+            for name in ["alice", "bob"] {
+                self.unlock(hsm, name).await.expect("an answer counts");
+            }
+        }
+    }
+
+    pub async fn create_ca(&mut self, algorithm: &str) {
+        let call = CaCreate {
+            name: "root".into(),
+            subject: "CN=Test Root,O=Chancery".into(),
+            algorithm: algorithm.into(),
+            hsm: "hsm-a".into(),
+            profile: "root".into(),
+        };
+        let request = self.center.ca_create(call, 0).await.expect("a request").request;
+        self.act("alice", Intent::RequestApprove { requests: vec![request] }).await.expect("approved");
+        self.act("carol", Intent::RequestSign { requests: vec![request] }).await.expect("signed");
+    }
+
+    /// Drafts, shows, signs on the person's token, hands in.
+    pub async fn act(&self, person: &str, intent: Intent) -> Result<Performed, Failure> {
+        let act = self.signed(person, person, intent).await?;
+        self.perform(act).await
+    }
+
+    /// An act of `person`, signed with the token called `token`.
+    pub async fn signed(&self, person: &str, token: &str, intent: Intent) -> Result<SignedAct, Failure> {
+        let verb = verb(&intent);
+        let draft = self.center.draft(Draft { person: person.to_owned(), intent }).await?;
+        let shown = ShownAct::read(&draft.payload.0, self.installation.id, person, verb).expect("what was asked for");
+        let mut token = self.local.open(token).expect("the token opens").unlock(&self.pins).expect("the PIN is right");
+        Ok(sign_act(&mut token, &shown).expect("the token signs"))
+    }
+
+    pub async fn perform(&self, act: SignedAct) -> Result<Performed, Failure> {
+        let so_pins: BTreeMap<_, _> =
+            ["hsm-a", "hsm-b"].map(|name| (name.to_owned(), SecretText::new(SO_PIN.to_owned()))).into();
+        self.center.perform(Perform { act, so_pins }).await
+    }
+
+    pub async fn import(&self, csr: &[u8]) -> Result<RequestNumber, Failure> {
+        let call = RequestImport { csr: Base64(csr.to_vec()), ca: None, profile: "server".into() };
+        Ok(self.center.request_import(call, 0).await?.request)
+    }
+
+    pub async fn approved(&self, name: &str) -> RequestNumber {
+        let request = self.import(&csr(name)).await.expect("a request");
+        self.act("bob", Intent::RequestApprove { requests: vec![request] }).await.expect("approved");
+        request
+    }
+
+    pub async fn sign(&self, request: RequestNumber) -> Result<RequestDetail, Failure> {
+        match self.act("carol", Intent::RequestSign { requests: vec![request] }).await? {
+            Performed::Requests { mut requests } => Ok(requests.remove(0)),
+            other => panic!("another answer: {other:?}"),
+        }
+    }
+}
+
+/// The verb that an intent becomes.
+pub fn verb(intent: &Intent) -> &'static str {
+    match intent {
+        Intent::HsmInit { .. } => "hsm-init",
+        Intent::HsmAttach { .. } => "hsm-attach",
+        Intent::HsmDetach { .. } => "hsm-detach",
+        Intent::RequestApprove { .. } => "request-approve",
+        Intent::RequestReject { .. } => "request-reject",
+        Intent::RequestSign { .. } => "request-sign",
+        Intent::SignerReplicate { .. } => "signer-replicate",
+        Intent::CertificateRevoke { .. } => "certificate-revoke",
+        Intent::CrlCreate { .. } => "crl-create",
+    }
+}
+
+/// A P-256 request for one DNS name.
+pub fn csr(name: &str) -> Vec<u8> {
+    let group = openssl::ec::EcGroup::from_curve_name(openssl::nid::Nid::X9_62_PRIME256V1).expect("P-256");
+    let key = openssl::ec::EcKey::generate(&group).expect("a key");
+    let key = openssl::pkey::PKey::from_ec_key(key).expect("a key");
+    let mut subject = openssl::x509::X509Name::builder().expect("a name");
+    subject.append_entry_by_text("CN", name).expect("a common name");
+    let mut builder = openssl::x509::X509Req::builder().expect("a builder");
+    builder.set_subject_name(&subject.build()).expect("a subject");
+    builder.set_pubkey(&key).expect("a key");
+    let mut extensions = openssl::stack::Stack::new().expect("a stack");
+    let names = openssl::x509::extension::SubjectAlternativeName::new()
+        .dns(name)
+        .build(&builder.x509v3_context(None))
+        .expect("a name");
+    extensions.push(names).expect("an extension");
+    builder.add_extensions(&extensions).expect("extensions");
+    builder.sign(&key, openssl::hash::MessageDigest::sha256()).expect("a signature");
+    builder.build().to_der().expect("DER")
+}
+
+fn first_manager(local: &LocalTokens, pins: &PinSource) -> Installation {
+    let mut token = local.open("alice").expect("the token opens").unlock(pins).expect("the PIN is right");
+    let evidence = act_key(&mut token, local.anchors()).expect("an act key");
+    let request = chancery_cvc::AuthenticatedRequest::parse(&evidence.key_request).expect("a request");
+    let key = request.request().public_key().to_spki_der().expect("a key");
+    let id = InstallationId::new(uuid::Uuid::from_bytes([0x11; 16]));
+    let person = PersonDocument {
+        id: PersonId::new(uuid::Uuid::from_bytes([0x22; 16])),
+        name: "alice".into(),
+        roles: vec![Role::TrustcenterManager],
+        key: Hash32::of(&key),
+        device: request.outer_car().to_string(),
+    };
+    let payload = ActPayload {
+        v: 1,
+        installation: id,
+        act: ActId::new(uuid::Uuid::from_bytes([0x33; 16])),
+        nonce: Hash32([0x44; 32]),
+        time: "2026-11-21T00:00:00Z".into(),
+        person: person.id,
+        name: person.name.clone(),
+        decision: Decision::Init { person },
+    };
+    Installation {
+        v: 1,
+        id,
+        rehearsal: true,
+        first_manager: token.sign_first_act(&payload).expect("a signed act"),
+        first_manager_key: Base64(key),
+        first_manager_chain: Base64(evidence.chain),
+        first_manager_request: Base64(evidence.key_request),
+    }
+}
+
+async fn open(
+    dir: &std::path::Path,
+    at_rest: &AtRest,
+    installation: &Installation,
+    clock: &Arc<TestClock>,
+    audit_pkcs8: &[u8],
+) -> (Center, Arc<SqliteStore>) {
+    let today = Date::from_calendar_date(2026, Month::November, 21).expect("a date");
+    let factory = Factory::open_or_create(&dir.join("factory"), at_rest, today).expect("a factory");
+    let mut anchors = TrustAnchors::production().expect("the production root");
+    anchors.add_bytes(factory.root_certificate()).expect("our root");
+    let store = Arc::new(SqliteStore::open(&dir.join("center.db")).await.expect("a database"));
+    let audit = Ed25519KeyPair::from_pkcs8(audit_pkcs8).expect("the audit key");
+    let mut audit_key = hex::decode("302a300506032b6570032100").expect("a prefix");
+    audit_key.extend_from_slice(audit.public_key().as_ref());
+    let center = Center::open(Setup {
+        installation: installation.clone(),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        entropy: Arc::new(SystemEntropy),
+        tokens: Arc::new(Tokens { directory: dir.join("tokens"), at_rest: at_rest.clone() }),
+        anchors: Arc::new(anchors),
+        audit_signer: NoteSigner::new("chancery/test", audit).expect("a signer"),
+        audit_key,
+    })
+    .await
+    .expect("the center opens");
+    (center, store)
+}
