@@ -15,6 +15,8 @@ pub(crate) enum Invocation {
     },
     /// Everything continuous integration does.
     Test,
+    /// The rules of the repository alone: part of `test` that takes no time.
+    Rules,
     /// The figures.
     Bench {
         /// Handed on to the benchmark unread.
@@ -49,13 +51,19 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
                 arguments: arguments.collect(),
             }),
         },
-        Some("test") => match arguments.next() {
-            None => Ok(Invocation::Test),
-            Some(flag) if flag == "--help" || flag == "-h" => Ok(Invocation::Help),
-            Some(other) => Err(format!("`test` takes no arguments, found {}", other.display())),
-        },
+        Some("test") => alone("test", Invocation::Test, arguments.next()),
+        Some("rules") => alone("rules", Invocation::Rules, arguments.next()),
         Some("fuzz") => parse_fuzz(arguments),
         _ => Err(format!("unknown command {}", verb.display())),
+    }
+}
+
+/// A command that takes no arguments.
+fn alone(verb: &str, invocation: Invocation, next: Option<OsString>) -> Result<Invocation, String> {
+    match next {
+        None => Ok(invocation),
+        Some(flag) if flag == "--help" || flag == "-h" => Ok(Invocation::Help),
+        Some(other) => Err(format!("`{verb}` takes no arguments, found {}", other.display())),
     }
 }
 
@@ -100,6 +108,7 @@ const FUZZ_LONGEST: u64 = 86_400;
 pub(crate) const USAGE: &str = "\
 cargo xtask quickstart [ARGUMENTS]          install what is missing, build, run `chancery quickstart ARGUMENTS`
 cargo xtask test                            everything continuous integration does
+cargo xtask rules                           of that, the rules of the repository alone
 cargo xtask bench [ARGUMENTS]               the figures, release build
 cargo xtask fuzz [--seconds N] [TARGET]...  each fuzz target for N seconds (60)
 

@@ -1,4 +1,4 @@
-//! Project automation: `cargo xtask quickstart | test | bench | fuzz`.
+//! Project automation: `cargo xtask quickstart | test | rules | bench | fuzz`.
 //!
 //! Depends on the standard library alone, so that it builds on a machine that has a Rust toolchain and a C
 //! compiler and nothing else, and can then install what the rest of the workspace needs.
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         }
         Invocation::Quickstart { arguments } => quickstart::run(&workspace, &arguments),
         Invocation::Test => test::run(&workspace),
+        Invocation::Rules => checks::run(&workspace),
         Invocation::Bench { arguments } => bench::run(&workspace, &arguments),
         Invocation::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
     });
