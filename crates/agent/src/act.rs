@@ -204,6 +204,9 @@ fn approved_lines(item: &ApprovedItem, line: &mut impl FnMut(String)) {
             ));
             line(format!("  issuer certificate SHA-256 {}", document.issuer));
             line(format!("  profile SHA-256 {}", document.profile_hash));
+            if let Some(tbs) = item.tbs {
+                line(format!("  to-be-signed bytes SHA-256 {tbs}"));
+            }
             document
                 .ignored
                 .iter()

@@ -192,6 +192,9 @@ pub struct ApprovedItem {
     pub document: Hash32,
     /// What is asked, in full: the same document.
     pub subject: Subject,
+    /// For a certificate: SHA-256 of the to-be-signed bytes prepared for it, serial number and validity included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tbs: Option<Hash32>,
 }
 
 /// What a request asks for. The canonical form of this is the request's document: stored, fields are never renamed.

@@ -50,21 +50,34 @@ impl Drafts {
     /// Keeps a draft.
     pub(crate) fn put(&mut self, payload: ActPayload, bytes: Vec<u8>, prepared: Prepared, now_ms: i64) {
         if self.waiting.len() >= MOST_DRAFTS {
-            self.waiting.retain(|_, draft| now_ms - draft.created_ms < DRAFT_LIFETIME_MS);
+            self.waiting
+                .retain(|_, draft| now_ms - draft.created_ms < DRAFT_LIFETIME_MS);
         }
         if self.waiting.len() >= MOST_DRAFTS
-            && let Some(oldest) =
-                self.waiting.iter().min_by_key(|(_, draft)| draft.created_ms).map(|(nonce, _)| *nonce)
+            && let Some(oldest) = self
+                .waiting
+                .iter()
+                .min_by_key(|(_, draft)| draft.created_ms)
+                .map(|(nonce, _)| *nonce)
         {
             self.waiting.remove(&oldest);
         }
-        self.waiting.insert(payload.nonce, Draft { payload, bytes, prepared, created_ms: now_ms });
+        self.waiting.insert(
+            payload.nonce,
+            Draft {
+                payload,
+                bytes,
+                prepared,
+                created_ms: now_ms,
+            },
+        );
     }
 
     /// Takes the draft that `act` answers.
     pub(crate) fn take(&mut self, act: &SignedAct, now_ms: i64) -> Result<(ActPayload, Prepared), Failure> {
-        let payload: ActPayload = serde_json::from_slice(&act.payload.0)
-            .map_err(|error| Failure::new(FailureKind::Invalid, format!("the act cannot be read: {error}")))?;
+        let payload: ActPayload = serde_json::from_slice(&act.payload.0).map_err(|error| {
+            Failure::new(FailureKind::Invalid, format!("the act cannot be read: {error}"))
+        })?;
         let unknown = || {
             Failure::new(
                 FailureKind::Refused,
@@ -74,7 +87,10 @@ impl Drafts {
         };
         let draft = self.waiting.get(&payload.nonce).ok_or_else(unknown)?;
         if draft.bytes != act.payload.0 {
-            return Err(Failure::new(FailureKind::Refused, "the act is not the one that was drafted"));
+            return Err(Failure::new(
+                FailureKind::Refused,
+                "the act is not the one that was drafted",
+            ));
         }
         let draft = self.waiting.remove(&payload.nonce).ok_or_else(unknown)?;
         if now_ms - draft.created_ms >= DRAFT_LIFETIME_MS {

@@ -25,17 +25,38 @@ pub(crate) fn attested(
     what: &str,
 ) -> Result<Attested, Failure> {
     let refuse = |why: String| {
-        Failure::new(FailureKind::Refused, format!("{what}: {why}"))
-            .with_remedy("the key must be generated in a token whose device certificate leads to a trusted root")
+        Failure::new(FailureKind::Refused, format!("{what}: {why}")).with_remedy(
+            "the key must be generated in a token whose device certificate leads to a trusted root",
+        )
     };
     let identity = DeviceChain::parse(chain)
-        .map_err(|error| refuse(format!("the token's certificates cannot be read: {}", text::chain(&error))))?
+        .map_err(|error| {
+            refuse(format!(
+                "the token's certificates cannot be read: {}",
+                text::chain(&error)
+            ))
+        })?
         .verify(anchors, None)
-        .map_err(|error| refuse(format!("the token's certificates do not hold: {}", text::chain(&error))))?;
+        .map_err(|error| {
+            refuse(format!(
+                "the token's certificates do not hold: {}",
+                text::chain(&error)
+            ))
+        })?;
     let key = AuthenticatedRequest::parse(request)
-        .map_err(|error| refuse(format!("the token's statement about the key cannot be read: {}", text::chain(&error))))?
+        .map_err(|error| {
+            refuse(format!(
+                "the token's statement about the key cannot be read: {}",
+                text::chain(&error)
+            ))
+        })?
         .verify(&identity)
-        .map_err(|error| refuse(format!("the token's statement about the key does not hold: {}", text::chain(&error))))?;
+        .map_err(|error| {
+            refuse(format!(
+                "the token's statement about the key does not hold: {}",
+                text::chain(&error)
+            ))
+        })?;
     Ok(Attested {
         device: identity.name().to_string(),
         genuineness: identity.genuine(),

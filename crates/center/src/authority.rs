@@ -7,8 +7,7 @@ use chancery_keys::{PooledKey, State};
 use chancery_pki::{Issuer, PublicKey, SignatureAlgorithm};
 use chancery_store::{CaRecord, ReplicaState};
 
-use crate::{
-    text::chain,Center, commands::was_issued, committer::store_failure};
+use crate::{Center, commands::was_issued, committer::store_failure, text::chain};
 
 /// A CA's key and its replicas.
 #[derive(Clone, Debug)]
@@ -36,22 +35,29 @@ pub(crate) struct Authority {
     pub(crate) name: String,
     pub(crate) key: CaKey,
     pub(crate) certificate_id: CertificateId,
-    pub(crate) certificate: Vec<u8>,
     pub(crate) certificate_hash: Hash32,
     pub(crate) issuer: Issuer,
 }
 
 impl Center {
     pub(crate) async fn ca_record(&self, name: &str) -> Result<CaRecord, Failure> {
-        self.store.ca_by_name(name).await.map_err(|error| store_failure(&error))?.ok_or_else(|| {
-            Failure::new(FailureKind::NotFound, format!("there is no CA named {name}"))
-                .with_remedy("chancery ca list; chancery ca create --help")
-        })
+        self.store
+            .ca_by_name(name)
+            .await
+            .map_err(|error| store_failure(&error))?
+            .ok_or_else(|| {
+                Failure::new(FailureKind::NotFound, format!("there is no CA named {name}"))
+                    .with_remedy("chancery ca list; chancery ca create --help")
+            })
     }
 
     /// An active CA by name. Kept in memory: what is read here was checked once, and signatures are checked against this key.
     pub(crate) async fn authority(&self, name: &str) -> Result<Arc<Authority>, Failure> {
-        let known = self.lock(&self.authorities).values().find(|authority| authority.name == name).cloned();
+        let known = self
+            .lock(&self.authorities)
+            .values()
+            .find(|authority| authority.name == name)
+            .cloned();
         if let Some(authority) = known {
             return Ok(authority);
         }
@@ -59,21 +65,13 @@ impl Center {
         self.load_authority(&record).await
     }
 
-    /// An active CA by identifier.
-    pub(crate) async fn authority_by_id(&self, id: CaId) -> Result<Arc<Authority>, Failure> {
-        if let Some(authority) = self.lock(&self.authorities).get(&id).cloned() {
-            return Ok(authority);
-        }
-        let record = self.store.ca(id).await.map_err(|error| store_failure(&error))?.ok_or_else(|| {
-            Failure::new(FailureKind::Refused, format!("CA {id} is gone from the database"))
-        })?;
-        self.load_authority(&record).await
-    }
-
     async fn load_authority(&self, record: &CaRecord) -> Result<Arc<Authority>, Failure> {
         let inactive = || {
-            Failure::new(FailureKind::Conflict, format!("CA {} has no certificate yet", record.name))
-                .with_remedy(format!("chancery request why {}", record.request))
+            Failure::new(
+                FailureKind::Conflict,
+                format!("CA {} has no certificate yet", record.name),
+            )
+            .with_remedy(format!("chancery request why {}", record.request))
         };
         let certificate_id = record.certificate.ok_or_else(inactive)?;
         let certificate = self
@@ -85,8 +83,11 @@ impl Center {
             .ok_or_else(inactive)?;
         let der = certificate.der.ok_or_else(inactive)?;
         let damaged = |why: String| {
-            Failure::new(FailureKind::Refused, format!("the certificate of CA {} does not hold: {why}", record.name))
-                .with_remedy("somebody changed the database; run `chancery audit verify`")
+            Failure::new(
+                FailureKind::Refused,
+                format!("the certificate of CA {} does not hold: {why}", record.name),
+            )
+            .with_remedy("somebody changed the database; run `chancery audit verify`")
         };
         let key = self.ca_key(record).await?.ok_or_else(inactive)?;
         let issuer = Issuer::from_certificate(&der).map_err(|error| damaged(chain(&error)))?;
@@ -100,10 +101,10 @@ impl Center {
             key,
             certificate_id,
             certificate_hash: Hash32::of(&der),
-            certificate: der,
             issuer,
         });
-        self.lock(&self.authorities).insert(record.id, Arc::clone(&authority));
+        self.lock(&self.authorities)
+            .insert(record.id, Arc::clone(&authority));
         Ok(authority)
     }
 
@@ -116,17 +117,25 @@ impl Center {
     pub(crate) async fn ca_key(&self, record: &CaRecord) -> Result<Option<CaKey>, Failure> {
         let Some(id) = record.signer else { return Ok(None) };
         let failed = |error| store_failure(&error);
-        let signer = self
-            .store
-            .signer(id)
-            .await
-            .map_err(failed)?
-            .ok_or_else(|| Failure::new(FailureKind::Refused, format!("signer {id} is gone from the database")))?;
+        let signer = self.store.signer(id).await.map_err(failed)?.ok_or_else(|| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("signer {id} is gone from the database"),
+            )
+        })?;
         let replicas = self.store.replicas(id).await.map_err(failed)?;
-        let public_key = PublicKey::from_spki(&signer.public_key)
-            .map_err(|error| Failure::new(FailureKind::Refused, format!("the key of CA {}: {error}", record.name)))?;
-        let key_id = u8::try_from(signer.key_id)
-            .map_err(|_| Failure::new(FailureKind::Refused, format!("signer {id} has an impossible key id")))?;
+        let public_key = PublicKey::from_spki(&signer.public_key).map_err(|error| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("the key of CA {}: {error}", record.name),
+            )
+        })?;
+        let key_id = u8::try_from(signer.key_id).map_err(|_| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("signer {id} has an impossible key id"),
+            )
+        })?;
         Ok(Some(CaKey {
             signer: id,
             spki: signer.public_key,

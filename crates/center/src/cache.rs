@@ -17,7 +17,11 @@ pub(crate) struct ByHash<V> {
 
 impl<V: Clone> ByHash<V> {
     pub(crate) fn with_room_for(most: usize) -> Self {
-        Self { values: HashMap::new(), order: VecDeque::new(), most }
+        Self {
+            values: HashMap::new(),
+            order: VecDeque::new(),
+            most,
+        }
     }
 
     pub(crate) fn get(&self, key: &Hash32) -> Option<V> {

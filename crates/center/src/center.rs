@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use chancery_api::{Base64, CaId, Failure, FailureKind, HsmId, Installation, RequestNumber};
+use chancery_api::{Base64, CaId, Failure, FailureKind, Hash32, HsmId, Installation, RequestNumber};
 use chancery_audit::NoteSigner;
 use chancery_cvc::TrustAnchors;
 use chancery_keys::{Inspection, Pool};
@@ -66,8 +66,8 @@ pub struct Center {
     pub(crate) procedures: tokio::sync::Mutex<()>,
     /// Requests parsed before, their proof of possession checked, by the hash of their bytes.
     pub(crate) csrs: Mutex<ByHash<Arc<CertificationRequest>>>,
-    /// Signatures checked before, by the hash of everything that was checked.
-    pub(crate) checked: Mutex<ByHash<()>>,
+    /// Approvals checked before, by the hash of everything that was checked: the to-be-signed bytes they cover.
+    pub(crate) checked: Mutex<ByHash<Option<Hash32>>>,
     pub(crate) profiles: Profiles,
     people: tokio::sync::Mutex<Option<(Instant, Arc<People>)>>,
 }
@@ -138,7 +138,23 @@ impl Center {
     /// Whether any HSM is unlocked.
     #[must_use]
     pub fn any_unlocked(&self) -> bool {
-        self.pool.all().iter().any(|(_, hsm)| matches!(hsm.state(), chancery_keys::State::Unlocked { .. }))
+        self.pool
+            .all()
+            .iter()
+            .any(|(_, hsm)| matches!(hsm.state(), chancery_keys::State::Unlocked { .. }))
+    }
+
+    /// Things somebody should look at: rows of people that give no rights.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn warnings(&self) -> Result<Vec<String>, Failure> {
+        let people = self.people().await?;
+        Ok(people
+            .refused()
+            .iter()
+            .map(|(name, why)| format!("person {name} gives no rights: {why}"))
+            .collect())
     }
 
     /// Everybody, checked against the database after this call began. Concurrent callers share one check.
@@ -184,15 +200,26 @@ impl Center {
 
     async fn enrol_first_manager(&self) -> Result<(), Failure> {
         let first = crate::trust::first_manager(&self.installation)?;
-        let known = self.store.person(first.id).await.map_err(|error| store_failure(&error))?;
+        let known = self
+            .store
+            .person(first.id)
+            .await
+            .map_err(|error| store_failure(&error))?;
         if known.is_some() {
             return Ok(());
         }
         let act = self.installation.first_manager.clone();
-        let payload: chancery_api::ActPayload = serde_json::from_slice(&act.payload.0)
-            .map_err(|error| Failure::new(FailureKind::Refused, format!("installation.json is damaged: {error}")))?;
+        let payload: chancery_api::ActPayload = serde_json::from_slice(&act.payload.0).map_err(|error| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("installation.json is damaged: {error}"),
+            )
+        })?;
         let chancery_api::Decision::Init { person } = &payload.decision else {
-            return Err(Failure::new(FailureKind::Refused, "installation.json is damaged: no `init` act"));
+            return Err(Failure::new(
+                FailureKind::Refused,
+                "installation.json is damaged: no `init` act",
+            ));
         };
         let now = self.clock.now_ms();
         let Base64(chain) = self.installation.first_manager_chain.clone();
@@ -209,7 +236,11 @@ impl Center {
             created_ms: now,
         };
         let record = crate::acts::record(&payload, act, now);
-        let proven = crate::acts::ProvenAct { record: record.clone(), payload, person: first };
+        let proven = crate::acts::ProvenAct {
+            record: record.clone(),
+            payload,
+            person: first,
+        };
         let event = crate::event::event(
             now,
             "installation-opened",

@@ -26,14 +26,23 @@ impl CheckpointSigner {
                 return None;
             }
             Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "the audit log's head is damaged: not signed");
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "the audit log's head is damaged: not signed"
+                );
                 return None;
             }
         };
         match Checkpoint::of(self.signer.verifier().name(), &frontier).sign(&self.signer) {
-            Ok(note) => Some(Write::InsertCheckpoint { size: head.size, note: note.encode() }),
+            Ok(note) => Some(Write::InsertCheckpoint {
+                size: head.size,
+                note: note.encode(),
+            }),
             Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "the audit log's head is not signed");
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "the audit log's head is not signed"
+                );
                 None
             }
         }

@@ -74,14 +74,26 @@ impl Committer {
     /// Starts the task.
     pub(crate) fn start(store: Arc<dyn Store>, signer: CheckpointSigner) -> Self {
         let (queue, pending) = mpsc::channel(4 * GROUP);
-        tokio::spawn(Task { store, signer, pending, unsigned_since: None, last_signed: None }.run());
+        tokio::spawn(
+            Task {
+                store,
+                signer,
+                pending,
+                unsigned_since: None,
+                last_signed: None,
+            }
+            .run(),
+        );
         Self { queue }
     }
 
     /// Makes `change` durable before it returns.
     pub(crate) async fn commit(&self, change: Change) -> Result<(), CommitError> {
         let (answer, wait) = oneshot::channel();
-        self.queue.send(Pending { change, answer }).await.map_err(|_| CommitError::Stopped)?;
+        self.queue
+            .send(Pending { change, answer })
+            .await
+            .map_err(|_| CommitError::Stopped)?;
         wait.await.map_err(|_| CommitError::Stopped)?
     }
 }
@@ -124,13 +136,18 @@ impl Task {
     }
 
     async fn commit(&mut self, group: &mut Vec<Pending>) {
-        let (mut changes, answers): (Vec<_>, Vec<_>) =
-            group.drain(..).map(|pending| (pending.change, pending.answer)).unzip();
+        let (mut changes, answers): (Vec<_>, Vec<_>) = group
+            .drain(..)
+            .map(|pending| (pending.change, pending.answer))
+            .unzip();
         let has_events = changes.iter().any(|change| !change.events.is_empty());
         if self.checkpoint_due() {
             // The head as it stands before this group: it covers all earlier groups.
             if let Some(write) = self.head_signature().await {
-                changes.push(Change { writes: vec![write], events: Vec::new() });
+                changes.push(Change {
+                    writes: vec![write],
+                    events: Vec::new(),
+                });
                 self.last_signed = Some(Instant::now());
             }
         }
@@ -155,7 +172,9 @@ impl Task {
 
     fn checkpoint_due(&self) -> bool {
         self.unsigned_since.is_some()
-            && self.last_signed.is_none_or(|signed| signed.elapsed() >= CHECKPOINT_INTERVAL)
+            && self
+                .last_signed
+                .is_none_or(|signed| signed.elapsed() >= CHECKPOINT_INTERVAL)
     }
 
     /// Signs the head when no work rides along.
@@ -163,9 +182,18 @@ impl Task {
         self.unsigned_since = None;
         self.last_signed = Some(Instant::now());
         if let Some(write) = self.head_signature().await
-            && let Err(error) = self.store.commit(vec![Change { writes: vec![write], events: Vec::new() }]).await
+            && let Err(error) = self
+                .store
+                .commit(vec![Change {
+                    writes: vec![write],
+                    events: Vec::new(),
+                }])
+                .await
         {
-            warn!(error = &error as &dyn std::error::Error, "the head of the audit log is not signed");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the head of the audit log is not signed"
+            );
         }
     }
 
@@ -173,7 +201,10 @@ impl Task {
         match self.store.audit_head().await {
             Ok(head) => self.signer.sign(&head),
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "the head of the audit log cannot be read");
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the head of the audit log cannot be read"
+                );
                 None
             }
         }

@@ -36,6 +36,10 @@ pub(crate) fn event(now_ms: i64, name: &str, actor: &Actor<'_>, data: &Value) ->
         Actor::Node => json!({ "node": true }),
     };
     let body = json!({ "v": 1, "time": rfc3339(now_ms), "event": name, "actor": actor, "data": data });
-    canonical_json(&body)
-        .map_err(|error| Failure::new(FailureKind::Internal, format!("an audit event cannot be written: {error}")))
+    canonical_json(&body).map_err(|error| {
+        Failure::new(
+            FailureKind::Internal,
+            format!("an audit event cannot be written: {error}"),
+        )
+    })
 }

@@ -17,7 +17,11 @@ impl TokenEvidence {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Failure> {
-        serde_json::from_slice(bytes)
-            .map_err(|error| Failure::new(FailureKind::Refused, format!("the stored evidence cannot be read: {error}")))
+        serde_json::from_slice(bytes).map_err(|error| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("the stored evidence cannot be read: {error}"),
+            )
+        })
     }
 }

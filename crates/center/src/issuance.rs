@@ -6,8 +6,7 @@ use chancery_api::{CertificateDocument, Failure, FailureKind, Hash32};
 use chancery_pki::{CertificationRequest, Inputs, Profile, ToBeSigned};
 use chancery_store::RequestRecord;
 
-use crate::{
-    text::chain,Center, authority::Authority, commands::certificate_document, request::altered};
+use crate::{Center, authority::Authority, commands::certificate_document, request::altered, text::chain};
 
 /// Everything that a certificate is made from, each part held against its digest in the approved document.
 #[derive(Debug)]
@@ -19,16 +18,27 @@ pub(crate) struct Issuance {
 
 impl Issuance {
     pub(crate) fn inputs(&self) -> Inputs<'_> {
-        Inputs::Request { profile: &self.profile, request: &self.csr, issuer: &self.authority.issuer }
+        Inputs::Request {
+            profile: &self.profile,
+            request: &self.csr,
+            issuer: &self.authority.issuer,
+        }
     }
 
     /// Reads stored to-be-signed bytes and rebuilds them: they must be what the approved parts give.
     pub(crate) fn reproduce(&self, record: &RequestRecord, tbs: &[u8]) -> Result<ToBeSigned, Failure> {
-        let stored = ToBeSigned::from_der(tbs)
-            .map_err(|error| altered(record.number, &format!("its to-be-signed bytes: {}", chain(&error))))?;
-        stored
-            .reproduces(&self.inputs())
-            .map_err(|error| altered(record.number, &format!("its to-be-signed bytes: {}", chain(&error))))?;
+        let stored = ToBeSigned::from_der(tbs).map_err(|error| {
+            altered(
+                record.number,
+                &format!("its to-be-signed bytes: {}", chain(&error)),
+            )
+        })?;
+        stored.reproduces(&self.inputs()).map_err(|error| {
+            altered(
+                record.number,
+                &format!("its to-be-signed bytes: {}", chain(&error)),
+            )
+        })?;
         Ok(stored)
     }
 }
@@ -57,8 +67,11 @@ impl Center {
         let authority = self.authority(&document.ca).await?;
         let profile = self.profile(&document.profile)?;
         let changed = |what: &str| {
-            Failure::new(FailureKind::Conflict, format!("request {number} was made for another {what} than there is now"))
-                .with_remedy("reject it and import the CSR again")
+            Failure::new(
+                FailureKind::Conflict,
+                format!("request {number} was made for another {what} than there is now"),
+            )
+            .with_remedy("reject it and import the CSR again")
         };
         if authority.certificate_hash != document.issuer {
             return Err(changed("certificate of the CA"));
@@ -69,7 +82,11 @@ impl Center {
         if certificate_document(&csr, &profile, &authority) != document {
             return Err(altered(number, "its document does not say what the CSR says"));
         }
-        Ok(Issuance { csr, profile, authority })
+        Ok(Issuance {
+            csr,
+            profile,
+            authority,
+        })
     }
 }
 

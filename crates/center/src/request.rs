@@ -30,7 +30,12 @@ impl Center {
         opening: impl FnOnce(RequestNumber) -> Opening,
     ) -> Result<RequestRecord, Failure> {
         let number = RequestNumber(self.last_request.fetch_add(1, Ordering::Relaxed) + 1);
-        let Opening { subject, evidence, title, writes } = opening(number);
+        let Opening {
+            subject,
+            evidence,
+            title,
+            writes,
+        } = opening(number);
         let now = self.clock.now_ms();
         let record = RequestRecord {
             number,
@@ -49,15 +54,23 @@ impl Center {
         let event = event(now, "request-opened", &Actor::Local(uid), &data)?;
         let mut all = vec![Write::InsertRequest(record.clone())];
         all.extend(writes);
-        self.commit(Change { writes: all, events: vec![event] }).await?;
+        self.commit(Change {
+            writes: all,
+            events: vec![event],
+        })
+        .await?;
         Ok(record)
     }
 
     pub(crate) async fn request_record(&self, number: RequestNumber) -> Result<RequestRecord, Failure> {
-        self.store.request(number).await.map_err(|error| store_failure(&error))?.ok_or_else(|| {
-            Failure::new(FailureKind::NotFound, format!("there is no request {number}"))
-                .with_remedy("chancery request list")
-        })
+        self.store
+            .request(number)
+            .await
+            .map_err(|error| store_failure(&error))?
+            .ok_or_else(|| {
+                Failure::new(FailureKind::NotFound, format!("there is no request {number}"))
+                    .with_remedy("chancery request list")
+            })
     }
 }
 

@@ -37,9 +37,21 @@ pub(crate) fn missing_role(people: &People, person: &Person, roles: &[Role], to:
     who.sort();
     who.dedup();
     let remedy = if who.is_empty() {
-        format!("add a person with that role: chancery person add NAME --role {}", roles.first().map_or("", |r| r.name()))
+        format!(
+            "add a person with that role: chancery person add NAME --role {}",
+            roles.first().map_or("", |r| r.name())
+        )
     } else {
         format!("have {} do it: --as {}", who.join(" or "), who[0])
     };
-    Some(Condition::new("role", format!("{} is no {}, which is needed to {to}", person.name, titles.join(" or ")), remedy, who))
+    Some(Condition::new(
+        "role",
+        format!(
+            "{} is no {}, which is needed to {to}",
+            person.name,
+            titles.join(" or ")
+        ),
+        remedy,
+        who,
+    ))
 }

@@ -22,19 +22,27 @@ pub(crate) fn hsm_failure(error: &HsmError) -> Failure {
     match error {
         HsmError::Locked { hsm, .. } => Failure::blocked(
             message.clone(),
-            vec![Condition::new("quorum", message, format!("chancery hsm unlock {hsm} --as NAME"), Vec::new())],
+            vec![Condition::new(
+                "quorum",
+                message,
+                format!("chancery hsm unlock {hsm} --as NAME"),
+                Vec::new(),
+            )],
         ),
-        HsmError::Lost { hsm, .. } => Failure::new(FailureKind::Unavailable, message)
-            .with_remedy(format!("bring the token back, then: chancery hsm attach {hsm} --as NAME")),
+        HsmError::Lost { hsm, .. } => Failure::new(FailureKind::Unavailable, message).with_remedy(format!(
+            "bring the token back, then: chancery hsm attach {hsm} --as NAME"
+        )),
         HsmError::Busy { .. } => Failure::new(FailureKind::Unavailable, message)
             .with_remedy("answer the open challenge or wait until it expires (one minute)"),
         HsmError::HoldsKeys { .. } => Failure::new(FailureKind::Conflict, message)
             .with_remedy("a token that holds keys is never initialised; use another token"),
         HsmError::NoSuchChallenge { .. } | HsmError::ChallengeExpired { .. } => {
-            Failure::new(FailureKind::Refused, message).with_remedy("ask for a new challenge: repeat the command")
+            Failure::new(FailureKind::Refused, message)
+                .with_remedy("ask for a new challenge: repeat the command")
         }
-        HsmError::AnswerRefused { .. } => Failure::new(FailureKind::Refused, message)
-            .with_remedy("the answer must come from the custodian's key registered in this HSM, for this challenge"),
+        HsmError::AnswerRefused { .. } => Failure::new(FailureKind::Refused, message).with_remedy(
+            "the answer must come from the custodian's key registered in this HSM, for this challenge",
+        ),
         HsmError::Chain { .. } | HsmError::Unattested { .. } | HsmError::WrongKey { .. } => {
             Failure::new(FailureKind::Refused, message)
         }

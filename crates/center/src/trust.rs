@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chancery_api::{
-    ApprovedItem, Decision, Failure, FailureKind, Hash32, Installation, PersonDocument, PersonId, Role, Subject,
-    canonical_json,
+    ApprovedItem, Decision, Failure, FailureKind, Hash32, Installation, PersonDocument, PersonId, Role,
+    Subject, canonical_json,
 };
 use chancery_store::{DecisionKind, DecisionRecord, PersonRecord, RequestRecord, Store};
 
@@ -97,10 +97,13 @@ impl People {
             return Err(Failure::new(FailureKind::Refused, format!("{name} gives no rights: {why}"))
                 .with_remedy("the database was changed from outside, or the request for this person was never approved: run `chancery audit verify`"));
         }
-        self.by_id.values().find(|person| person.name == name).ok_or_else(|| {
-            Failure::new(FailureKind::NotFound, format!("there is no person named {name}"))
-                .with_remedy("chancery person list; chancery person add --help")
-        })
+        self.by_id
+            .values()
+            .find(|person| person.name == name)
+            .ok_or_else(|| {
+                Failure::new(FailureKind::NotFound, format!("there is no person named {name}"))
+                    .with_remedy("chancery person list; chancery person add --help")
+            })
     }
 
     /// Everybody who counts, by name.
@@ -117,7 +120,11 @@ impl People {
 
     /// Names of people with a role.
     pub(crate) fn with_role(&self, role: Role) -> Vec<String> {
-        self.all().into_iter().filter(|person| person.has(role)).map(|person| person.name.clone()).collect()
+        self.all()
+            .into_iter()
+            .filter(|person| person.has(role))
+            .map(|person| person.name.clone())
+            .collect()
     }
 
     /// How many managers must sign people, roles and custodians: one while there is one, then two.
@@ -146,7 +153,9 @@ impl People {
     }
 
     fn check_first_row(&mut self, row: &PersonRecord) {
-        let Some(first) = self.by_id.get(&row.id) else { return };
+        let Some(first) = self.by_id.get(&row.id) else {
+            return;
+        };
         if first.public_key != row.public_key || first.name != row.name {
             self.refused.insert(
                 format!("{} (row)", row.name),
@@ -156,8 +165,18 @@ impl People {
     }
 
     fn admit(&self, candidate: Candidate, installation: &Installation) -> Result<Person, String> {
-        let Candidate { row, document, request, approvals, .. } = candidate;
-        if self.by_id.values().any(|person| person.public_key == row.public_key) {
+        let Candidate {
+            row,
+            document,
+            request,
+            approvals,
+            ..
+        } = candidate;
+        if self
+            .by_id
+            .values()
+            .any(|person| person.public_key == row.public_key)
+        {
             return Err("the key belongs to somebody else already".to_owned());
         }
         if self.by_id.values().any(|person| person.name == row.name) {
@@ -175,19 +194,23 @@ impl People {
             roles: document.roles,
             public_key: row.public_key,
             device: document.device,
-            granted_by: managers.iter().filter_map(|id| self.get(*id)).map(|m| m.name.clone()).collect(),
+            granted_by: managers
+                .iter()
+                .filter_map(|id| self.get(*id))
+                .map(|m| m.name.clone())
+                .collect(),
         })
     }
 }
 
-/// Whether `approval` is a signed approval by `person` of exactly this request and subject.
+/// Whether `approval` is a signed approval by `person` of exactly this request and subject; the hash of the to-be-signed bytes it covers.
 pub(crate) fn approves(
     installation: &Installation,
     person: &Person,
     approval: &DecisionRecord,
     request: &RequestRecord,
     subject: &Subject,
-) -> Result<(), String> {
+) -> Result<Option<Hash32>, String> {
     let payload = acts::verify_record(installation.id, &approval.act, &person.public_key)
         .map_err(|error| format!("the approval of {} does not hold: {error}", person.name))?;
     let Decision::RequestApprove { items } = payload.decision else {
@@ -197,18 +220,26 @@ pub(crate) fn approves(
     let covers = |item: &ApprovedItem| {
         item.request == request.number && item.document == document && item.subject == *subject
     };
-    if items.iter().any(covers) {
-        Ok(())
-    } else {
-        Err(format!("{} approved something else than what request {} says now", person.name, request.number))
-    }
+    items
+        .iter()
+        .find(|item| covers(item))
+        .map(|item| item.tbs)
+        .ok_or_else(|| {
+            format!(
+                "{} approved something else than what request {} says now",
+                person.name, request.number
+            )
+        })
 }
 
 /// The first manager, as `installation.json` pins him.
 pub(crate) fn first_manager(installation: &Installation) -> Result<Person, Failure> {
     let refuse = |why: &str| {
-        Failure::new(FailureKind::Refused, format!("installation.json is damaged: {why}"))
-            .with_remedy("restore the file from a backup; without it nobody has any right")
+        Failure::new(
+            FailureKind::Refused,
+            format!("installation.json is damaged: {why}"),
+        )
+        .with_remedy("restore the file from a backup; without it nobody has any right")
     };
     let act = &installation.first_manager;
     let key = &installation.first_manager_key.0;
@@ -219,7 +250,8 @@ pub(crate) fn first_manager(installation: &Installation) -> Result<Person, Failu
     let Decision::Init { person } = payload.decision else {
         return Err(refuse("the first act is not the one of `init`"));
     };
-    if person.key != Hash32::of(key) || payload.person != person.id || payload.installation != installation.id {
+    if person.key != Hash32::of(key) || payload.person != person.id || payload.installation != installation.id
+    {
         return Err(refuse("the first act names another key, person or installation"));
     }
     Ok(Person {
@@ -242,13 +274,20 @@ async fn candidate(store: &dyn Store, row: PersonRecord) -> Result<Result<Candid
     let Some(number) = row.request else {
         return Ok(Err("no request stands behind the row".to_owned()));
     };
-    let Some(request) = store.request(number).await.map_err(|error| store_failure(&error))? else {
+    let Some(request) = store
+        .request(number)
+        .await
+        .map_err(|error| store_failure(&error))?
+    else {
         return Ok(Err(format!("request {number} is gone")));
     };
     if canonical_json(&Subject::Person(document.clone())).ok().as_deref() != Some(&request.document) {
         return Ok(Err(format!("request {number} asks for something else")));
     }
-    let approvals = store.decisions(number).await.map_err(|error| store_failure(&error))?;
+    let approvals = store
+        .decisions(number)
+        .await
+        .map_err(|error| store_failure(&error))?;
     let time = approvals
         .iter()
         .filter(|approval| approval.kind == DecisionKind::Approve)
@@ -256,5 +295,11 @@ async fn candidate(store: &dyn Store, row: PersonRecord) -> Result<Result<Candid
         .map(|payload| payload.time)
         .max()
         .unwrap_or_default();
-    Ok(Ok(Candidate { row, document, request, approvals, time }))
+    Ok(Ok(Candidate {
+        row,
+        document,
+        request,
+        approvals,
+        time,
+    }))
 }

@@ -15,8 +15,15 @@ async fn a_csr_becomes_a_certificate_that_two_custodians_made_possible() {
     world.register_custodians().await;
 
     let one = world.unlock("hsm-a", "alice").await.unwrap();
-    assert!(matches!(one.state, HsmState::Quorum { have: 1, need: 2, .. }), "{:?}", one.state);
-    assert_eq!(one.state.sentence(), "quorum 1 of 2; answered: alice; could: bob, carol");
+    assert!(
+        matches!(one.state, HsmState::Quorum { have: 1, need: 2, .. }),
+        "{:?}",
+        one.state
+    );
+    assert_eq!(
+        one.state.sentence(),
+        "quorum 1 of 2; answered: alice; could: bob, carol"
+    );
     let two = world.unlock("hsm-a", "bob").await.unwrap();
     assert!(matches!(two.state, HsmState::Unlocked { .. }), "{:?}", two.state);
 
@@ -33,22 +40,52 @@ async fn a_csr_becomes_a_certificate_that_two_custodians_made_possible() {
     for name in ["alice", "bob"] {
         world.unlock("hsm-b", name).await.unwrap();
     }
-    let copied = world.act("alice", Intent::SignerReplicate { ca: "root".into(), hsm: "hsm-b".into() }).await.unwrap();
-    let Performed::Signer { signer } = copied else { panic!("{copied:?}") };
-    assert!(signer.replicas.iter().any(|replica| replica.hsm == "hsm-b" && replica.state == "verified"));
+    let copied = world
+        .act(
+            "alice",
+            Intent::SignerReplicate {
+                ca: "root".into(),
+                hsm: "hsm-b".into(),
+            },
+        )
+        .await
+        .unwrap();
+    let Performed::Signer { signer } = copied else {
+        panic!("{copied:?}")
+    };
+    assert!(
+        signer
+            .replicas
+            .iter()
+            .any(|replica| replica.hsm == "hsm-b" && replica.state == "verified")
+    );
 
-    world.act("alice", Intent::HsmDetach { hsm: "hsm-a".into() }).await.unwrap();
+    world
+        .act("alice", Intent::HsmDetach { hsm: "hsm-a".into() })
+        .await
+        .unwrap();
     let second = world.approved("mail.example.com").await;
     let second = world.sign(second).await.unwrap();
     assert_eq!(second.request.state, "done");
 
     let serial = second.certificate.unwrap().serial;
-    let revoke = Intent::CertificateRevoke { certificate: serial, reason: "key-compromise".into() };
+    let revoke = Intent::CertificateRevoke {
+        certificate: serial,
+        reason: "key-compromise".into(),
+    };
     world.act("carol", revoke).await.unwrap();
-    let crl = world.act("carol", Intent::CrlCreate { ca: "root".into() }).await.unwrap();
-    let Performed::Crl { crl } = crl else { panic!("{crl:?}") };
+    let crl = world
+        .act("carol", Intent::CrlCreate { ca: "root".into() })
+        .await
+        .unwrap();
+    let Performed::Crl { crl } = crl else {
+        panic!("{crl:?}")
+    };
     assert_eq!((crl.number, crl.entries), (1, 1));
-    let verified = SignerVerify { ca: "root".into(), hsm: None };
+    let verified = SignerVerify {
+        ca: "root".into(),
+        hsm: None,
+    };
     world.center.signer_verify(&verified, 0).await.unwrap();
 }
 
@@ -56,7 +93,11 @@ async fn a_csr_becomes_a_certificate_that_two_custodians_made_possible() {
 async fn one_custodian_is_not_enough_and_the_reason_is_told() {
     let mut world = World::ready().await;
     let request = world.approved("www.example.com").await;
-    world.center.hsm_lock(&chancery_api::HsmLock { hsms: vec![] }, 0).await.unwrap();
+    world
+        .center
+        .hsm_lock(&chancery_api::HsmLock { hsms: vec![] }, 0)
+        .await
+        .unwrap();
     world.unlock("hsm-a", "carol").await.unwrap();
     let failure = world.sign(request).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Blocked);

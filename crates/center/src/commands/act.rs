@@ -27,7 +27,10 @@ impl Center {
         if let Some(roles) = rights::for_decision(&decision)
             && let Some(missing) = rights::missing_role(&people, person, roles, decision.verb())
         {
-            return Err(Failure::blocked(format!("{} cannot be done by {}", decision.verb(), person.name), vec![missing]));
+            return Err(Failure::blocked(
+                format!("{} cannot be done by {}", decision.verb(), person.name),
+                vec![missing],
+            ));
         }
         let now = self.clock.now_ms();
         let payload = ActPayload {
@@ -40,10 +43,16 @@ impl Center {
             name: person.name.clone(),
             decision,
         };
-        let bytes = canonical_json(&payload)
-            .map_err(|error| Failure::new(FailureKind::Internal, format!("the draft cannot be written: {error}")))?;
+        let bytes = canonical_json(&payload).map_err(|error| {
+            Failure::new(
+                FailureKind::Internal,
+                format!("the draft cannot be written: {error}"),
+            )
+        })?;
         self.lock(&self.drafts).put(payload, bytes.clone(), prepared, now);
-        Ok(DraftView { payload: Base64(bytes) })
+        Ok(DraftView {
+            payload: Base64(bytes),
+        })
     }
 
     /// Carries out a signed act.
@@ -54,9 +63,12 @@ impl Center {
         let now = self.clock.now_ms();
         let (payload, prepared) = self.lock(&self.drafts).take(&call.act, now)?;
         let people = self.people().await?;
-        let person = people
-            .get(payload.person)
-            .ok_or_else(|| Failure::new(FailureKind::Refused, format!("{} gives no rights any more", payload.name)))?;
+        let person = people.get(payload.person).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("{} gives no rights any more", payload.name),
+            )
+        })?;
         acts::verify_signature(
             self.installation.id,
             &call.act.payload.0,
@@ -64,11 +76,19 @@ impl Center {
             &person.public_key,
         )
         .map_err(|error| {
-            Failure::new(FailureKind::Refused, format!("the act is not signed by {}: {error}", person.name))
-                .with_remedy("use the token whose key was registered for this person")
+            Failure::new(
+                FailureKind::Refused,
+                format!("the act is not signed by {}: {error}", person.name),
+            )
+            .with_remedy("use the token whose key was registered for this person")
         })?;
-        let act = ProvenAct { record: acts::record(&payload, call.act, now), payload, person: person.clone() };
-        self.carry_out(Arc::clone(&people), act, prepared, &call.so_pins).await
+        let act = ProvenAct {
+            record: acts::record(&payload, call.act, now),
+            payload,
+            person: person.clone(),
+        };
+        self.carry_out(Arc::clone(&people), act, prepared, &call.so_pins)
+            .await
     }
 
     async fn resolve(
@@ -79,15 +99,22 @@ impl Center {
     ) -> Result<(Decision, Prepared), Failure> {
         let plain = |decision| (decision, Vec::new());
         match intent {
-            Intent::HsmInit { tokens, required, total, shares } => {
-                self.draft_hsm_init(&tokens, required, total, shares).await.map(plain)
-            }
+            Intent::HsmInit {
+                tokens,
+                required,
+                total,
+                shares,
+            } => self
+                .draft_hsm_init(&tokens, required, total, shares)
+                .await
+                .map(plain),
             Intent::HsmAttach { token } => self.draft_hsm_attach(&token).await.map(plain),
             Intent::HsmDetach { hsm } => self.draft_hsm_detach(&hsm).await.map(plain),
-            Intent::RequestApprove { requests } => self.draft_approve(people, person, &requests).await.map(plain),
-            Intent::RequestReject { requests, reason } => {
-                self.draft_reject(people, person, requests, reason).await.map(plain)
-            }
+            Intent::RequestApprove { requests } => self.draft_approve(people, person, &requests).await,
+            Intent::RequestReject { requests, reason } => self
+                .draft_reject(people, person, requests, reason)
+                .await
+                .map(plain),
             Intent::RequestSign { requests } => self.draft_sign(people, person, &requests).await,
             Intent::SignerReplicate { ca, hsm } => self.draft_replicate(&ca, &hsm).await.map(plain),
             Intent::CertificateRevoke { certificate, reason } => {
@@ -108,22 +135,34 @@ impl Center {
         if let Some(roles) = rights::for_decision(&decision)
             && let Some(missing) = rights::missing_role(&people, &act.person, roles, decision.verb())
         {
-            return Err(Failure::blocked(format!("{} cannot be done by {}", decision.verb(), act.person.name), vec![missing]));
+            return Err(Failure::blocked(
+                format!("{} cannot be done by {}", decision.verb(), act.person.name),
+                vec![missing],
+            ));
         }
         match decision {
-            Decision::Init { .. } => {
-                Err(Failure::new(FailureKind::Invalid, "an installation is initialised once, by `chancery init`"))
-            }
-            Decision::HsmInit { hsms, quorum_required, quorum_total, shares } => {
-                self.hsm_init(act, hsms, (quorum_required, quorum_total), shares, so_pins).await
+            Decision::Init { .. } => Err(Failure::new(
+                FailureKind::Invalid,
+                "an installation is initialised once, by `chancery init`",
+            )),
+            Decision::HsmInit {
+                hsms,
+                quorum_required,
+                quorum_total,
+                shares,
+            } => {
+                self.hsm_init(act, hsms, (quorum_required, quorum_total), shares, so_pins)
+                    .await
             }
             Decision::HsmAttach { hsm } => self.hsm_attach(act, hsm).await,
             Decision::HsmDetach { hsm } => self.hsm_detach(act, hsm).await,
-            Decision::RequestApprove { items } => self.approve(&people, act, items).await,
+            Decision::RequestApprove { items } => self.approve(&people, act, items, prepared).await,
             Decision::RequestReject { requests, .. } => self.reject(&people, act, requests).await,
             Decision::RequestSign { items } => self.sign(&people, act, items, prepared).await,
             Decision::SignerReplicate { signer, hsm, .. } => self.replicate(act, signer, hsm).await,
-            Decision::CertificateRevoke { ca, serial, reason } => self.revoke(act, &ca, &serial, &reason).await,
+            Decision::CertificateRevoke { ca, serial, reason } => {
+                self.revoke(act, &ca, &serial, &reason).await
+            }
             Decision::CrlCreate { ca } => self.create_crl(act, &ca).await,
         }
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     Center,
-    acts::{self, ProvenAct},
+    acts::{self, Prepared, ProvenAct},
     attest::attested,
     committer::store_failure,
     event::{Actor, event},
@@ -27,24 +27,43 @@ impl Center {
         people: &People,
         person: &Person,
         requests: &[RequestNumber],
-    ) -> Result<Decision, Failure> {
+    ) -> Result<(Decision, Prepared), Failure> {
         check_numbers(requests)?;
-        let mut items = Vec::new();
+        let mut items: Vec<ApprovedItem> = Vec::new();
+        let mut prepared = Vec::new();
         let mut unmet = Vec::new();
         for number in requests {
             let record = self.request_record(*number).await?;
             self.check_open(people, person, &record, &mut unmet).await?;
             let subject = subject_of(&record)?;
-            if let Subject::Certificate(document) = &subject {
-                // Shows now, not after the signature, that the certificate cannot be made.
-                self.issuance(&record, document.clone()).await?;
-            }
-            items.push(ApprovedItem { request: *number, document: Hash32::of(&record.document), subject });
+            let tbs = match &subject {
+                Subject::Certificate(document) => {
+                    let issuance = self.issuance(&record, document.clone()).await?;
+                    Some(self.prepare_inputs(&issuance.inputs())?.as_der().to_vec())
+                }
+                Subject::Ca(_) if items.iter().any(|item| matches!(item.subject, Subject::Ca(_))) => {
+                    return Err(Failure::new(
+                        FailureKind::Invalid,
+                        "CAs are approved one at a time",
+                    ));
+                }
+                Subject::Ca(_) | Subject::Person(_) | Subject::Custodian(_) => None,
+            };
+            items.push(ApprovedItem {
+                request: *number,
+                document: Hash32::of(&record.document),
+                subject,
+                tbs: tbs.as_deref().map(Hash32::of),
+            });
+            prepared.push(tbs.unwrap_or_default());
         }
         if !unmet.is_empty() {
-            return Err(Failure::blocked(format!("{} cannot approve this", person.name), unmet));
+            return Err(Failure::blocked(
+                format!("{} cannot approve this", person.name),
+                unmet,
+            ));
         }
-        Ok(Decision::RequestApprove { items })
+        Ok((Decision::RequestApprove { items }, prepared))
     }
 
     pub(crate) async fn approve(
@@ -52,35 +71,48 @@ impl Center {
         people: &People,
         act: ProvenAct,
         items: Vec<ApprovedItem>,
+        prepared: Prepared,
     ) -> Result<chancery_api::Performed, Failure> {
         let mut unmet = Vec::new();
         let mut writes = vec![Write::InsertAct(act.record.clone())];
         let mut approved = Vec::new();
-        for item in &items {
+        for (item, tbs) in items.iter().zip(prepared) {
             let record = self.request_record(item.request).await?;
             if Hash32::of(&record.document) != item.document || subject_of(&record)? != item.subject {
-                return Err(altered(item.request, "it says something else than what was approved"));
+                return Err(altered(
+                    item.request,
+                    "it says something else than what was approved",
+                ));
             }
             self.check_open(people, &act.person, &record, &mut unmet).await?;
-            let enough = self.enough_with(people, &record, &item.subject, act.person.id).await?;
+            let enough = self
+                .enough_with(people, &record, &item.subject, act.person.id)
+                .await?;
             writes.push(Write::InsertDecision {
                 request: record.number,
                 kind: DecisionKind::Approve,
                 act: act.record.id,
             });
             if enough {
-                writes.extend(self.approval_writes(&record, &item.subject).await?);
+                writes.extend(self.approval_writes(&record, &item.subject, tbs).await?);
                 approved.push((record, item.subject.clone()));
             }
         }
         if !unmet.is_empty() {
-            return Err(Failure::blocked(format!("{} cannot approve this", act.person.name), unmet));
+            return Err(Failure::blocked(
+                format!("{} cannot approve this", act.person.name),
+                unmet,
+            ));
         }
         let numbers: Vec<_> = items.iter().map(|item| item.request).collect();
         let approved_numbers: Vec<_> = approved.iter().map(|(record, _)| record.number).collect();
         let data = json!({ "requests": numbers, "approved": approved_numbers });
         let event = event(self.clock.now_ms(), "requests-approved", &Actor::Act(&act), &data)?;
-        self.commit(Change { writes, events: vec![event] }).await?;
+        self.commit(Change {
+            writes,
+            events: vec![event],
+        })
+        .await?;
         self.forget_people().await;
         for (mut record, subject) in approved {
             record.state = RequestState::Approved;
@@ -91,8 +123,13 @@ impl Center {
                 Subject::Certificate(_) | Subject::Person(_) => Ok(()),
             };
             carried_out.map_err(|mut failure| {
-                failure.message = format!("request {number} is approved, but not yet carried out: {}", failure.message);
-                failure.remedy.get_or_insert_with(|| format!("remove the cause, then: chancery request resume {number}"));
+                failure.message = format!(
+                    "request {number} is approved, but not yet carried out: {}",
+                    failure.message
+                );
+                failure.remedy.get_or_insert_with(|| {
+                    format!("remove the cause, then: chancery request resume {number}")
+                });
                 failure
             })?;
         }
@@ -105,20 +142,33 @@ impl Center {
         people: &People,
         record: &RequestRecord,
         subject: &Subject,
-    ) -> Result<Vec<PersonId>, Failure> {
-        let decisions = self.store.decisions(record.number).await.map_err(|error| store_failure(&error))?;
+    ) -> Result<Vec<Approval>, Failure> {
+        let decisions = self
+            .store
+            .decisions(record.number)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let role = rights::approver(record.kind);
-        let mut valid = Vec::new();
-        for decision in decisions.iter().filter(|decision| decision.kind == DecisionKind::Approve) {
-            let person = people.get(decision.act.person).ok_or_else(|| {
-                altered(record.number, "somebody approved it who gives no rights")
-            })?;
+        let mut valid: Vec<Approval> = Vec::new();
+        for decision in decisions
+            .iter()
+            .filter(|decision| decision.kind == DecisionKind::Approve)
+        {
+            let person = people
+                .get(decision.act.person)
+                .ok_or_else(|| altered(record.number, "somebody approved it who gives no rights"))?;
             if !person.has(role) {
-                return Err(altered(record.number, &format!("{} approved it and is no {}", person.name, role.title())));
+                return Err(altered(
+                    record.number,
+                    &format!("{} approved it and is no {}", person.name, role.title()),
+                ));
             }
-            self.approval_holds(person, decision, record, subject)?;
-            if !valid.contains(&person.id) {
-                valid.push(person.id);
+            let tbs = self.approval_holds(person, decision, record, subject)?;
+            if valid.iter().all(|approval| approval.person != person.id) {
+                valid.push(Approval {
+                    person: person.id,
+                    tbs,
+                });
             }
         }
         Ok(valid)
@@ -131,7 +181,7 @@ impl Center {
         decision: &DecisionRecord,
         record: &RequestRecord,
         subject: &Subject,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Hash32>, Failure> {
         let key = acts::digest(&[
             b"approval",
             &decision.act.payload,
@@ -143,13 +193,14 @@ impl Center {
             decision.act.person.as_bytes(),
             decision.act.verb.as_bytes(),
         ]);
-        if self.lock(&self.checked).get(&key).is_some() {
-            return Ok(());
+        let known = self.lock(&self.checked).get(&key);
+        if let Some(tbs) = known {
+            return Ok(tbs);
         }
-        trust::approves(&self.installation, person, decision, record, subject)
+        let tbs = trust::approves(&self.installation, person, decision, record, subject)
             .map_err(|why| altered(record.number, &why))?;
-        self.lock(&self.checked).put(key, ());
-        Ok(())
+        self.lock(&self.checked).put(key, tbs);
+        Ok(tbs)
     }
 
     async fn enough_with(
@@ -159,7 +210,8 @@ impl Center {
         subject: &Subject,
         actor: PersonId,
     ) -> Result<bool, Failure> {
-        let mut approvers = self.valid_approvers(people, record, subject).await?;
+        let approvals = self.valid_approvers(people, record, subject).await?;
+        let mut approvers: Vec<PersonId> = approvals.iter().map(|approval| approval.person).collect();
         approvers.push(actor);
         approvers.sort_unstable();
         approvers.dedup();
@@ -177,18 +229,34 @@ impl Center {
         if record.state != RequestState::Open {
             return Err(Failure::new(
                 FailureKind::Conflict,
-                format!("request {number} is {}: there is nothing to approve", record.state.name()),
+                format!(
+                    "request {number} is {}: there is nothing to approve",
+                    record.state.name()
+                ),
             )
             .with_remedy(format!("chancery request show {number}")));
         }
         let role = rights::approver(record.kind);
-        unmet.extend(rights::missing_role(people, person, &[role], &format!("approve request {number}")));
+        unmet.extend(rights::missing_role(
+            people,
+            person,
+            &[role],
+            &format!("approve request {number}"),
+        ));
         let subject = subject_of(record)?;
-        if self.valid_approvers(people, record, &subject).await?.contains(&person.id) {
-            let others: Vec<_> = people.with_role(role).into_iter().filter(|name| *name != person.name).collect();
+        let approvals = self.valid_approvers(people, record, &subject).await?;
+        if approvals.iter().any(|approval| approval.person == person.id) {
+            let others: Vec<_> = people
+                .with_role(role)
+                .into_iter()
+                .filter(|name| *name != person.name)
+                .collect();
             unmet.push(Condition::new(
                 "other-person",
-                format!("{} has approved request {number} already; another person is needed", person.name),
+                format!(
+                    "{} has approved request {number} already; another person is needed",
+                    person.name
+                ),
                 format!("have another {} approve it", role.title()),
                 others,
             ));
@@ -197,19 +265,30 @@ impl Center {
     }
 
     /// The rows that the last needed approval makes.
-    async fn approval_writes(&self, record: &RequestRecord, subject: &Subject) -> Result<Vec<Write>, Failure> {
+    async fn approval_writes(
+        &self,
+        record: &RequestRecord,
+        subject: &Subject,
+        tbs: Vec<u8>,
+    ) -> Result<Vec<Write>, Failure> {
         let request = record.number;
-        let to = |to| Write::MoveRequest { request, from: RequestState::Open, to };
+        let to = |to| Write::MoveRequest {
+            request,
+            from: RequestState::Open,
+            to,
+        };
         match subject {
             Subject::Certificate(document) => {
                 let issuance = self.issuance(record, document.clone()).await?;
-                let tbs = self.prepare(&issuance.csr, &issuance.profile, &issuance.authority)?;
-                let tbs = Write::SetRequestTbs {
-                    request,
-                    state: RequestState::Approved,
-                    tbs: tbs.as_der().to_vec(),
-                };
-                Ok(vec![to(RequestState::Approved), tbs])
+                issuance.reproduce(record, &tbs)?;
+                Ok(vec![
+                    to(RequestState::Approved),
+                    Write::SetRequestTbs {
+                        request,
+                        state: RequestState::Approved,
+                        tbs,
+                    },
+                ])
             }
             Subject::Person(document) => {
                 let evidence = TokenEvidence::decode(&record.evidence)?;
@@ -233,6 +312,13 @@ impl Center {
     }
 }
 
+/// An approval that holds.
+pub(crate) struct Approval {
+    pub(crate) person: PersonId,
+    /// The to-be-signed bytes it covers.
+    pub(crate) tbs: Option<Hash32>,
+}
+
 /// How many people must approve a request of this kind.
 pub(crate) fn approvals_needed(people: &People, kind: RequestKind) -> usize {
     match kind {
@@ -243,7 +329,10 @@ pub(crate) fn approvals_needed(people: &People, kind: RequestKind) -> usize {
 
 pub(crate) fn check_numbers(requests: &[RequestNumber]) -> Result<(), Failure> {
     if requests.is_empty() || requests.len() > MOST_ITEMS {
-        return Err(Failure::new(FailureKind::Invalid, format!("name 1 to {MOST_ITEMS} requests")));
+        return Err(Failure::new(
+            FailureKind::Invalid,
+            format!("name 1 to {MOST_ITEMS} requests"),
+        ));
     }
     let mut sorted = requests.to_vec();
     sorted.sort_unstable();

@@ -14,7 +14,11 @@ impl Center {
         let failed = |error| store_failure(&error);
         let head = self.store.audit_head().await.map_err(failed)?;
         let from = i64::try_from(call.from).unwrap_or(i64::MAX);
-        let leaves = self.store.audit_leaves(from, call.limit.clamp(1, 1000)).await.map_err(failed)?;
+        let leaves = self
+            .store
+            .audit_leaves(from, call.limit.clamp(1, 1000))
+            .await
+            .map_err(failed)?;
         Ok(AuditPage {
             leaves: leaves
                 .into_iter()
@@ -25,7 +29,12 @@ impl Center {
                 })
                 .collect(),
             size: u64::try_from(head.size).unwrap_or(0),
-            checkpoint: self.store.checkpoint().await.map_err(failed)?.map(|(_, note)| note),
+            checkpoint: self
+                .store
+                .checkpoint()
+                .await
+                .map_err(failed)?
+                .map(|(_, note)| note),
         })
     }
 }

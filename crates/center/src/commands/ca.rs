@@ -1,8 +1,8 @@
 //! `ca create`, `ca list`, `ca show`, and the birth of a CA's key inside an HSM.
 
 use chancery_api::{
-    Base64, CaCreate, CaDetail, CaDocument, CaId, CaView, Failure, FailureKind, Hash32, RequestView, SignerId,
-    Subject,
+    Base64, CaCreate, CaDetail, CaDocument, CaId, CaView, Failure, FailureKind, Hash32, RequestView,
+    SignerId, Subject,
 };
 use chancery_keys::{GenerateSpec, KeyAlgorithm, State};
 use chancery_pki::{DistinguishedName, Kind};
@@ -13,12 +13,12 @@ use serde_json::json;
 
 use super::{hsm_attach::document, person::check_name};
 use crate::{
-    text::chain,
     Center,
     committer::store_failure,
     env::rfc3339_seconds,
     event::{Actor, event},
     request::{Opening, altered, subject_of, view},
+    text::chain,
     tokens::hsm_failure,
 };
 
@@ -29,8 +29,17 @@ impl Center {
     /// When name, subject, algorithm or profile cannot be.
     pub async fn ca_create(&self, call: CaCreate, uid: u32) -> Result<RequestView, Failure> {
         check_name(&call.name)?;
-        if self.store.ca_by_name(&call.name).await.map_err(|error| store_failure(&error))?.is_some() {
-            return Err(Failure::new(FailureKind::Conflict, format!("there is a CA named {} already", call.name)));
+        if self
+            .store
+            .ca_by_name(&call.name)
+            .await
+            .map_err(|error| store_failure(&error))?
+            .is_some()
+        {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("there is a CA named {} already", call.name),
+            ));
         }
         let subject: DistinguishedName = call
             .subject
@@ -57,17 +66,28 @@ impl Center {
             hsm: document(&hsm),
         };
         let title = format!("CA {}: {}", document.name, document.subject);
-        let opening =
-            |_| Opening { subject: Subject::Ca(document), evidence: Vec::new(), title, writes: Vec::new() };
+        let opening = |_| Opening {
+            subject: Subject::Ca(document),
+            evidence: Vec::new(),
+            title,
+            writes: Vec::new(),
+        };
         Ok(view(&self.open_request(uid, opening).await?))
     }
 
     /// The rows that an approval of a CA makes: the CA with the key id its key will have.
-    pub(crate) async fn ca_writes(&self, record: &RequestRecord, ca: &CaDocument) -> Result<Vec<Write>, Failure> {
+    pub(crate) async fn ca_writes(
+        &self,
+        record: &RequestRecord,
+        ca: &CaDocument,
+    ) -> Result<Vec<Write>, Failure> {
         let known = self.store.cas().await.map_err(|error| store_failure(&error))?;
         let key_id = known.iter().map(|ca| ca.key_id).max().unwrap_or(0) + 1;
         if key_id > 255 {
-            return Err(Failure::new(FailureKind::Invalid, "no key id is left for another CA"));
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                "no key id is left for another CA",
+            ));
         }
         Ok(vec![Write::InsertCa(CaRecord {
             id: CaId::new(self.uuid()),
@@ -89,7 +109,10 @@ impl Center {
         };
         let record = self.ca_record(&document.name).await?;
         if record.request != request.number {
-            return Err(altered(request.number, "the CA of that name belongs to another request"));
+            return Err(altered(
+                request.number,
+                "the CA of that name belongs to another request",
+            ));
         }
         if record.signer.is_some() {
             return Ok(record);
@@ -110,9 +133,15 @@ impl Center {
             label: document.name.clone(),
         };
         let key = hsm.generate(spec).await.map_err(|error| hsm_failure(&error))?;
-        let inspection = self.inspect(hsm_record.id, &hsm).await.map_err(|error| hsm_failure(&error))?;
+        let inspection = self
+            .inspect(hsm_record.id, &hsm)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
         let kcv = inspection.kcv.ok_or_else(|| {
-            Failure::new(FailureKind::Conflict, format!("HSM {} has no key domain", hsm_record.name))
+            Failure::new(
+                FailureKind::Conflict,
+                format!("HSM {} has no key domain", hsm_record.name),
+            )
         })?;
         let now = self.clock.now_ms();
         let signer = SignerId::new(self.uuid());
@@ -137,18 +166,27 @@ impl Center {
                 state: ReplicaState::Present,
                 checked_ms: now,
             }),
-            Write::SetCaSigner { ca: record.id, signer },
+            Write::SetCaSigner {
+                ca: record.id,
+                signer,
+            },
         ];
         writes.extend(Self::mark_write(hsm_record.id, &inspection));
         let events = vec![event(now, "signer-generated", &Actor::Node, &data)?];
         self.commit(Change { writes, events }).await?;
-        Ok(CaRecord { signer: Some(signer), ..record })
+        Ok(CaRecord {
+            signer: Some(signer),
+            ..record
+        })
     }
 
     /// Generates the key at once when the HSM happens to be open; otherwise it waits for the decision to sign.
     pub(crate) async fn try_ca_key(&self, request: &RequestRecord, ca: &CaDocument) -> Result<(), Failure> {
         let record = self.hsm_record(&ca.hsm.name).await?;
-        let open = self.pool.get(record.id).is_some_and(|hsm| matches!(hsm.state(), State::Unlocked { .. }));
+        let open = self
+            .pool
+            .get(record.id)
+            .is_some_and(|hsm| matches!(hsm.state(), State::Unlocked { .. }));
         if open {
             self.ensure_ca_key(request).await?;
         }
@@ -175,7 +213,12 @@ impl Center {
         let failed = |error| store_failure(&error);
         let record = self.ca_record(name).await?;
         let certificate = match record.certificate {
-            Some(id) => self.store.certificate(id).await.map_err(failed)?.and_then(|certificate| certificate.der),
+            Some(id) => self
+                .store
+                .certificate(id)
+                .await
+                .map_err(failed)?
+                .and_then(|certificate| certificate.der),
             None => None,
         };
         Ok(CaDetail {
@@ -185,7 +228,12 @@ impl Center {
                 Some(signer) => Some(self.signer_view(&record.name, signer).await?),
                 None => None,
             },
-            crl_number: self.store.issued_crl(record.id).await.map_err(failed)?.map(|crl| crl.number),
+            crl_number: self
+                .store
+                .issued_crl(record.id)
+                .await
+                .map_err(failed)?
+                .map(|crl| crl.number),
         })
     }
 

@@ -1,8 +1,8 @@
 //! `cert list`, `cert show`.
 
 use chancery_api::{
-    Base64, CertList, CertificateDetail, CertificateId, CertificatePage, CertificateView, Failure, FailureKind,
-    RequestNumber,
+    Base64, CertList, CertificateDetail, CertificateId, CertificatePage, CertificateView, Failure,
+    FailureKind, RequestNumber,
 };
 use chancery_store::{CertificateRecord, CertificateState};
 
@@ -18,19 +18,24 @@ impl Center {
             Some(name) => Some(self.ca_record(name).await?.id),
             None => None,
         };
-        let before = match &call.before {
-            None => None,
-            Some(text) => Some(
-                text.parse()
-                    .map(CertificateId::new)
-                    .map_err(|_| Failure::new(FailureKind::Invalid, "the cursor is not one of a page before"))?,
-            ),
-        };
+        let before =
+            match &call.before {
+                None => None,
+                Some(text) => Some(text.parse().map(CertificateId::new).map_err(|_| {
+                    Failure::new(FailureKind::Invalid, "the cursor is not one of a page before")
+                })?),
+            };
         let limit = call.limit.clamp(1, 200);
-        let records =
-            self.store.certificates(ca, before, limit).await.map_err(|error| store_failure(&error))?;
+        let records = self
+            .store
+            .certificates(ca, before, limit)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let full = u32::try_from(records.len()) == Ok(limit);
-        let next = records.last().filter(|_| full).map(|record| record.id.to_string());
+        let next = records
+            .last()
+            .filter(|_| full)
+            .map(|record| record.id.to_string());
         let mut certificates = Vec::with_capacity(records.len());
         for record in &records {
             certificates.push(self.certificate_view(record).await?);
@@ -47,12 +52,23 @@ impl Center {
         self.certificate_detail(&record).await
     }
 
-    pub(crate) async fn certificate_detail(&self, record: &CertificateRecord) -> Result<CertificateDetail, Failure> {
+    pub(crate) async fn certificate_detail(
+        &self,
+        record: &CertificateRecord,
+    ) -> Result<CertificateDetail, Failure> {
         let mut chain = Vec::new();
-        if let Some(ca) = self.store.ca(record.ca).await.map_err(|error| store_failure(&error))?
+        if let Some(ca) = self
+            .store
+            .ca(record.ca)
+            .await
+            .map_err(|error| store_failure(&error))?
             && let Some(own) = ca.certificate
             && own != record.id
-            && let Some(issuer) = self.store.certificate(own).await.map_err(|error| store_failure(&error))?
+            && let Some(issuer) = self
+                .store
+                .certificate(own)
+                .await
+                .map_err(|error| store_failure(&error))?
             && let Some(der) = issuer.der
         {
             chain.push(Base64(der));
@@ -67,18 +83,33 @@ impl Center {
     /// A certificate by serial number or `#N`.
     pub(crate) async fn certificate_record(&self, reference: &str) -> Result<CertificateRecord, Failure> {
         let missing = || {
-            Failure::new(FailureKind::NotFound, format!("there is no certificate {reference}"))
-                .with_remedy("name it by its serial number (chancery cert list) or as #N for request N")
+            Failure::new(
+                FailureKind::NotFound,
+                format!("there is no certificate {reference}"),
+            )
+            .with_remedy("name it by its serial number (chancery cert list) or as #N for request N")
         };
         if let Some(number) = reference.strip_prefix('#') {
             let number = number.parse().map(RequestNumber).map_err(|_| missing())?;
-            let id = self.request_record(number).await?.certificate.ok_or_else(missing)?;
-            return self.store.certificate(id).await.map_err(|error| store_failure(&error))?.ok_or_else(missing);
+            let id = self
+                .request_record(number)
+                .await?
+                .certificate
+                .ok_or_else(missing)?;
+            return self
+                .store
+                .certificate(id)
+                .await
+                .map_err(|error| store_failure(&error))?
+                .ok_or_else(missing);
         }
         let digits: String = reference.chars().filter(|c| *c != ':').collect();
         let serial = hex::decode(digits).map_err(|_| missing())?;
-        let mut found =
-            self.store.certificates_by_serial(&serial).await.map_err(|error| store_failure(&error))?;
+        let mut found = self
+            .store
+            .certificates_by_serial(&serial)
+            .await
+            .map_err(|error| store_failure(&error))?;
         match (found.pop(), found.is_empty()) {
             (Some(record), true) => Ok(record),
             (None, _) => Err(missing()),
@@ -90,8 +121,15 @@ impl Center {
         }
     }
 
-    pub(crate) async fn certificate_view(&self, record: &CertificateRecord) -> Result<CertificateView, Failure> {
-        let ca = self.store.ca(record.ca).await.map_err(|error| store_failure(&error))?;
+    pub(crate) async fn certificate_view(
+        &self,
+        record: &CertificateRecord,
+    ) -> Result<CertificateView, Failure> {
+        let ca = self
+            .store
+            .ca(record.ca)
+            .await
+            .map_err(|error| store_failure(&error))?;
         Ok(CertificateView {
             id: record.id,
             ca: ca.map_or_else(|| record.ca.to_string(), |ca| ca.name),
@@ -102,7 +140,10 @@ impl Center {
             not_after: rfc3339_seconds(record.not_after_seconds),
             request: record.request,
             revoked: record.revoked.as_ref().map(|(seconds, reason, _)| {
-                (rfc3339_seconds(*seconds), crate::commands::revoke::reason_name(*reason).to_owned())
+                (
+                    rfc3339_seconds(*seconds),
+                    crate::commands::revoke::reason_name(*reason).to_owned(),
+                )
             }),
         })
     }

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use chancery_api::{Base64, CrlDetail, Decision, Failure, FailureKind, Hash32, Performed};
 use chancery_keys::SigningKey as _;
-use chancery_pki::{Revoked, RevocationReason, SerialNumber, assemble, prepare_crl};
+use chancery_pki::{RevocationReason, Revoked, SerialNumber, assemble, prepare_crl};
 use chancery_store::{CertificateState, Change, CrlRecord, Write};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    text::chain,
     Center,
     acts::ProvenAct,
     authority::Authority,
     committer::store_failure,
     env::rfc3339_seconds,
     event::{Actor, event},
+    text::chain,
     tokens::key_failure,
 };
 
@@ -30,7 +30,11 @@ impl Center {
     /// [`FailureKind::NotFound`] when there is none.
     pub async fn crl_show(&self, ca: &str) -> Result<CrlDetail, Failure> {
         let record = self.ca_record(ca).await?;
-        let crl = self.store.issued_crl(record.id).await.map_err(|error| store_failure(&error))?;
+        let crl = self
+            .store
+            .issued_crl(record.id)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let crl = crl.ok_or_else(|| {
             Failure::new(FailureKind::NotFound, format!("CA {ca} has no CRL yet"))
                 .with_remedy(format!("chancery crl create {ca} --as NAME"))
@@ -81,28 +85,63 @@ impl Center {
         };
         let data = json!({ "ca": ca, "number": number, "tbs": Hash32::of(&crl.tbs), "entries": crl.entries });
         let events = vec![event(now, "crl-claimed", &Actor::Act(&act), &data)?];
-        self.commit(Change { writes: vec![Write::InsertAct(act.record), Write::InsertCrl(crl.clone())], events }).await?;
+        self.commit(Change {
+            writes: vec![Write::InsertAct(act.record), Write::InsertCrl(crl.clone())],
+            events,
+        })
+        .await?;
         let crl = self.finish_crl(&authority, crl).await?;
-        Ok(Performed::Crl { crl: detail(ca, crl)? })
+        Ok(Performed::Crl {
+            crl: detail(ca, crl)?,
+        })
     }
 
     async fn finish_crl(&self, authority: &Arc<Authority>, mut crl: CrlRecord) -> Result<CrlRecord, Failure> {
         if crl.epoch != self.epoch {
-            let reclaim = Write::ReclaimCrl { ca: crl.ca, number: crl.number, epoch: self.epoch };
-            self.commit(Change { writes: vec![reclaim], events: Vec::new() }).await?;
+            let reclaim = Write::ReclaimCrl {
+                ca: crl.ca,
+                number: crl.number,
+                epoch: self.epoch,
+            };
+            self.commit(Change {
+                writes: vec![reclaim],
+                events: Vec::new(),
+            })
+            .await?;
             crl.epoch = self.epoch;
         }
-        let signature = self.pooled(&authority.key).sign(&crl.tbs).await.map_err(|error| {
-            let mut failure = key_failure(&error);
-            failure.message = format!("CRL {} is recorded and not yet signed: {}", crl.number, failure.message);
-            failure
-        })?;
+        let signature = self
+            .pooled(&authority.key)
+            .sign(&crl.tbs)
+            .await
+            .map_err(|error| {
+                let mut failure = key_failure(&error);
+                failure.message = format!(
+                    "CRL {} is recorded and not yet signed: {}",
+                    crl.number, failure.message
+                );
+                failure
+            })?;
         let der = assemble(&crl.tbs, authority.key.algorithm(), &signature)
             .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
-        let issue = Write::IssueCrl { ca: crl.ca, number: crl.number, epoch: self.epoch, der: der.clone() };
+        let issue = Write::IssueCrl {
+            ca: crl.ca,
+            number: crl.number,
+            epoch: self.epoch,
+            der: der.clone(),
+        };
         let data = json!({ "ca": authority.name, "number": crl.number, "crl": Hash32::of(&der) });
-        let event = event(self.clock.now_ms(), "crl-issued", &Actor::ActReference(crl.act), &data)?;
-        self.commit(Change { writes: vec![issue], events: vec![event] }).await?;
+        let event = event(
+            self.clock.now_ms(),
+            "crl-issued",
+            &Actor::ActReference(crl.act),
+            &data,
+        )?;
+        self.commit(Change {
+            writes: vec![issue],
+            events: vec![event],
+        })
+        .await?;
         crl.state = CertificateState::Issued;
         crl.der = Some(der);
         Ok(crl)
@@ -110,9 +149,19 @@ impl Center {
 
     async fn revoked_entries(&self, authority: &Authority) -> Result<Vec<Revoked>, Failure> {
         let corrupt = |what: &str| {
-            Failure::new(FailureKind::Refused, format!("a revoked certificate of CA {} has an impossible {what}", authority.name))
+            Failure::new(
+                FailureKind::Refused,
+                format!(
+                    "a revoked certificate of CA {} has an impossible {what}",
+                    authority.name
+                ),
+            )
         };
-        let rows = self.store.revoked(authority.id).await.map_err(|error| store_failure(&error))?;
+        let rows = self
+            .store
+            .revoked(authority.id)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
             entries.push(Revoked {
@@ -133,7 +182,10 @@ impl Center {
             return Ok(());
         }
         let unmet = self.quorum_conditions(&authority.key.on).await?;
-        Err(Failure::blocked(format!("CA {} cannot sign now", authority.name), unmet))
+        Err(Failure::blocked(
+            format!("CA {} cannot sign now", authority.name),
+            unmet,
+        ))
     }
 }
 
@@ -144,6 +196,9 @@ fn detail(ca: &str, crl: CrlRecord) -> Result<CrlDetail, Failure> {
         this_update: rfc3339_seconds(crl.this_update_seconds),
         next_update: rfc3339_seconds(crl.next_update_seconds),
         entries: u64::try_from(crl.entries).unwrap_or(0),
-        der: Base64(crl.der.ok_or_else(|| Failure::new(FailureKind::Internal, "an issued CRL has no bytes"))?),
+        der: Base64(
+            crl.der
+                .ok_or_else(|| Failure::new(FailureKind::Internal, "an issued CRL has no bytes"))?,
+        ),
     })
 }

@@ -24,7 +24,11 @@ impl Center {
     ///
     /// # Errors
     /// When the token does not vouch for the key, or the key cannot be a custodian's.
-    pub async fn custodian_register(&self, call: CustodianRegister, uid: u32) -> Result<RequestView, Failure> {
+    pub async fn custodian_register(
+        &self,
+        call: CustodianRegister,
+        uid: u32,
+    ) -> Result<RequestView, Failure> {
         let people = self.people().await?;
         let person = people.by_name(&call.person)?;
         let what = format!("the custodian key of {}", person.name);
@@ -37,7 +41,10 @@ impl Center {
             ));
         }
         if call.hsms.is_empty() {
-            return Err(Failure::new(FailureKind::Invalid, "name the HSMs the key is to be registered in"));
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                "name the HSMs the key is to be registered in",
+            ));
         }
         let mut hsms = Vec::new();
         for name in &call.hsms {
@@ -51,7 +58,12 @@ impl Center {
                 )
                 .with_remedy("custodians of hardware HSMs need hardware tokens"));
             }
-            for row in self.store.custodians(record.id).await.map_err(|error| store_failure(&error))? {
+            for row in self
+                .store
+                .custodians(record.id)
+                .await
+                .map_err(|error| store_failure(&error))?
+            {
                 let same = row.person == person.id || row.public_key == key.spki || row.chr == key.chr;
                 if same {
                     return Err(Failure::new(
@@ -71,8 +83,17 @@ impl Center {
             hsms,
         };
         let title = format!("custodian {} of {}", custodian.name, call.hsms.join(", "));
-        let evidence = TokenEvidence { chain: call.chain, key_request: call.key_request }.encode()?;
-        let opening = |_| Opening { subject: Subject::Custodian(custodian), evidence, title, writes: Vec::new() };
+        let evidence = TokenEvidence {
+            chain: call.chain,
+            key_request: call.key_request,
+        }
+        .encode()?;
+        let opening = |_| Opening {
+            subject: Subject::Custodian(custodian),
+            evidence,
+            title,
+            writes: Vec::new(),
+        };
         Ok(view(&self.open_request(uid, opening).await?))
     }
 
@@ -94,7 +115,11 @@ impl Center {
             if document(&record) != *hsm {
                 return Err(altered(request.number, "it names an HSM that is another one now"));
             }
-            let rows = self.store.custodians(record.id).await.map_err(|error| store_failure(&error))?;
+            let rows = self
+                .store
+                .custodians(record.id)
+                .await
+                .map_err(|error| store_failure(&error))?;
             if rows.iter().any(|row| row.request == request.number) {
                 continue;
             }
@@ -117,19 +142,36 @@ impl Center {
             self.lock(&self.seen).insert(record.id, inspection);
             let data = json!({ "request": request.number, "hsm": hsm, "person": custodian.name, "chr": custodian.chr });
             let event = event(self.clock.now_ms(), "custodian-registered", &Actor::Node, &data)?;
-            self.commit(Change { writes, events: vec![event] }).await?;
+            self.commit(Change {
+                writes,
+                events: vec![event],
+            })
+            .await?;
         }
         let done = Write::MoveRequest {
             request: request.number,
             from: RequestState::Approved,
             to: RequestState::Done,
         };
-        self.commit(Change { writes: vec![done], events: Vec::new() }).await
+        self.commit(Change {
+            writes: vec![done],
+            events: Vec::new(),
+        })
+        .await
     }
 
     /// Whether managers approved this registration.
-    pub(crate) async fn custodian_holds(&self, people: &People, row: &CustodianRecord) -> Result<bool, Failure> {
-        let Some(request) = self.store.request(row.request).await.map_err(|error| store_failure(&error))? else {
+    pub(crate) async fn custodian_holds(
+        &self,
+        people: &People,
+        row: &CustodianRecord,
+    ) -> Result<bool, Failure> {
+        let Some(request) = self
+            .store
+            .request(row.request)
+            .await
+            .map_err(|error| store_failure(&error))?
+        else {
             return Ok(false);
         };
         let Ok(Subject::Custodian(custodian)) = crate::request::subject_of(&request) else {
@@ -143,7 +185,11 @@ impl Center {
         if !names_row || canonical_json(&subject).ok().as_deref() != Some(&request.document) {
             return Ok(false);
         }
-        let approvals = self.store.decisions(row.request).await.map_err(|error| store_failure(&error))?;
+        let approvals = self
+            .store
+            .decisions(row.request)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let managers = people.approving_managers(&self.installation, &request, &subject, &approvals);
         Ok(!managers.is_empty())
     }
@@ -159,7 +205,9 @@ fn check_custodian_key(spki: &[u8], what: &str) -> Result<(), Failure> {
     if bits == 256 {
         Ok(())
     } else {
-        Err(Failure::new(FailureKind::Invalid, format!("{what} is on a {bits}-bit curve"))
-            .with_remedy("HSMs accept custodian keys on 256-bit curves only: use brainpoolP256r1"))
+        Err(
+            Failure::new(FailureKind::Invalid, format!("{what} is on a {bits}-bit curve"))
+                .with_remedy("HSMs accept custodian keys on 256-bit curves only: use brainpoolP256r1"),
+        )
     }
 }

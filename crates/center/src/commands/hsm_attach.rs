@@ -17,12 +17,19 @@ use crate::{
 
 impl Center {
     pub(crate) async fn draft_hsm_attach(&self, token: &str) -> Result<Decision, Failure> {
-        let known = self.hsm_records().await?.into_iter().find(|record| record.name == token);
+        let known = self
+            .hsm_records()
+            .await?
+            .into_iter()
+            .find(|record| record.name == token);
         if let Some(record) = &known
             && let Some(hsm) = self.pool.get(record.id)
             && !matches!(hsm.state(), chancery_keys::State::Lost { .. })
         {
-            return Err(Failure::new(FailureKind::Conflict, format!("HSM {token} is attached already")));
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("HSM {token} is attached already"),
+            ));
         }
         let hsm = self.connect(token, &format!("virtual:{token}")).await?;
         let identity = hsm.identity().clone();
@@ -46,7 +53,11 @@ impl Center {
     }
 
     pub(crate) async fn hsm_attach(&self, act: ProvenAct, hsm: HsmDocument) -> Result<Performed, Failure> {
-        let known = self.hsm_records().await?.into_iter().find(|record| record.id == hsm.id);
+        let known = self
+            .hsm_records()
+            .await?
+            .into_iter()
+            .find(|record| record.id == hsm.id);
         if let Some(old) = self.pool.remove(hsm.id) {
             old.close("it is attached again");
         }
@@ -55,10 +66,16 @@ impl Center {
         if identity.device != hsm.device || Hash32::of(&identity.device_key) != hsm.key {
             return Err(Failure::new(
                 FailureKind::Refused,
-                format!("the token now called {} is {}, not {} that was decided on", hsm.name, identity.device, hsm.device),
+                format!(
+                    "the token now called {} is {}, not {} that was decided on",
+                    hsm.name, identity.device, hsm.device
+                ),
             ));
         }
-        let inspection = self.inspect(hsm.id, &handle).await.map_err(|error| hsm_failure(&error))?;
+        let inspection = self
+            .inspect(hsm.id, &handle)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
         let now = self.clock.now_ms();
         let mut writes = vec![Write::InsertAct(act.record.clone())];
         let record = match known {
@@ -78,17 +95,28 @@ impl Center {
         };
         let data = json!({ "hsm": hsm });
         let event = event(now, "hsm-attached", &Actor::Act(&act), &data)?;
-        self.commit(Change { writes, events: vec![event] }).await?;
+        self.commit(Change {
+            writes,
+            events: vec![event],
+        })
+        .await?;
         self.pool.insert(record.id, handle);
-        Ok(Performed::Hsms { hsms: vec![self.hsm_view(&record).await?] })
+        Ok(Performed::Hsms {
+            hsms: vec![self.hsm_view(&record).await?],
+        })
     }
 
     pub(crate) async fn draft_hsm_detach(&self, name: &str) -> Result<Decision, Failure> {
         let record = self.hsm_record(name).await?;
         if !record.attached && self.pool.get(record.id).is_none() {
-            return Err(Failure::new(FailureKind::Conflict, format!("HSM {name} is detached already")));
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("HSM {name} is detached already"),
+            ));
         }
-        Ok(Decision::HsmDetach { hsm: document(&record) })
+        Ok(Decision::HsmDetach {
+            hsm: document(&record),
+        })
     }
 
     pub(crate) async fn hsm_detach(&self, act: ProvenAct, hsm: HsmDocument) -> Result<Performed, Failure> {
@@ -110,12 +138,19 @@ impl Center {
         if let Some(handle) = self.pool.remove(record.id) {
             handle.close("it was detached");
         }
-        Ok(Performed::Hsms { hsms: vec![self.hsm_view(&record).await?] })
+        Ok(Performed::Hsms {
+            hsms: vec![self.hsm_view(&record).await?],
+        })
     }
 
     /// Takes hold of the HSMs that should be attached. One that is missing is recorded as lost; the node starts all the same.
     pub(crate) async fn attach_known(&self) -> Result<(), Failure> {
-        for mut record in self.hsm_records().await?.into_iter().filter(|record| record.attached) {
+        for mut record in self
+            .hsm_records()
+            .await?
+            .into_iter()
+            .filter(|record| record.attached)
+        {
             let because = match self.take_hold(&record).await {
                 Ok(inspection) => {
                     self.save_mark(record.id, &inspection).await?;
@@ -128,7 +163,11 @@ impl Center {
             let data = json!({ "hsm": record.name, "because": because });
             record.lost = Some((now, because));
             let event = event(now, "hsm-lost", &Actor::Node, &data)?;
-            self.commit(Change { writes: vec![Write::UpdateHsm(record)], events: vec![event] }).await?;
+            self.commit(Change {
+                writes: vec![Write::UpdateHsm(record)],
+                events: vec![event],
+            })
+            .await?;
         }
         Ok(())
     }
@@ -139,7 +178,10 @@ impl Center {
         if identity.device != record.device || identity.device_key != record.device_key {
             return Err(other_device(record, &identity.device));
         }
-        let inspection = self.inspect(record.id, &handle).await.map_err(|error| hsm_failure(&error))?;
+        let inspection = self
+            .inspect(record.id, &handle)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
         self.check_mark(record, &inspection);
         self.pool.insert(record.id, handle);
         Ok(inspection)
@@ -148,9 +190,16 @@ impl Center {
     /// Connects to a token on a thread of its own.
     pub(crate) async fn connect(&self, name: &str, locator: &str) -> Result<Hsm, Failure> {
         let connect = self.tokens.at(locator).ok_or_else(|| {
-            Failure::new(FailureKind::NotFound, format!("{locator} names no kind of token known here"))
+            Failure::new(
+                FailureKind::NotFound,
+                format!("{locator} names no kind of token known here"),
+            )
         })?;
-        let (name, anchors, clock) = (name.to_owned(), Arc::clone(&self.anchors), Arc::clone(&self.clock));
+        let (name, anchors, clock) = (
+            name.to_owned(),
+            Arc::clone(&self.anchors),
+            Arc::clone(&self.clock),
+        );
         let clock: Arc<dyn Fn() -> i64 + Send + Sync> = Arc::new(move || clock.now_ms());
         tokio::task::spawn_blocking(move || Hsm::start(&name, connect, anchors, clock))
             .await
@@ -160,7 +209,9 @@ impl Center {
 
     /// Compares how far the token's stored state has come with what was seen before.
     fn check_mark(&self, record: &HsmRecord, inspection: &Inspection) {
-        let (Some(known), Some(now)) = (&record.mark, &inspection.mark) else { return };
+        let (Some(known), Some(now)) = (&record.mark, &inspection.mark) else {
+            return;
+        };
         let sequence = i64::try_from(now.sequence).unwrap_or(i64::MAX);
         let rolled_back =
             sequence < known.sequence || (sequence == known.sequence && now.hash[..] != known.hash[..]);
@@ -239,6 +290,11 @@ fn other_device(record: &HsmRecord, found: &str) -> Failure {
     );
     let mut failure = Failure::new(FailureKind::Refused, what.clone())
         .with_remedy("bring the right token back, or attach this one under a name of its own");
-    failure.unmet = vec![Condition::new("device", what, "bring the right token back", Vec::new())];
+    failure.unmet = vec![Condition::new(
+        "device",
+        what,
+        "bring the right token back",
+        Vec::new(),
+    )];
     failure
 }

@@ -31,7 +31,9 @@ impl Center {
             return Err(invalid("name the tokens to initialise".to_owned()));
         }
         if !(1..=90).contains(&total) || !(1..=total).contains(&required) {
-            return Err(invalid(format!("a quorum of {required} of {total} is impossible: 1 <= n <= m <= 90")));
+            return Err(invalid(format!(
+                "a quorum of {required} of {total} is impossible: 1 <= n <= m <= 90"
+            )));
         }
         if !(1..=16).contains(&shares) {
             return Err(invalid(format!("{shares} shares: from 1 to 16 are possible")));
@@ -53,7 +55,12 @@ impl Center {
                 key: Hash32::of(&handle.identity().device_key),
             });
         }
-        Ok(Decision::HsmInit { hsms, quorum_required: required, quorum_total: total, shares })
+        Ok(Decision::HsmInit {
+            hsms,
+            quorum_required: required,
+            quorum_total: total,
+            shares,
+        })
     }
 
     pub(crate) async fn hsm_init(
@@ -67,17 +74,27 @@ impl Center {
         let _one_at_a_time = self.procedures.lock().await;
         let mut handles = Vec::new();
         for hsm in &hsms {
-            let so_pin = so_pins
-                .get(&hsm.name)
-                .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("the SO-PIN for {} is missing", hsm.name)))?;
+            let so_pin = so_pins.get(&hsm.name).ok_or_else(|| {
+                Failure::new(
+                    FailureKind::Invalid,
+                    format!("the SO-PIN for {} is missing", hsm.name),
+                )
+            })?;
             let so_pin = SoPin::from_hex(so_pin.secret_text()).map_err(|error| {
-                Failure::new(FailureKind::Invalid, format!("the SO-PIN for {} is unusable: {error}", hsm.name))
+                Failure::new(
+                    FailureKind::Invalid,
+                    format!("the SO-PIN for {} is unusable: {error}", hsm.name),
+                )
             })?;
             let (_, handle) = self.token_in_hand(&hsm.name).await?;
-            if handle.identity().device != hsm.device || Hash32::of(&handle.identity().device_key) != hsm.key {
+            if handle.identity().device != hsm.device || Hash32::of(&handle.identity().device_key) != hsm.key
+            {
                 return Err(Failure::new(
                     FailureKind::Refused,
-                    format!("the token now called {} is not the one that was decided on", hsm.name),
+                    format!(
+                        "the token now called {} is not the one that was decided on",
+                        hsm.name
+                    ),
                 ));
             }
             // All are looked at before the first is touched.
@@ -90,7 +107,12 @@ impl Center {
         let begun = self.clock.now_ms();
         self.commit(Change {
             writes: vec![Write::InsertAct(act.record.clone())],
-            events: vec![event(begun, "hsm-init-begun", &Actor::Act(&act), &json!({ "hsms": hsms }))?],
+            events: vec![event(
+                begun,
+                "hsm-init-begun",
+                &Actor::Act(&act),
+                &json!({ "hsms": hsms }),
+            )?],
         })
         .await?;
 
@@ -106,8 +128,14 @@ impl Center {
                 total,
                 shares: shares.iter().map(|share| KekShare::new(**share)).collect(),
             };
-            handle.initialise(parameters).await.map_err(|error| hsm_failure(&error))?;
-            let inspection = self.inspect(hsm.id, &handle).await.map_err(|error| hsm_failure(&error))?;
+            handle
+                .initialise(parameters)
+                .await
+                .map_err(|error| hsm_failure(&error))?;
+            let inspection = self
+                .inspect(hsm.id, &handle)
+                .await
+                .map_err(|error| hsm_failure(&error))?;
             let record = match known.iter().find(|record| record.id == hsm.id) {
                 Some(record) => {
                     let mut record = record.clone();
@@ -127,10 +155,22 @@ impl Center {
             self.pool.insert(record.id, handle);
             records.push(record);
         }
-        let kcv = records.first().and_then(|record| record.kcv.as_ref()).map(hex::encode_upper);
+        let kcv = records
+            .first()
+            .and_then(|record| record.kcv.as_ref())
+            .map(hex::encode_upper);
         let data = json!({ "hsms": hsms, "quorum": [required, total], "kcv": kcv });
-        let done = event(self.clock.now_ms(), "hsm-initialised", &Actor::ActReference(act.record.id), &data)?;
-        self.commit(Change { writes, events: vec![done] }).await?;
+        let done = event(
+            self.clock.now_ms(),
+            "hsm-initialised",
+            &Actor::ActReference(act.record.id),
+            &data,
+        )?;
+        self.commit(Change {
+            writes,
+            events: vec![done],
+        })
+        .await?;
         let mut views = Vec::new();
         for record in &records {
             views.push(self.hsm_view(record).await?);
@@ -140,7 +180,11 @@ impl Center {
 
     /// The token of that name: the one the node holds already, or a new connection.
     async fn token_in_hand(&self, name: &str) -> Result<(HsmId, Hsm), Failure> {
-        let known = self.hsm_records().await?.into_iter().find(|record| record.name == name);
+        let known = self
+            .hsm_records()
+            .await?
+            .into_iter()
+            .find(|record| record.name == name);
         if let Some(record) = &known
             && let Some(handle) = self.pool.get(record.id)
             && !matches!(handle.state(), chancery_keys::State::Lost { .. })
@@ -154,7 +198,14 @@ impl Center {
 }
 
 fn holds_keys(token: &str, count: usize) -> Failure {
-    let keys = if count == 1 { "a key".to_owned() } else { format!("{count} keys") };
-    Failure::new(FailureKind::Conflict, format!("token {token} holds {keys}: it is not initialised"))
-        .with_remedy("take another token, or destroy this one first if its keys are not needed")
+    let keys = if count == 1 {
+        "a key".to_owned()
+    } else {
+        format!("{count} keys")
+    };
+    Failure::new(
+        FailureKind::Conflict,
+        format!("token {token} holds {keys}: it is not initialised"),
+    )
+    .with_remedy("take another token, or destroy this one first if its keys are not needed")
 }

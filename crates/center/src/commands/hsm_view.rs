@@ -76,7 +76,13 @@ impl Center {
 
     pub(crate) async fn save_mark(&self, id: HsmId, inspection: &Inspection) -> Result<(), Failure> {
         match Self::mark_write(id, inspection) {
-            Some(write) => self.commit(Change { writes: vec![write], events: Vec::new() }).await,
+            Some(write) => {
+                self.commit(Change {
+                    writes: vec![write],
+                    events: Vec::new(),
+                })
+                .await
+            }
             None => Ok(()),
         }
     }
@@ -100,7 +106,11 @@ impl Center {
             })
             .collect();
         let state = self.hsm_state(record, hsm.as_ref(), &custodians);
-        let mut warnings = self.lock(&self.warnings).get(&record.id).cloned().unwrap_or_default();
+        let mut warnings = self
+            .lock(&self.warnings)
+            .get(&record.id)
+            .cloned()
+            .unwrap_or_default();
         if custodians.iter().any(|custodian| custodian.person.is_empty()) {
             warnings.push("it lists a custodian key that no person of this trust center has".to_owned());
         }
@@ -110,16 +120,24 @@ impl Center {
             device: record.device.clone(),
             genuineness: hsm
                 .as_ref()
-                .map_or("not asked", |hsm| crate::tokens::genuineness(hsm.identity().genuineness))
+                .map_or("not asked", |hsm| {
+                    crate::tokens::genuineness(hsm.identity().genuineness)
+                })
                 .to_owned(),
             state,
-            quorum: inspection.as_ref().and_then(|inspection| inspection.quorum.as_ref()).map(|quorum| QuorumView {
-                required: quorum.required,
-                total: quorum.total,
-                missing: quorum.missing,
-            }),
+            quorum: inspection
+                .as_ref()
+                .and_then(|inspection| inspection.quorum.as_ref())
+                .map(|quorum| QuorumView {
+                    required: quorum.required,
+                    total: quorum.total,
+                    missing: quorum.missing,
+                }),
             custodians,
-            kcv: inspection.as_ref().and_then(|inspection| inspection.kcv).map(hex::encode_upper),
+            kcv: inspection
+                .as_ref()
+                .and_then(|inspection| inspection.kcv)
+                .map(hex::encode_upper),
             signers: self.signers_on(record.id).await?,
             warnings,
         })
@@ -130,37 +148,60 @@ impl Center {
             custodians
                 .iter()
                 .filter(|custodian| custodian.answered == answered)
-                .map(|c| if c.person.is_empty() { c.chr.clone() } else { c.person.clone() })
+                .map(|c| {
+                    if c.person.is_empty() {
+                        c.chr.clone()
+                    } else {
+                        c.person.clone()
+                    }
+                })
                 .collect()
         };
         let Some(hsm) = hsm else {
             return match &record.lost {
-                Some((at, because)) if record.attached => {
-                    HsmState::Lost { at: rfc3339(*at), because: because.clone() }
-                }
+                Some((at, because)) if record.attached => HsmState::Lost {
+                    at: rfc3339(*at),
+                    because: because.clone(),
+                },
                 _ => HsmState::Detached,
             };
         };
         match hsm.state() {
-            State::NotInitialised => HsmState::Unregistered { missing: u8::try_from(record.quorum_total).unwrap_or(0) },
+            State::NotInitialised => HsmState::Unregistered {
+                missing: u8::try_from(record.quorum_total).unwrap_or(0),
+            },
             State::Unregistered { missing } => HsmState::Unregistered { missing },
             State::Locked => HsmState::Locked { could: people(false) },
-            State::Quorum { have, need } => {
-                HsmState::Quorum { have, need, answered: people(true), could: people(false) }
-            }
+            State::Quorum { have, need } => HsmState::Quorum {
+                have,
+                need,
+                answered: people(true),
+                could: people(false),
+            },
             State::Unlocked { since_ms } => HsmState::Unlocked {
                 since: rfc3339(since_ms),
                 by: people(true),
-                lease: self.lock(&self.authorities).values().map(|authority| authority.name.clone()).collect(),
+                lease: self
+                    .lock(&self.authorities)
+                    .values()
+                    .map(|authority| authority.name.clone())
+                    .collect(),
             },
-            State::Lost { at_ms, because } => HsmState::Lost { at: rfc3339(at_ms), because },
+            State::Lost { at_ms, because } => HsmState::Lost {
+                at: rfc3339(at_ms),
+                because,
+            },
         }
     }
 
     /// Names of the people behind custodian keys, by CHR; only registrations that managers approved.
     pub(crate) async fn custodian_names(&self, hsm: HsmId) -> Result<HashMap<String, String>, Failure> {
         let people = self.people().await?;
-        let rows = self.store.custodians(hsm).await.map_err(|error| store_failure(&error))?;
+        let rows = self
+            .store
+            .custodians(hsm)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let mut names = HashMap::new();
         for row in rows {
             if let Some(person) = people.get(row.person)
@@ -176,9 +217,16 @@ impl Center {
         let mut names = Vec::new();
         for ca in self.store.cas().await.map_err(|error| store_failure(&error))? {
             let Some(signer) = ca.signer else { continue };
-            let replicas = self.store.replicas(signer).await.map_err(|error| store_failure(&error))?;
+            let replicas = self
+                .store
+                .replicas(signer)
+                .await
+                .map_err(|error| store_failure(&error))?;
             let here = |state| matches!(state, ReplicaState::Present | ReplicaState::Verified);
-            if replicas.iter().any(|replica| replica.hsm == hsm && here(replica.state)) {
+            if replicas
+                .iter()
+                .any(|replica| replica.hsm == hsm && here(replica.state))
+            {
                 names.push(ca.name);
             }
         }

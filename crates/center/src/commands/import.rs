@@ -7,11 +7,11 @@ use chancery_pki::{CertificationRequest, Inputs, Profile, SerialNumber, Severity
 use time::OffsetDateTime;
 
 use crate::{
-    text::chain,
     Center,
     authority::Authority,
     committer::store_failure,
     request::{Opening, view},
+    text::chain,
 };
 
 impl Center {
@@ -28,8 +28,11 @@ impl Center {
         };
         let profile = self.profile(&call.profile)?;
         if csr.key().spki() == authority.key.spki {
-            return Err(Failure::new(FailureKind::Invalid, "the request is for the key of the CA itself")
-                .with_remedy("a key has one purpose: generate another one"));
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                "the request is for the key of the CA itself",
+            )
+            .with_remedy("a key has one purpose: generate another one"));
         }
         // What cannot become a certificate is refused now, not after somebody approved it.
         self.prepare(&csr, &profile, &authority)?;
@@ -43,7 +46,12 @@ impl Center {
         let csr = Arc::new(csr);
         self.lock(&self.csrs).put(document.csr, Arc::clone(&csr));
         let evidence = csr.as_der().to_vec();
-        let opening = |_| Opening { subject: Subject::Certificate(document), evidence, title, writes: Vec::new() };
+        let opening = |_| Opening {
+            subject: Subject::Certificate(document),
+            evidence,
+            title,
+            writes: Vec::new(),
+        };
         Ok(view(&self.open_request(uid, opening).await?))
     }
 
@@ -58,7 +66,11 @@ impl Center {
         profile: &Profile,
         authority: &Authority,
     ) -> Result<ToBeSigned, Failure> {
-        let inputs = Inputs::Request { profile, request: csr, issuer: &authority.issuer };
+        let inputs = Inputs::Request {
+            profile,
+            request: csr,
+            issuer: &authority.issuer,
+        };
         self.prepare_inputs(&inputs)
     }
 
@@ -92,8 +104,10 @@ impl Center {
         let mut active = cas.into_iter().filter(|ca| ca.certificate.is_some());
         match (active.next(), active.next()) {
             (Some(ca), None) => self.authority(&ca.name).await,
-            (None, _) => Err(Failure::new(FailureKind::NotFound, "there is no CA that could issue")
-                .with_remedy("chancery ca create --help")),
+            (None, _) => Err(
+                Failure::new(FailureKind::NotFound, "there is no CA that could issue")
+                    .with_remedy("chancery ca create --help"),
+            ),
             (Some(_), Some(_)) => Err(Failure::new(FailureKind::Invalid, "there is more than one CA")
                 .with_remedy("name one with --ca; chancery ca list")),
         }

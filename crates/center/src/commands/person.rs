@@ -6,8 +6,7 @@ use chancery_api::{
 use chancery_store::{PersonRecord, RequestRecord, Write};
 
 use crate::{
-    Center,
-    acts,
+    Center, acts,
     attest::attested,
     committer::store_failure,
     evidence::TokenEvidence,
@@ -25,22 +24,37 @@ impl Center {
         roles.sort_unstable();
         roles.dedup();
         if roles.is_empty() {
-            return Err(Failure::new(FailureKind::Invalid, "a person needs at least one role"));
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                "a person needs at least one role",
+            ));
         }
         let what = format!("the key of {}", call.name);
         let key = attested(&self.anchors, &call.chain.0, &call.key_request.0, &what)?;
         if acts::p256_point(&key.spki).is_none() {
-            return Err(Failure::new(FailureKind::Invalid, format!("{what} is not a P-256 key"))
-                .with_remedy("acts are signed with P-256 keys; generate one"));
+            return Err(
+                Failure::new(FailureKind::Invalid, format!("{what} is not a P-256 key"))
+                    .with_remedy("acts are signed with P-256 keys; generate one"),
+            );
         }
         let people = self.people().await?;
         if people.all().iter().any(|person| person.name == call.name) {
-            return Err(Failure::new(FailureKind::Conflict, format!("there is a person named {} already", call.name)));
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("there is a person named {} already", call.name),
+            ));
         }
-        if let Some(other) = people.all().into_iter().find(|person| person.public_key == key.spki) {
+        if let Some(other) = people
+            .all()
+            .into_iter()
+            .find(|person| person.public_key == key.spki)
+        {
             return Err(Failure::new(
                 FailureKind::Refused,
-                format!("{what} is the key of {} already: one key cannot stand for two people", other.name),
+                format!(
+                    "{what} is the key of {} already: one key cannot stand for two people",
+                    other.name
+                ),
             )
             .with_remedy("every person needs a token and a key of their own"));
         }
@@ -52,10 +66,19 @@ impl Center {
             key: Hash32::of(&key.spki),
             device: key.device,
         };
-        let evidence = TokenEvidence { chain: call.chain, key_request: call.key_request }.encode()?;
+        let evidence = TokenEvidence {
+            chain: call.chain,
+            key_request: call.key_request,
+        }
+        .encode()?;
         let titles: Vec<_> = document.roles.iter().map(|role| role.title()).collect();
         let title = format!("person {}: {}", document.name, titles.join(", "));
-        let opening = |_| Opening { subject: Subject::Person(document), evidence, title, writes: Vec::new() };
+        let opening = |_| Opening {
+            subject: Subject::Person(document),
+            evidence,
+            title,
+            writes: Vec::new(),
+        };
         Ok(view(&self.open_request(uid, opening).await?))
     }
 
@@ -68,7 +91,12 @@ impl Center {
         let mut views = Vec::new();
         let mut custodians = Vec::new();
         for hsm in self.hsm_records().await? {
-            for row in self.store.custodians(hsm.id).await.map_err(|error| store_failure(&error))? {
+            for row in self
+                .store
+                .custodians(hsm.id)
+                .await
+                .map_err(|error| store_failure(&error))?
+            {
                 custodians.push((hsm.name.clone(), row));
             }
         }
@@ -113,11 +141,18 @@ impl Center {
     /// A key that unlocks HSMs is used for nothing else.
     pub(crate) async fn refuse_custodian_key(&self, spki: &[u8], what: &str) -> Result<(), Failure> {
         for hsm in self.hsm_records().await? {
-            let rows = self.store.custodians(hsm.id).await.map_err(|error| store_failure(&error))?;
+            let rows = self
+                .store
+                .custodians(hsm.id)
+                .await
+                .map_err(|error| store_failure(&error))?;
             if rows.iter().any(|row| row.public_key == spki) {
                 return Err(Failure::new(
                     FailureKind::Refused,
-                    format!("{what} is registered in HSM {} as a custodian key, which is used for nothing else", hsm.name),
+                    format!(
+                        "{what} is registered in HSM {} as a custodian key, which is used for nothing else",
+                        hsm.name
+                    ),
                 ));
             }
         }
@@ -128,7 +163,9 @@ impl Center {
 /// Names are short, lower case and safe to print and to type.
 pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     let ok = (1..=32).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     if ok {
         Ok(())

@@ -21,7 +21,10 @@ impl Center {
         reason: String,
     ) -> Result<Decision, Failure> {
         if requests.is_empty() || reason.trim().is_empty() {
-            return Err(Failure::new(FailureKind::Invalid, "a rejection names requests and a reason"));
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                "a rejection names requests and a reason",
+            ));
         }
         self.check_reject(people, person, &requests).await?;
         Ok(Decision::RequestReject { requests, reason })
@@ -40,14 +43,31 @@ impl Center {
         let mut writes = vec![Write::InsertAct(act.record)];
         for request in &requests {
             let from = self.request_record(*request).await?.state;
-            writes.push(Write::MoveRequest { request: *request, from, to: RequestState::Rejected });
-            writes.push(Write::InsertDecision { request: *request, kind: DecisionKind::Reject, act: id });
+            writes.push(Write::MoveRequest {
+                request: *request,
+                from,
+                to: RequestState::Rejected,
+            });
+            writes.push(Write::InsertDecision {
+                request: *request,
+                kind: DecisionKind::Reject,
+                act: id,
+            });
         }
-        self.commit(Change { writes, events: vec![event] }).await?;
+        self.commit(Change {
+            writes,
+            events: vec![event],
+        })
+        .await?;
         self.request_details(&requests).await
     }
 
-    async fn check_reject(&self, people: &People, person: &Person, requests: &[RequestNumber]) -> Result<(), Failure> {
+    async fn check_reject(
+        &self,
+        people: &People,
+        person: &Person,
+        requests: &[RequestNumber],
+    ) -> Result<(), Failure> {
         let mut unmet = Vec::new();
         for number in requests {
             let record = self.request_record(*number).await?;
@@ -60,10 +80,17 @@ impl Center {
             if !matches!(record.state, RequestState::Open | RequestState::Approved) {
                 return Err(Failure::new(
                     FailureKind::Conflict,
-                    format!("request {number} is {}: it cannot be rejected any more", record.state.name()),
+                    format!(
+                        "request {number} is {}: it cannot be rejected any more",
+                        record.state.name()
+                    ),
                 ));
             }
         }
-        if unmet.is_empty() { Ok(()) } else { Err(Failure::blocked("the requests cannot be rejected", unmet)) }
+        if unmet.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::blocked("the requests cannot be rejected", unmet))
+        }
     }
 }

@@ -27,8 +27,11 @@ impl Center {
             })?),
         };
         let limit = call.limit.clamp(1, 200);
-        let records =
-            self.store.requests(state, call.before, limit).await.map_err(|error| store_failure(&error))?;
+        let records = self
+            .store
+            .requests(state, call.before, limit)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let full = u32::try_from(records.len()) == Ok(limit);
         Ok(RequestPage {
             next: records.last().filter(|_| full).map(|record| record.number),
@@ -44,12 +47,22 @@ impl Center {
         let record = self.request_record(number).await?;
         let subject = subject_of(&record)?;
         let people = self.people().await?;
-        let decisions = self.store.decisions(number).await.map_err(|error| store_failure(&error))?;
+        let decisions = self
+            .store
+            .decisions(number)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let (certificate, der) = match record.certificate {
-            Some(id) => match self.store.certificate(id).await.map_err(|error| store_failure(&error))? {
-                Some(certificate) => {
-                    (Some(self.certificate_view(&certificate).await?), certificate.der.map(Base64))
-                }
+            Some(id) => match self
+                .store
+                .certificate(id)
+                .await
+                .map_err(|error| store_failure(&error))?
+            {
+                Some(certificate) => (
+                    Some(self.certificate_view(&certificate).await?),
+                    certificate.der.map(Base64),
+                ),
                 None => (None, None),
             },
             None => (None, None),

@@ -39,7 +39,10 @@ impl Center {
             _ => {
                 return Err(Failure::new(
                     FailureKind::Conflict,
-                    format!("request {number} is {}: nothing of it was interrupted", record.state.name()),
+                    format!(
+                        "request {number} is {}: nothing of it was interrupted",
+                        record.state.name()
+                    ),
                 )
                 .with_remedy(format!("chancery request why {number}")));
             }
@@ -47,16 +50,29 @@ impl Center {
         self.request_show(number).await
     }
 
-    async fn require_approval(&self, people: &People, record: &RequestRecord, subject: &Subject) -> Result<(), Failure> {
+    async fn require_approval(
+        &self,
+        people: &People,
+        record: &RequestRecord,
+        subject: &Subject,
+    ) -> Result<(), Failure> {
         let approvers = self.valid_approvers(people, record, subject).await?;
         if approvers.len() < super::approve::approvals_needed(people, record.kind) {
-            return Err(altered(record.number, "its state says approved, but no approval holds"));
+            return Err(altered(
+                record.number,
+                "its state says approved, but no approval holds",
+            ));
         }
         Ok(())
     }
 
     /// Takes over the claim of an earlier start of the node, or of a call that failed: the same bytes, signed again.
-    async fn reclaim(&self, people: &People, record: &RequestRecord, subject: &Subject) -> Result<Claim, Failure> {
+    async fn reclaim(
+        &self,
+        people: &People,
+        record: &RequestRecord,
+        subject: &Subject,
+    ) -> Result<Claim, Failure> {
         let failed = |error| store_failure(&error);
         let certificates: Vec<CertificateRecord> = self
             .store
@@ -66,7 +82,9 @@ impl Center {
             .into_iter()
             .filter(|certificate| certificate.request == Some(record.number))
             .collect();
-        let first = record.certificate.ok_or_else(|| altered(record.number, "its certificate is gone"))?;
+        let first = record
+            .certificate
+            .ok_or_else(|| altered(record.number, "its certificate is gone"))?;
         let ca_id = certificates
             .iter()
             .find(|certificate| certificate.id == first)
@@ -94,7 +112,10 @@ impl Center {
             .ok_or_else(|| altered(record.number, "the key of its CA is gone"))?;
         if !self.is_unlocked(&key) {
             let unmet = self.quorum_conditions(&key.on).await?;
-            return Err(Failure::blocked(format!("request {} cannot be signed now", record.number), unmet));
+            return Err(Failure::blocked(
+                format!("request {} cannot be signed now", record.number),
+                unmet,
+            ));
         }
         let mut certificates = certificates;
         certificates.sort_by_key(|certificate| certificate.id != first);
@@ -103,13 +124,25 @@ impl Center {
             .filter(|certificate| certificate.epoch != self.epoch)
             .map(|certificate| {
                 certificate.epoch = self.epoch;
-                Write::ReclaimCertificate { certificate: certificate.id, epoch: self.epoch }
+                Write::ReclaimCertificate {
+                    certificate: certificate.id,
+                    epoch: self.epoch,
+                }
             })
             .collect();
         if !writes.is_empty() {
-            self.commit(Change { writes, events: Vec::new() }).await?;
+            self.commit(Change {
+                writes,
+                events: Vec::new(),
+            })
+            .await?;
         }
-        Ok(Claim { request: record.number, ca, key, certificates })
+        Ok(Claim {
+            request: record.number,
+            ca,
+            key,
+            certificates,
+        })
     }
 
     /// Checks that a Certification Officer decided on exactly these bytes.
@@ -122,16 +155,29 @@ impl Center {
     ) -> Result<(), Failure> {
         let tbs = Hash32::of(&certificate.tbs);
         let serial = hex::encode(&certificate.serial);
-        for decision in decisions.iter().filter(|decision| decision.kind == DecisionKind::Sign) {
-            let Some(person) = people.get(decision.act.person) else { continue };
+        for decision in decisions
+            .iter()
+            .filter(|decision| decision.kind == DecisionKind::Sign)
+        {
+            let Some(person) = people.get(decision.act.person) else {
+                continue;
+            };
             if decision.act.id != certificate.act || !person.has(Role::CertificationOfficer) {
                 continue;
             }
             let payload: ActPayload =
-                acts::verify_record(self.installation.id, &decision.act, &person.public_key)
-                    .map_err(|error| altered(record.number, &format!("the decision of {}: {error}", person.name)))?;
+                acts::verify_record(self.installation.id, &decision.act, &person.public_key).map_err(
+                    |error| {
+                        altered(
+                            record.number,
+                            &format!("the decision of {}: {error}", person.name),
+                        )
+                    },
+                )?;
             if let Decision::RequestSign { items } = payload.decision
-                && items.iter().any(|item| item.request == record.number && item.tbs == tbs && item.serial == serial)
+                && items
+                    .iter()
+                    .any(|item| item.request == record.number && item.tbs == tbs && item.serial == serial)
             {
                 return Ok(());
             }

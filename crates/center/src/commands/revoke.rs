@@ -18,11 +18,17 @@ impl Center {
         match record.state {
             CertificateState::Issued => {}
             CertificateState::Revoked => {
-                return Err(Failure::new(FailureKind::Conflict, format!("certificate {certificate} is revoked already")));
+                return Err(Failure::new(
+                    FailureKind::Conflict,
+                    format!("certificate {certificate} is revoked already"),
+                ));
             }
             CertificateState::Signing => {
-                return Err(Failure::new(FailureKind::Conflict, format!("certificate {certificate} is not signed yet"))
-                    .with_remedy("finish it first: chancery request resume N"));
+                return Err(Failure::new(
+                    FailureKind::Conflict,
+                    format!("certificate {certificate} is not signed yet"),
+                )
+                .with_remedy("finish it first: chancery request resume N"));
             }
         }
         let ca = self.certificate_view(&record).await?.ca;
@@ -32,10 +38,20 @@ impl Center {
                 "a root cannot revoke itself: whoever trusts it must stop trusting it",
             ));
         }
-        Ok(Decision::CertificateRevoke { ca, serial: hex::encode(&record.serial), reason })
+        Ok(Decision::CertificateRevoke {
+            ca,
+            serial: hex::encode(&record.serial),
+            reason,
+        })
     }
 
-    pub(crate) async fn revoke(&self, act: ProvenAct, ca: &str, serial: &str, reason: &str) -> Result<Performed, Failure> {
+    pub(crate) async fn revoke(
+        &self,
+        act: ProvenAct,
+        ca: &str,
+        serial: &str,
+        reason: &str,
+    ) -> Result<Performed, Failure> {
         let reason = reason_of(reason)?;
         let issuer = self.ca_record(ca).await?;
         let bytes = hex::decode(serial)
@@ -47,7 +63,12 @@ impl Center {
             .map_err(|error| crate::committer::store_failure(&error))?
             .into_iter()
             .find(|record| record.ca == issuer.id)
-            .ok_or_else(|| Failure::new(FailureKind::NotFound, format!("{ca} has issued no certificate {serial}")))?;
+            .ok_or_else(|| {
+                Failure::new(
+                    FailureKind::NotFound,
+                    format!("{ca} has issued no certificate {serial}"),
+                )
+            })?;
         let now = self.clock.now_ms();
         let data = json!({ "ca": ca, "serial": serial, "reason": reason.word() });
         let event = event(now, "certificate-revoked", &Actor::Act(&act), &data)?;
@@ -57,7 +78,11 @@ impl Center {
             reason: i64::from(reason.number()),
             act: act.record.id,
         };
-        self.commit(Change { writes: vec![Write::InsertAct(act.record), revoke], events: vec![event] }).await?;
+        self.commit(Change {
+            writes: vec![Write::InsertAct(act.record), revoke],
+            events: vec![event],
+        })
+        .await?;
         let id = record.id;
         let record = self
             .store
@@ -65,19 +90,27 @@ impl Center {
             .await
             .map_err(|error| crate::committer::store_failure(&error))?
             .ok_or_else(|| Failure::new(FailureKind::Internal, "the certificate is gone"))?;
-        Ok(Performed::Certificate { certificate: self.certificate_detail(&record).await? })
+        Ok(Performed::Certificate {
+            certificate: self.certificate_detail(&record).await?,
+        })
     }
 }
 
 /// Name of a stored reason code.
 pub(crate) fn reason_name(code: i64) -> &'static str {
-    u8::try_from(code).ok().and_then(RevocationReason::from_number).map_or("unknown", RevocationReason::word)
+    u8::try_from(code)
+        .ok()
+        .and_then(RevocationReason::from_number)
+        .map_or("unknown", RevocationReason::word)
 }
 
 fn reason_of(word: &str) -> Result<RevocationReason, Failure> {
     // The ninth entry, removeFromCRL, is for delta CRLs only (RFC 5280 section 5.3.1).
     RevocationReason::from_word(word).ok_or_else(|| {
-        let known: Vec<_> = RevocationReason::ALL.into_iter().map(RevocationReason::word).collect();
+        let known: Vec<_> = RevocationReason::ALL
+            .into_iter()
+            .map(RevocationReason::word)
+            .collect();
         Failure::new(FailureKind::Invalid, format!("{word:?} is no reason"))
             .with_remedy(format!("reasons are {}", known.join(", ")))
     })

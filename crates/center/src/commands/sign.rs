@@ -15,14 +15,15 @@ use chancery_store::{
 use futures::future::join_all;
 use serde_json::json;
 
-use super::approve::check_numbers;
+use super::approve::{Approval, check_numbers};
 use crate::{
-    text::chain,
     Center,
     acts::{Prepared, ProvenAct},
     authority::CaKey,
     event::{Actor, event},
+    issuance::Issuance,
     request::{altered, subject_of},
+    text::chain,
     trust::{People, Person},
 };
 
@@ -80,7 +81,10 @@ impl Center {
         if unmet.is_empty() {
             Ok((Decision::RequestSign { items }, prepared))
         } else {
-            Err(Failure::blocked(format!("{} cannot be signed now", numbers(requests)), unmet))
+            Err(Failure::blocked(
+                format!("{} cannot be signed now", numbers(requests)),
+                unmet,
+            ))
         }
     }
 
@@ -102,7 +106,10 @@ impl Center {
             let record = self.request_record(*number).await?;
             let unmet = self.unmet_for_signing(people, &record, Some(&act.person)).await?;
             if !unmet.is_empty() {
-                return Err(Failure::blocked(format!("request {number} cannot be signed any more"), unmet));
+                return Err(Failure::blocked(
+                    format!("request {number} cannot be signed any more"),
+                    unmet,
+                ));
             }
             let mut given = Vec::new();
             while let Some((item, tbs)) = pairs.next_if(|(item, _)| item.request == *number) {
@@ -120,12 +127,29 @@ impl Center {
                 certificates.push(certificate);
             }
             if let Some(first) = certificates.first() {
-                writes.push(Write::ClaimRequest { request: *number, certificate: first.id });
+                writes.push(Write::ClaimRequest {
+                    request: *number,
+                    certificate: first.id,
+                });
             }
-            writes.push(Write::InsertDecision { request: *number, kind: DecisionKind::Sign, act: act.record.id });
-            claims.push(Claim { request: *number, ca: signable.ca, key: signable.key, certificates });
+            writes.push(Write::InsertDecision {
+                request: *number,
+                kind: DecisionKind::Sign,
+                act: act.record.id,
+            });
+            claims.push(Claim {
+                request: *number,
+                ca: signable.ca,
+                key: signable.key,
+                certificates,
+            });
         }
-        let events = vec![event(now, "certificates-claimed", &Actor::Act(&act), &json!({ "certificates": serials }))?];
+        let events = vec![event(
+            now,
+            "certificates-claimed",
+            &Actor::Act(&act),
+            &json!({ "certificates": serials }),
+        )?];
         self.commit(Change { writes, events }).await?;
 
         let finished = join_all(claims.into_iter().map(|claim| self.finish(claim))).await;
@@ -144,8 +168,13 @@ impl Center {
         for certificate in &claim.certificates {
             let signature = key.sign(&certificate.tbs).await.map_err(|error| {
                 let mut failure = crate::tokens::key_failure(&error);
-                failure.message = format!("request {} is recorded and not yet signed: {}", claim.request, failure.message);
-                failure.remedy.get_or_insert_with(|| format!("then: chancery request resume {}", claim.request));
+                failure.message = format!(
+                    "request {} is recorded and not yet signed: {}",
+                    claim.request, failure.message
+                );
+                failure
+                    .remedy
+                    .get_or_insert_with(|| format!("then: chancery request resume {}", claim.request));
                 failure
             })?;
             let der = assemble(&certificate.tbs, claim.key.algorithm(), &signature)
@@ -154,12 +183,20 @@ impl Center {
                 "ca": claim.ca.name, "serial": hex::encode(&certificate.serial), "certificate": Hash32::of(&der),
             }));
             own.get_or_insert(certificate.id);
-            writes.push(Write::IssueCertificate { certificate: certificate.id, epoch: self.epoch, der });
+            writes.push(Write::IssueCertificate {
+                certificate: certificate.id,
+                epoch: self.epoch,
+                der,
+            });
         }
-        if claim.ca.certificate.is_none() && claim.ca.request == claim.request
+        if claim.ca.certificate.is_none()
+            && claim.ca.request == claim.request
             && let Some(certificate) = own
         {
-            writes.push(Write::SetCaCertificate { ca: claim.ca.id, certificate });
+            writes.push(Write::SetCaCertificate {
+                ca: claim.ca.id,
+                certificate,
+            });
         }
         writes.push(Write::MoveRequest {
             request: claim.request,
@@ -184,7 +221,10 @@ impl Center {
         // Whatever the row's state says: without approvals that hold nothing is signed.
         let approvers = self.valid_approvers(people, record, &subject).await?;
         if approvers.len() < super::approve::approvals_needed(people, record.kind) {
-            return Err(altered(record.number, "its state says approved, but no approval holds"));
+            return Err(altered(
+                record.number,
+                "its state says approved, but no approval holds",
+            ));
         }
         match subject {
             Subject::Certificate(document) => {
@@ -192,7 +232,7 @@ impl Center {
                 let tbs = match given {
                     Some([tbs]) => issuance.reproduce(record, tbs)?,
                     Some(_) => return Err(altered(record.number, "one certificate was to be signed")),
-                    None => self.fresh(record, &issuance)?,
+                    None => self.fresh(record, &issuance, &approvers)?,
                 };
                 let ca = self.ca_record(&issuance.authority.name).await?;
                 Ok(Signable {
@@ -204,17 +244,32 @@ impl Center {
             Subject::Ca(_) => self.signable_ca(record, given).await,
             Subject::Person(_) | Subject::Custodian(_) => Err(Failure::new(
                 FailureKind::Invalid,
-                format!("request {} is for no certificate: there is nothing to sign", record.number),
+                format!(
+                    "request {} is for no certificate: there is nothing to sign",
+                    record.number
+                ),
             )),
         }
     }
 
     /// The bytes prepared at approval, or new ones when these have become stale.
-    fn fresh(&self, record: &RequestRecord, issuance: &crate::issuance::Issuance) -> Result<ToBeSigned, Failure> {
+    fn fresh(
+        &self,
+        record: &RequestRecord,
+        issuance: &Issuance,
+        approvals: &[Approval],
+    ) -> Result<ToBeSigned, Failure> {
         let stored = record
             .tbs
             .as_ref()
             .ok_or_else(|| altered(record.number, "its to-be-signed bytes are gone"))?;
+        let hash = Hash32::of(stored);
+        if approvals.iter().all(|approval| approval.tbs != Some(hash)) {
+            return Err(altered(
+                record.number,
+                "its to-be-signed bytes are not those that were approved",
+            ));
+        }
         let stored = issuance.reproduce(record, stored)?;
         let begun = stored.not_before().unix_timestamp() + i64::from(issuance.profile.backdate_seconds());
         if self.now().unix_timestamp() - begun <= STALE_AFTER_SECONDS {
@@ -223,7 +278,11 @@ impl Center {
         self.prepare_inputs(&issuance.inputs())
     }
 
-    async fn signable_ca(&self, record: &RequestRecord, given: Option<&[Vec<u8>]>) -> Result<Signable, Failure> {
+    async fn signable_ca(
+        &self,
+        record: &RequestRecord,
+        given: Option<&[Vec<u8>]>,
+    ) -> Result<Signable, Failure> {
         let ca = self.ensure_ca_key(record).await?;
         let Subject::Ca(document) = subject_of(record)? else {
             return Err(altered(record.number, "it asks for no CA"));
@@ -237,17 +296,27 @@ impl Center {
             return Err(altered(record.number, "the profile has another content now"));
         }
         let invalid = |error: String| Failure::new(FailureKind::Invalid, error);
-        let subject: DistinguishedName =
-            document.subject.parse().map_err(|error| invalid(format!("the subject: {}", chain(&error))))?;
-        let root = Inputs::Root { profile: &profile, subject: &subject, key: &key.public_key };
+        let subject: DistinguishedName = document
+            .subject
+            .parse()
+            .map_err(|error| invalid(format!("the subject: {}", chain(&error))))?;
+        let root = Inputs::Root {
+            profile: &profile,
+            subject: &subject,
+            key: &key.public_key,
+        };
         let mut given = given.map(|given| given.iter());
         let mut take = |inputs: &Inputs<'_>| -> Result<ToBeSigned, Failure> {
             match &mut given {
                 None => self.prepare_inputs(inputs),
                 Some(given) => {
-                    let tbs = given.next().ok_or_else(|| altered(record.number, "bytes are missing"))?;
-                    let tbs = ToBeSigned::from_der(tbs).map_err(|error| altered(record.number, &chain(&error)))?;
-                    tbs.reproduces(inputs).map_err(|error| altered(record.number, &chain(&error)))?;
+                    let tbs = given
+                        .next()
+                        .ok_or_else(|| altered(record.number, "bytes are missing"))?;
+                    let tbs =
+                        ToBeSigned::from_der(tbs).map_err(|error| altered(record.number, &chain(&error)))?;
+                    tbs.reproduces(inputs)
+                        .map_err(|error| altered(record.number, &chain(&error)))?;
                     Ok(tbs)
                 }
             }
@@ -265,8 +334,9 @@ impl Center {
             let issuer = self.issuer_to_be(&certificates[0].1, &key)?;
             let audit_key = PublicKey::from_spki(&self.audit_key).map_err(|error| invalid(chain(&error)))?;
             let audit_profile = self.profile("audit")?;
-            let subject: DistinguishedName =
-                AUDIT_SUBJECT.parse().map_err(|error| invalid(format!("the audit log's name: {error}")))?;
+            let subject: DistinguishedName = AUDIT_SUBJECT
+                .parse()
+                .map_err(|error| invalid(format!("the audit log's name: {error}")))?;
             let inputs = Inputs::Key {
                 profile: &audit_profile,
                 subject: &subject,
@@ -277,14 +347,19 @@ impl Center {
             let tbs = take(&inputs)?;
             certificates.push((audit_profile.name().to_owned(), tbs));
         }
-        Ok(Signable { ca, key, certificates })
+        Ok(Signable {
+            ca,
+            key,
+            certificates,
+        })
     }
 
     /// The issuer that a root will be. Its signature value does not enter what it issues, so a blank one serves here.
     fn issuer_to_be(&self, root: &ToBeSigned, key: &CaKey) -> Result<Issuer, Failure> {
         let internal = |error: String| Failure::new(FailureKind::Internal, error);
         let blank = crate::issuance::blank_signature(key.algorithm());
-        let der = assemble(root.as_der(), key.algorithm(), &blank).map_err(|error| internal(error.to_string()))?;
+        let der =
+            assemble(root.as_der(), key.algorithm(), &blank).map_err(|error| internal(error.to_string()))?;
         Issuer::from_certificate(&der).map_err(|error| internal(error.to_string()))
     }
 

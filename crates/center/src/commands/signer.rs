@@ -1,7 +1,8 @@
 //! `signer list`, `signer verify`, `signer replicate`.
 
 use chancery_api::{
-    Decision, Failure, FailureKind, Hash32, HsmDocument, Performed, ReplicaView, SignerId, SignerVerify, SignerView,
+    Decision, Failure, FailureKind, Hash32, HsmDocument, Performed, ReplicaView, SignerId, SignerVerify,
+    SignerView,
 };
 use chancery_keys::SigningKey as _;
 use chancery_store::{CaRecord, Change, HsmRecord, ReplicaRecord, ReplicaState, Write};
@@ -43,11 +44,15 @@ impl Center {
         let mut tested = false;
         for record in self.hsm_records().await? {
             let named = call.hsm.as_ref().is_none_or(|name| *name == record.name);
-            if !named || (call.hsm.is_none() && (!key.on.contains(&record.id) || self.pool.get(record.id).is_none())) {
+            if !named
+                || (call.hsm.is_none()
+                    && (!key.on.contains(&record.id) || self.pool.get(record.id).is_none()))
+            {
                 continue;
             }
             tested = true;
-            self.test_signature(&ca, &key, &record, &Actor::Local(uid)).await?;
+            self.test_signature(&ca, &key, &record, &Actor::Local(uid))
+                .await?;
         }
         if !tested {
             return Err(Failure::new(
@@ -67,10 +72,19 @@ impl Center {
         let key = self.require_key(&ca).await?;
         let target = self.hsm_record(hsm).await?;
         self.source_for(&key, &target).await?;
-        Ok(Decision::SignerReplicate { signer: key.signer, key: Hash32::of(&key.spki), hsm: document(&target) })
+        Ok(Decision::SignerReplicate {
+            signer: key.signer,
+            key: Hash32::of(&key.spki),
+            hsm: document(&target),
+        })
     }
 
-    pub(crate) async fn replicate(&self, act: ProvenAct, signer: SignerId, hsm: HsmDocument) -> Result<Performed, Failure> {
+    pub(crate) async fn replicate(
+        &self,
+        act: ProvenAct,
+        signer: SignerId,
+        hsm: HsmDocument,
+    ) -> Result<Performed, Failure> {
         let _one_at_a_time = self.procedures.lock().await;
         let cas = self.store.cas().await.map_err(|error| store_failure(&error))?;
         let ca = cas
@@ -80,7 +94,10 @@ impl Center {
         let key = self.require_key(&ca).await?;
         let target = self.hsm_record(&hsm.name).await?;
         if document(&target) != hsm {
-            return Err(Failure::new(FailureKind::Refused, format!("HSM {} is another one now", hsm.name)));
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("HSM {} is another one now", hsm.name),
+            ));
         }
         let source = self.source_for(&key, &target).await?;
         let from = self.held(&source)?;
@@ -90,25 +107,42 @@ impl Center {
         let begun = event(now, "replication-begun", &Actor::Act(&act), &data)?;
         let mut writes = vec![Write::InsertAct(act.record.clone())];
         if !key.on.contains(&target.id) {
-            let copying = ReplicaRecord { signer, hsm: target.id, state: ReplicaState::Copying, checked_ms: now };
+            let copying = ReplicaRecord {
+                signer,
+                hsm: target.id,
+                state: ReplicaState::Copying,
+                checked_ms: now,
+            };
             writes.push(Write::PutReplica(copying));
         }
-        self.commit(Change { writes, events: vec![begun] }).await?;
+        self.commit(Change {
+            writes,
+            events: vec![begun],
+        })
+        .await?;
 
-        let copy = from.export(key.key_id).await.map_err(|error| hsm_failure(&error))?;
-        to.import(key.key_id, copy, &key.spki).await.map_err(|error| hsm_failure(&error))?;
-        self.test_signature(&ca, &key, &target, &Actor::ActReference(act.record.id)).await?;
-        Ok(Performed::Signer { signer: self.signer_view(&ca.name, signer).await? })
+        let copy = from
+            .export(key.key_id)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
+        to.import(key.key_id, copy, &key.spki)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
+        self.test_signature(&ca, &key, &target, &Actor::ActReference(act.record.id))
+            .await?;
+        Ok(Performed::Signer {
+            signer: self.signer_view(&ca.name, signer).await?,
+        })
     }
 
     pub(crate) async fn signer_view(&self, ca: &str, id: SignerId) -> Result<SignerView, Failure> {
         let failed = |error| store_failure(&error);
-        let signer = self
-            .store
-            .signer(id)
-            .await
-            .map_err(failed)?
-            .ok_or_else(|| Failure::new(FailureKind::Refused, format!("signer {id} is gone from the database")))?;
+        let signer = self.store.signer(id).await.map_err(failed)?.ok_or_else(|| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("signer {id} is gone from the database"),
+            )
+        })?;
         let known = self.store.replicas(id).await.map_err(failed)?;
         let replicas = self
             .hsm_records()
@@ -161,7 +195,10 @@ impl Center {
         }
         unmet.extend(self.quorum_conditions(&others).await?);
         if !unmet.is_empty() {
-            return Err(Failure::blocked(format!("the key cannot be copied to {} now", target.name), unmet));
+            return Err(Failure::blocked(
+                format!("the key cannot be copied to {} now", target.name),
+                unmet,
+            ));
         }
         let open = |record: &HsmRecord| {
             others.contains(&record.id)
@@ -170,11 +207,12 @@ impl Center {
                     .get(record.id)
                     .is_some_and(|hsm| matches!(hsm.state(), chancery_keys::State::Unlocked { .. }))
         };
-        self.hsm_records()
-            .await?
-            .into_iter()
-            .find(open)
-            .ok_or_else(|| Failure::new(FailureKind::Unavailable, "the HSM to copy from was locked meanwhile"))
+        self.hsm_records().await?.into_iter().find(open).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Unavailable,
+                "the HSM to copy from was locked meanwhile",
+            )
+        })
     }
 
     /// Has one replica sign a value that means nothing, checks the signature, records the result.
@@ -195,13 +233,22 @@ impl Center {
             .await
             .map_err(|error| key_failure(&error))?;
         let now = self.clock.now_ms();
-        let replica = ReplicaRecord { signer: key.signer, hsm: record.id, state: ReplicaState::Verified, checked_ms: now };
+        let replica = ReplicaRecord {
+            signer: key.signer,
+            hsm: record.id,
+            state: ReplicaState::Verified,
+            checked_ms: now,
+        };
         let mut writes = vec![Write::PutReplica(replica)];
         if let Ok(inspection) = self.inspect(record.id, &hsm).await {
             writes.extend(Self::mark_write(record.id, &inspection));
         }
         let data = json!({ "ca": ca.name, "signer": key.signer, "hsm": record.name });
-        self.commit(Change { writes, events: vec![event(now, "test-signature", actor, &data)?] }).await?;
+        self.commit(Change {
+            writes,
+            events: vec![event(now, "test-signature", actor, &data)?],
+        })
+        .await?;
         self.forget_authority(ca.id);
         Ok(())
     }

@@ -3,7 +3,8 @@
 //! The HSM decides whether an answer counts; nothing here can replace a custodian.
 
 use chancery_api::{
-    Base64, Condition, Failure, FailureKind, HsmLock, HsmView, UnlockAnswer, UnlockChallenge, UnlockChallengeView,
+    Base64, Condition, Failure, FailureKind, HsmLock, HsmView, UnlockAnswer, UnlockChallenge,
+    UnlockChallengeView,
 };
 use chancery_keys::State;
 use chancery_store::Change;
@@ -26,9 +27,15 @@ impl Center {
         let record = self.hsm_record(&call.hsm).await?;
         let hsm = self.held(&record)?;
         if matches!(hsm.state(), State::Unlocked { .. }) {
-            return Err(Failure::new(FailureKind::Conflict, format!("HSM {} is unlocked already", call.hsm)));
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("HSM {} is unlocked already", call.hsm),
+            ));
         }
-        let inspection = self.inspect(record.id, &hsm).await.map_err(|error| hsm_failure(&error))?;
+        let inspection = self
+            .inspect(record.id, &hsm)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
         let names = self.custodian_names(record.id).await?;
         let registered: Vec<String> = inspection
             .custodians
@@ -46,18 +53,34 @@ impl Center {
                 vec![Condition::new(
                     code,
                     what,
-                    format!("chancery hsm unlock {} --as {}", call.hsm, registered.first().map_or("NAME", |n| n)),
+                    format!(
+                        "chancery hsm unlock {} --as {}",
+                        call.hsm,
+                        registered.first().map_or("NAME", |n| n)
+                    ),
                     registered.clone(),
                 )],
             )
         };
         let Some(custodian) = of_person else {
-            return Err(blocked("custodian", format!("{} is no custodian of HSM {}", call.person, call.hsm)));
+            return Err(blocked(
+                "custodian",
+                format!("{} is no custodian of HSM {}", call.person, call.hsm),
+            ));
         };
         if custodian.answered {
-            return Err(blocked("answered", format!("{} has answered HSM {} already; another custodian is needed", call.person, call.hsm)));
+            return Err(blocked(
+                "answered",
+                format!(
+                    "{} has answered HSM {} already; another custodian is needed",
+                    call.person, call.hsm
+                ),
+            ));
         }
-        let challenge = hsm.challenge(&custodian.chr).await.map_err(|error| hsm_failure(&error))?;
+        let challenge = hsm
+            .challenge(&custodian.chr)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
         Ok(UnlockChallengeView {
             session: challenge.session,
             hsm: record.name,
@@ -79,12 +102,23 @@ impl Center {
         let view = self.hsm_view(&record).await?;
         let (name, data) = match &outcome {
             Ok(state) => (
-                if matches!(state, State::Unlocked { .. }) { "hsm-unlocked" } else { "custodian-answered" },
+                if matches!(state, State::Unlocked { .. }) {
+                    "hsm-unlocked"
+                } else {
+                    "custodian-answered"
+                },
                 json!({ "hsm": record.name, "state": view.state }),
             ),
-            Err(error) => ("answer-refused", json!({ "hsm": record.name, "because": error.to_string() })),
+            Err(error) => (
+                "answer-refused",
+                json!({ "hsm": record.name, "because": error.to_string() }),
+            ),
         };
-        self.commit(Change { writes: Vec::new(), events: vec![event(now, name, &Actor::Node, &data)?] }).await?;
+        self.commit(Change {
+            writes: Vec::new(),
+            events: vec![event(now, name, &Actor::Node, &data)?],
+        })
+        .await?;
         outcome.map_err(|error| hsm_failure(&error))?;
         Ok(view)
     }
@@ -108,11 +142,22 @@ impl Center {
             hsm.lock().await.map_err(|error| hsm_failure(&error))?;
             let data = json!({ "hsm": record.name });
             let event = event(self.clock.now_ms(), "hsm-locked", &Actor::Local(uid), &data)?;
-            self.commit(Change { writes: Vec::new(), events: vec![event] }).await?;
+            self.commit(Change {
+                writes: Vec::new(),
+                events: vec![event],
+            })
+            .await?;
             views.push(self.hsm_view(&record).await?);
         }
-        if let Some(unknown) = call.hsms.iter().find(|name| views.iter().all(|view| view.name != **name)) {
-            return Err(Failure::new(FailureKind::NotFound, format!("there is no HSM named {unknown}")));
+        if let Some(unknown) = call
+            .hsms
+            .iter()
+            .find(|name| views.iter().all(|view| view.name != **name))
+        {
+            return Err(Failure::new(
+                FailureKind::NotFound,
+                format!("there is no HSM named {unknown}"),
+            ));
         }
         Ok(views)
     }

@@ -29,20 +29,35 @@ impl Center {
         let people = self.people().await?;
         let record = self.request_record(number).await?;
         let Explanation { action, unmet, next } = self.unmet(&people, &record).await?;
-        Ok(WhyView { request: view(&record), action: action.map(str::to_owned), unmet, next })
+        Ok(WhyView {
+            request: view(&record),
+            action: action.map(str::to_owned),
+            unmet,
+            next,
+        })
     }
 
-    pub(crate) async fn unmet(&self, people: &People, record: &RequestRecord) -> Result<Explanation, Failure> {
+    pub(crate) async fn unmet(
+        &self,
+        people: &People,
+        record: &RequestRecord,
+    ) -> Result<Explanation, Failure> {
         let number = record.number;
         let subject = subject_of(record)?;
         let signed = matches!(subject, Subject::Certificate(_) | Subject::Ca(_));
         match record.state {
-            RequestState::Done | RequestState::Rejected => {
-                Ok(Explanation { action: None, unmet: Vec::new(), next: None })
-            }
+            RequestState::Done | RequestState::Rejected => Ok(Explanation {
+                action: None,
+                unmet: Vec::new(),
+                next: None,
+            }),
             RequestState::Open if !signed => Ok(Explanation {
                 action: Some("approve"),
-                unmet: self.approval_condition(people, record, &subject).await?.into_iter().collect(),
+                unmet: self
+                    .approval_condition(people, record, &subject)
+                    .await?
+                    .into_iter()
+                    .collect(),
                 next: Some(format!("chancery request approve {number} --as NAME")),
             }),
             RequestState::Open => Ok(Explanation {
@@ -89,7 +104,10 @@ impl Center {
             )),
             RequestState::Done | RequestState::Rejected => unmet.push(Condition::new(
                 "state",
-                format!("request {number} is {}: there is nothing left to sign", record.state.name()),
+                format!(
+                    "request {number} is {}: there is nothing left to sign",
+                    record.state.name()
+                ),
                 format!("chancery request show {number}"),
                 Vec::new(),
             )),
@@ -117,7 +135,7 @@ impl Center {
         let who: Vec<String> = people
             .all()
             .into_iter()
-            .filter(|person| person.has(role) && !have.contains(&person.id))
+            .filter(|person| person.has(role) && have.iter().all(|approval| approval.person != person.id))
             .map(|person| person.name.clone())
             .collect();
         let number = record.number;
@@ -127,7 +145,11 @@ impl Center {
         };
         Ok(Some(Condition::new(
             "approval",
-            format!("request {number} has {} of {need} approvals by a {}", have.len(), role.title()),
+            format!(
+                "request {number} has {} of {need} approvals by a {}",
+                have.len(),
+                role.title()
+            ),
             remedy,
             who,
         )))
@@ -141,7 +163,11 @@ impl Center {
                 self.ca_key(&ca).await?.map(|key| key.on)
             }
             Subject::Ca(document) => {
-                let ca = self.store.ca_by_name(&document.name).await.map_err(|error| store_failure(&error))?;
+                let ca = self
+                    .store
+                    .ca_by_name(&document.name)
+                    .await
+                    .map_err(|error| store_failure(&error))?;
                 let key = match ca {
                     Some(ca) => self.ca_key(&ca).await?,
                     None => None,
@@ -165,7 +191,12 @@ impl Center {
     pub(crate) async fn quorum_conditions(&self, on: &[HsmId]) -> Result<Vec<Condition>, Failure> {
         let mut unmet = Vec::new();
         let mut detached = Vec::new();
-        for record in self.hsm_records().await?.into_iter().filter(|record| on.contains(&record.id)) {
+        for record in self
+            .hsm_records()
+            .await?
+            .into_iter()
+            .filter(|record| on.contains(&record.id))
+        {
             let Some(hsm) = self.pool.get(record.id) else {
                 detached.push(record.name);
                 continue;
@@ -191,13 +222,19 @@ impl Center {
                 State::Unlocked { .. } => return Ok(Vec::new()),
                 State::Locked => Condition::new(
                     "quorum",
-                    format!("quorum 0 of {} on {name}", quorum.map_or(0, |quorum| quorum.required)),
+                    format!(
+                        "quorum 0 of {} on {name}",
+                        quorum.map_or(0, |quorum| quorum.required)
+                    ),
                     unlock,
                     could,
                 ),
-                State::Quorum { have, need } => {
-                    Condition::new("quorum", format!("quorum {have} of {need} on {name}"), unlock, could)
-                }
+                State::Quorum { have, need } => Condition::new(
+                    "quorum",
+                    format!("quorum {have} of {need} on {name}"),
+                    unlock,
+                    could,
+                ),
                 State::Unregistered { missing } => Condition::new(
                     "custodians",
                     format!("{missing} custodians of {name} are not registered yet"),
@@ -233,7 +270,10 @@ impl Center {
                     true => "no HSM holds the key".to_owned(),
                     false => format!("no HSM that holds the key is attached ({})", detached.join(", ")),
                 },
-                format!("chancery hsm attach {name} --as {}", who.first().map_or("NAME", String::as_str)),
+                format!(
+                    "chancery hsm attach {name} --as {}",
+                    who.first().map_or("NAME", String::as_str)
+                ),
                 who,
             ));
         }
@@ -254,7 +294,9 @@ impl Center {
         let able: Vec<String> = people
             .all()
             .into_iter()
-            .filter(|person| person.has(officer) && !approvers.contains(&person.id))
+            .filter(|person| {
+                person.has(officer) && approvers.iter().all(|approval| approval.person != person.id)
+            })
             .map(|person| person.name.clone())
             .collect();
         let remedy = match able.first() {
@@ -263,21 +305,34 @@ impl Center {
         };
         if let Some(actor) = actor {
             if !actor.has(officer) {
-                return Ok(rights::missing_role(people, actor, &[officer], &format!("sign request {number}")));
+                return Ok(rights::missing_role(
+                    people,
+                    actor,
+                    &[officer],
+                    &format!("sign request {number}"),
+                ));
             }
-            if approvers.contains(&actor.id) {
-                let what = format!("{} approved request {number}; another person must have it signed", actor.name);
+            if approvers.iter().any(|approval| approval.person == actor.id) {
+                let what = format!(
+                    "{} approved request {number}; another person must have it signed",
+                    actor.name
+                );
                 return Ok(Some(Condition::new("other-person", what, remedy, able)));
             }
         } else if able.is_empty() {
-            let what = format!("there is no {} who did not approve request {number}", officer.title());
+            let what = format!(
+                "there is no {} who did not approve request {number}",
+                officer.title()
+            );
             return Ok(Some(Condition::new("other-person", what, remedy, able)));
         }
         Ok(None)
     }
 
     async fn unmet_for_registration(&self, subject: &Subject) -> Result<Vec<Condition>, Failure> {
-        let Subject::Custodian(custodian) = subject else { return Ok(Vec::new()) };
+        let Subject::Custodian(custodian) = subject else {
+            return Ok(Vec::new());
+        };
         let mut unmet = Vec::new();
         for hsm in &custodian.hsms {
             if self.pool.get(hsm.id).is_none() {

@@ -1,35 +1,43 @@
 //! A trust center on virtual tokens, with people who really sign.
 
-#![allow(dead_code, unreachable_pub, clippy::missing_panics_doc, clippy::missing_errors_doc, reason = "shared by test binaries, each of which uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    reason = "shared by test binaries, each of which uses a part"
+)]
 
 use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use chancery_agent::{
-    Accepted, AcceptedHsm, LocalTokens, PinSource, RehearsalPins, ShownAct, TokenPins, act_key, answer_challenge,
-    custodian_key, initialise, sign_act,
+    Accepted, AcceptedHsm, LocalTokens, PinSource, RehearsalPins, ShownAct, TokenPins, act_key,
+    answer_challenge, custodian_key, initialise, sign_act,
 };
 use chancery_api::{
-    ActId, ActPayload, Base64, CaCreate, CustodianRegister, Decision, Draft, Failure, Hash32, HsmView, Installation,
-    InstallationId, Intent, Perform, Performed, PersonAdd, PersonDocument, PersonId, RequestDetail, RequestImport,
-    RequestNumber, Role, SecretText, SignedAct, UnlockAnswer, UnlockChallenge,
+    ActId, ActPayload, Base64, CaCreate, CustodianRegister, Decision, Draft, Failure, Hash32, HsmView,
+    Installation, InstallationId, Intent, Perform, Performed, PersonAdd, PersonDocument, PersonId,
+    RequestDetail, RequestImport, RequestNumber, Role, SecretText, SignedAct, UnlockAnswer, UnlockChallenge,
 };
 use chancery_audit::NoteSigner;
 use chancery_center::{Center, Clock, Entropy, Setup, TokenSource};
 use chancery_cvc::TrustAnchors;
 use chancery_driver::{Pin, SoPin};
-use chancery_keys::{Connect, VirtualConnect};
+use chancery_iso7816::{Transport, TransportError};
+use chancery_keys::{Connect, ConnectError, Mark, Token, VirtualConnect};
 use chancery_store::Store;
 use chancery_store_sqlite::SqliteStore;
 use chancery_vtoken::{AtRest, Factory, TokenName};
 use time::{Date, Month};
+use zeroize::Zeroizing;
 
 /// PIN of every person's token here.
 pub const PIN: &str = "648219";
@@ -45,6 +53,59 @@ impl Clock for TestClock {
     }
 }
 
+/// What tests see of the line to the HSMs, and do to it.
+#[derive(Default)]
+pub struct Line {
+    /// While set, every token is gone, as when the plug is pulled.
+    pub unplugged: AtomicBool,
+    /// SIGN commands that reached a token.
+    pub signs: AtomicU64,
+    /// All commands that reached a token.
+    pub commands: AtomicU64,
+}
+
+struct Plug {
+    token: Box<dyn Token>,
+    line: Arc<Line>,
+}
+
+impl Transport for Plug {
+    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        if self.line.unplugged.load(Ordering::Relaxed) {
+            return Err(TransportError::lost("the plug was pulled"));
+        }
+        self.line.commands.fetch_add(1, Ordering::Relaxed);
+        if command.get(1) == Some(&0x68) {
+            self.line.signs.fetch_add(1, Ordering::Relaxed);
+        }
+        self.token.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), TransportError> {
+        self.token.reset()
+    }
+}
+
+impl Token for Plug {
+    fn mark(&self) -> Option<Mark> {
+        self.token.mark()
+    }
+}
+
+struct Plugged {
+    connect: VirtualConnect,
+    line: Arc<Line>,
+}
+
+impl Connect for Plugged {
+    fn connect(&self) -> Result<Box<dyn Token>, ConnectError> {
+        Ok(Box::new(Plug {
+            token: self.connect.connect()?,
+            line: Arc::clone(&self.line),
+        }))
+    }
+}
+
 struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
@@ -56,12 +117,20 @@ impl Entropy for SystemEntropy {
 struct Tokens {
     directory: PathBuf,
     at_rest: AtRest,
+    line: Arc<Line>,
 }
 
 impl TokenSource for Tokens {
     fn at(&self, locator: &str) -> Option<Arc<dyn Connect>> {
         let name = locator.strip_prefix("virtual:")?;
-        Some(Arc::new(VirtualConnect { dir: self.directory.join(name), at_rest: self.at_rest.clone() }))
+        let connect = VirtualConnect {
+            dir: self.directory.join(name),
+            at_rest: self.at_rest.clone(),
+        };
+        Some(Arc::new(Plugged {
+            connect,
+            line: Arc::clone(&self.line),
+        }))
     }
 }
 
@@ -71,6 +140,7 @@ pub struct World {
     pub center: Center,
     pub store: Arc<SqliteStore>,
     pub clock: Arc<TestClock>,
+    pub line: Arc<Line>,
     pub installation: Installation,
     pub local: LocalTokens,
     pub pins: PinSource,
@@ -83,11 +153,14 @@ impl World {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let at_rest = AtRest::MachineSecret(dir.path().join("machine.secret"));
         let today = Date::from_calendar_date(2026, Month::November, 21).expect("a date");
-        let factory = Factory::open_or_create(&dir.path().join("factory"), &at_rest, today).expect("a factory");
+        let factory =
+            Factory::open_or_create(&dir.path().join("factory"), &at_rest, today).expect("a factory");
         let tokens = dir.path().join("tokens");
         let mut pins = RehearsalPins::default();
         for name in ["hsm-a", "hsm-b", "alice", "bob", "carol", "dave"] {
-            factory.create(&tokens, &TokenName::new(name).expect("a name"), today).expect("a token");
+            factory
+                .create(&tokens, &TokenName::new(name).expect("a name"), today)
+                .expect("a token");
             pins.tokens.insert(
                 name.to_owned(),
                 TokenPins {
@@ -102,15 +175,36 @@ impl World {
         let local = LocalTokens::new(&tokens, at_rest.clone(), Some(&factory)).expect("local tokens");
         for name in ["alice", "bob", "carol", "dave"] {
             let mut token = local.open(name).expect("the token opens");
-            initialise(&mut token, Pin::new(PIN).expect("a PIN"), SoPin::from_hex(SO_PIN).expect("an SO-PIN"))
-                .expect("the token is initialised");
+            initialise(
+                &mut token,
+                Pin::new(PIN).expect("a PIN"),
+                SoPin::from_hex(SO_PIN).expect("an SO-PIN"),
+            )
+            .expect("the token is initialised");
         }
         let installation = first_manager(&local, &pins);
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).expect("an audit key");
+        let pkcs8 =
+            Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).expect("an audit key");
         let clock = Arc::new(TestClock(AtomicI64::new(1_795_262_400_000)));
         let audit_pkcs8 = pkcs8.as_ref().to_vec();
-        let (center, store) = open(dir.path(), &at_rest, &installation, &clock, &audit_pkcs8).await;
-        Self { dir, center, store, clock, installation, local, pins, audit_pkcs8 }
+        let line = Arc::new(Line::default());
+        let (center, store) = open(dir.path(), &at_rest, &installation, &clock, &line, &audit_pkcs8).await;
+        Self {
+            dir,
+            center,
+            store,
+            clock,
+            line,
+            installation,
+            local,
+            pins,
+            audit_pkcs8,
+        }
+    }
+
+    /// SIGN commands that reached an HSM so far.
+    pub fn signs(&self) -> u64 {
+        self.line.signs.load(Ordering::Relaxed)
     }
 
     /// Everything up to an active CA `root`, HSMs `hsm-a` and `hsm-b` unlocked, the key on both.
@@ -121,7 +215,16 @@ impl World {
         world.register_custodians().await;
         world.unlock_all().await;
         world.create_ca("ec:P-256").await;
-        world.act("alice", Intent::SignerReplicate { ca: "root".into(), hsm: "hsm-b".into() }).await.expect("a copy");
+        world
+            .act(
+                "alice",
+                Intent::SignerReplicate {
+                    ca: "root".into(),
+                    hsm: "hsm-b".into(),
+                },
+            )
+            .await
+            .expect("a copy");
         world
     }
 
@@ -129,19 +232,41 @@ impl World {
     pub async fn restart(&mut self) {
         let at_rest = AtRest::MachineSecret(self.dir.path().join("machine.secret"));
         self.center.close().await;
-        let (center, store) =
-            open(self.dir.path(), &at_rest, &self.installation, &self.clock, &self.audit_pkcs8).await;
+        self.line.unplugged.store(false, Ordering::Relaxed);
+        let (center, store) = open(
+            self.dir.path(),
+            &at_rest,
+            &self.installation,
+            &self.clock,
+            &self.line,
+            &self.audit_pkcs8,
+        )
+        .await;
         self.center = center;
         self.store = store;
     }
 
     pub async fn add_people(&mut self) {
-        self.add_person("bob", &[Role::RegistrationOfficer]).await.expect("bob");
-        self.add_person("carol", &[Role::CertificationOfficer]).await.expect("carol");
+        self.add_person("bob", &[Role::RegistrationOfficer])
+            .await
+            .expect("bob");
+        self.add_person("carol", &[Role::CertificationOfficer])
+            .await
+            .expect("carol");
     }
 
-    pub async fn open_person(&mut self, name: &str, token: &str, roles: &[Role]) -> Result<RequestNumber, Failure> {
-        let mut token = self.local.open(token).expect("the token opens").unlock(&self.pins).expect("the PIN is right");
+    pub async fn open_person(
+        &mut self,
+        name: &str,
+        token: &str,
+        roles: &[Role],
+    ) -> Result<RequestNumber, Failure> {
+        let mut token = self
+            .local
+            .open(token)
+            .expect("the token opens")
+            .unlock(&self.pins)
+            .expect("the PIN is right");
         let evidence = act_key(&mut token, self.local.anchors()).expect("an act key");
         drop(token);
         let call = PersonAdd {
@@ -155,22 +280,46 @@ impl World {
 
     pub async fn add_person(&mut self, name: &str, roles: &[Role]) -> Result<(), Failure> {
         let request = self.open_person(name, name, roles).await?;
-        self.act("alice", Intent::RequestApprove { requests: vec![request] }).await.map(|_| ())
+        self.act(
+            "alice",
+            Intent::RequestApprove {
+                requests: vec![request],
+            },
+        )
+        .await
+        .map(|_| ())
     }
 
     pub async fn init_hsms(&mut self) {
         let tokens = vec!["hsm-a".to_owned(), "hsm-b".to_owned()];
-        self.act("alice", Intent::HsmInit { tokens, required: 2, total: 3, shares: 2 }).await.expect("HSMs");
+        self.act(
+            "alice",
+            Intent::HsmInit {
+                tokens,
+                required: 2,
+                total: 3,
+                shares: 2,
+            },
+        )
+        .await
+        .expect("HSMs");
     }
 
     pub async fn register_custodians(&mut self) {
         for name in ["alice", "bob", "carol"] {
-            self.register_custodian(name, &["hsm-a", "hsm-b"]).await.expect("a custodian");
+            self.register_custodian(name, &["hsm-a", "hsm-b"])
+                .await
+                .expect("a custodian");
         }
     }
 
     pub async fn register_custodian(&mut self, name: &str, hsms: &[&str]) -> Result<(), Failure> {
-        let mut token = self.local.open(name).expect("the token opens").unlock(&self.pins).expect("the PIN is right");
+        let mut token = self
+            .local
+            .open(name)
+            .expect("the token opens")
+            .unlock(&self.pins)
+            .expect("the PIN is right");
         let evidence = custodian_key(&mut token, self.local.anchors()).expect("a custodian key");
         drop(token);
         let call = CustodianRegister {
@@ -180,21 +329,39 @@ impl World {
             key_request: Base64(evidence.key_request),
         };
         let request = self.center.custodian_register(call, 0).await?.request;
-        self.act("alice", Intent::RequestApprove { requests: vec![request] }).await?;
+        self.act(
+            "alice",
+            Intent::RequestApprove {
+                requests: vec![request],
+            },
+        )
+        .await?;
         Ok(())
     }
 
     /// One custodian answers one HSM.
     pub async fn unlock(&mut self, hsm: &str, name: &str) -> Result<HsmView, Failure> {
-        let call = UnlockChallenge { hsm: hsm.to_owned(), person: name.to_owned() };
-        let mut token = self.local.open(name).expect("the token opens").unlock(&self.pins).expect("the PIN is right");
+        let call = UnlockChallenge {
+            hsm: hsm.to_owned(),
+            person: name.to_owned(),
+        };
+        let mut token = self
+            .local
+            .open(name)
+            .expect("the token opens")
+            .unlock(&self.pins)
+            .expect("the PIN is right");
         let view = self.center.unlock_challenge(&call).await?;
         let mut accepted = Accepted::load(&self.dir.path().join("custodians"), name).expect("accepted HSMs");
         let known = AcceptedHsm::from_chain(hsm, &view.chain.0, self.local.anchors()).expect("an HSM");
         accepted.accept(hsm, known).expect("it is accepted");
         let signature =
             answer_challenge(&mut token, &accepted, self.local.anchors(), hsm, &view).expect("an answer");
-        let answer = UnlockAnswer { hsm: view.hsm, session: view.session, signature: Base64(signature) };
+        let answer = UnlockAnswer {
+            hsm: view.hsm,
+            session: view.session,
+            signature: Base64(signature),
+        };
         self.center.unlock_answer(&answer).await
     }
 
@@ -215,8 +382,22 @@ impl World {
             profile: "root".into(),
         };
         let request = self.center.ca_create(call, 0).await.expect("a request").request;
-        self.act("alice", Intent::RequestApprove { requests: vec![request] }).await.expect("approved");
-        self.act("carol", Intent::RequestSign { requests: vec![request] }).await.expect("signed");
+        self.act(
+            "alice",
+            Intent::RequestApprove {
+                requests: vec![request],
+            },
+        )
+        .await
+        .expect("approved");
+        self.act(
+            "carol",
+            Intent::RequestSign {
+                requests: vec![request],
+            },
+        )
+        .await
+        .expect("signed");
     }
 
     /// Drafts, shows, signs on the person's token, hands in.
@@ -228,31 +409,63 @@ impl World {
     /// An act of `person`, signed with the token called `token`.
     pub async fn signed(&self, person: &str, token: &str, intent: Intent) -> Result<SignedAct, Failure> {
         let verb = verb(&intent);
-        let draft = self.center.draft(Draft { person: person.to_owned(), intent }).await?;
-        let shown = ShownAct::read(&draft.payload.0, self.installation.id, person, verb).expect("what was asked for");
-        let mut token = self.local.open(token).expect("the token opens").unlock(&self.pins).expect("the PIN is right");
+        let draft = self
+            .center
+            .draft(Draft {
+                person: person.to_owned(),
+                intent,
+            })
+            .await?;
+        let shown =
+            ShownAct::read(&draft.payload.0, self.installation.id, person, verb).expect("what was asked for");
+        let mut token = self
+            .local
+            .open(token)
+            .expect("the token opens")
+            .unlock(&self.pins)
+            .expect("the PIN is right");
         Ok(sign_act(&mut token, &shown).expect("the token signs"))
     }
 
     pub async fn perform(&self, act: SignedAct) -> Result<Performed, Failure> {
-        let so_pins: BTreeMap<_, _> =
-            ["hsm-a", "hsm-b"].map(|name| (name.to_owned(), SecretText::new(SO_PIN.to_owned()))).into();
+        let so_pins: BTreeMap<_, _> = ["hsm-a", "hsm-b"]
+            .map(|name| (name.to_owned(), SecretText::new(SO_PIN.to_owned())))
+            .into();
         self.center.perform(Perform { act, so_pins }).await
     }
 
     pub async fn import(&self, csr: &[u8]) -> Result<RequestNumber, Failure> {
-        let call = RequestImport { csr: Base64(csr.to_vec()), ca: None, profile: "server".into() };
+        let call = RequestImport {
+            csr: Base64(csr.to_vec()),
+            ca: None,
+            profile: "server".into(),
+        };
         Ok(self.center.request_import(call, 0).await?.request)
     }
 
     pub async fn approved(&self, name: &str) -> RequestNumber {
         let request = self.import(&csr(name)).await.expect("a request");
-        self.act("bob", Intent::RequestApprove { requests: vec![request] }).await.expect("approved");
+        self.act(
+            "bob",
+            Intent::RequestApprove {
+                requests: vec![request],
+            },
+        )
+        .await
+        .expect("approved");
         request
     }
 
     pub async fn sign(&self, request: RequestNumber) -> Result<RequestDetail, Failure> {
-        match self.act("carol", Intent::RequestSign { requests: vec![request] }).await? {
+        match self
+            .act(
+                "carol",
+                Intent::RequestSign {
+                    requests: vec![request],
+                },
+            )
+            .await?
+        {
             Performed::Requests { mut requests } => Ok(requests.remove(0)),
             other => panic!("another answer: {other:?}"),
         }
@@ -291,12 +504,18 @@ pub fn csr(name: &str) -> Vec<u8> {
         .expect("a name");
     extensions.push(names).expect("an extension");
     builder.add_extensions(&extensions).expect("extensions");
-    builder.sign(&key, openssl::hash::MessageDigest::sha256()).expect("a signature");
+    builder
+        .sign(&key, openssl::hash::MessageDigest::sha256())
+        .expect("a signature");
     builder.build().to_der().expect("DER")
 }
 
 fn first_manager(local: &LocalTokens, pins: &PinSource) -> Installation {
-    let mut token = local.open("alice").expect("the token opens").unlock(pins).expect("the PIN is right");
+    let mut token = local
+        .open("alice")
+        .expect("the token opens")
+        .unlock(pins)
+        .expect("the PIN is right");
     let evidence = act_key(&mut token, local.anchors()).expect("an act key");
     let request = chancery_cvc::AuthenticatedRequest::parse(&evidence.key_request).expect("a request");
     let key = request.request().public_key().to_spki_der().expect("a key");
@@ -334,13 +553,18 @@ async fn open(
     at_rest: &AtRest,
     installation: &Installation,
     clock: &Arc<TestClock>,
+    line: &Arc<Line>,
     audit_pkcs8: &[u8],
 ) -> (Center, Arc<SqliteStore>) {
     let today = Date::from_calendar_date(2026, Month::November, 21).expect("a date");
     let factory = Factory::open_or_create(&dir.join("factory"), at_rest, today).expect("a factory");
     let mut anchors = TrustAnchors::production().expect("the production root");
     anchors.add_bytes(factory.root_certificate()).expect("our root");
-    let store = Arc::new(SqliteStore::open(&dir.join("center.db")).await.expect("a database"));
+    let store = Arc::new(
+        SqliteStore::open(&dir.join("center.db"))
+            .await
+            .expect("a database"),
+    );
     let audit = Ed25519KeyPair::from_pkcs8(audit_pkcs8).expect("the audit key");
     let mut audit_key = hex::decode("302a300506032b6570032100").expect("a prefix");
     audit_key.extend_from_slice(audit.public_key().as_ref());
@@ -349,7 +573,11 @@ async fn open(
         store: Arc::clone(&store) as Arc<dyn Store>,
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         entropy: Arc::new(SystemEntropy),
-        tokens: Arc::new(Tokens { directory: dir.join("tokens"), at_rest: at_rest.clone() }),
+        tokens: Arc::new(Tokens {
+            directory: dir.join("tokens"),
+            at_rest: at_rest.clone(),
+            line: Arc::clone(line),
+        }),
         anchors: Arc::new(anchors),
         audit_signer: NoteSigner::new("chancery/test", audit).expect("a signer"),
         audit_key,
