@@ -100,6 +100,11 @@ const LAYERS: &[Layer] = &[
         uses: &["api", "audit", "store"],
         tests_use: &[],
     },
+    Layer {
+        name: "store-pg",
+        uses: &["api", "audit", "store"],
+        tests_use: &[],
+    },
     // a person's side
     Layer {
         name: "agent",
@@ -151,20 +156,39 @@ const LAYERS: &[Layer] = &[
         ],
         tests_use: &["keys"],
     },
+    Layer {
+        name: "bench",
+        uses: &[
+            "iso7816",
+            "cvc",
+            "schsm",
+            "pki",
+            "audit",
+            "api",
+            "vtoken",
+            "driver",
+            "keys",
+            "store",
+            "store-sqlite",
+            "agent",
+            "center",
+        ],
+        tests_use: &[],
+    },
 ];
 
 /// Packages of others that only some crates may be built with: input and output stay out of the pure crates, the
 /// database behind one trait, the terminal in the program.
 const KEPT_TO: &[(&str, &[&str])] = &[
-    ("sqlx", &["store-sqlite"]),
+    ("sqlx", &["store-sqlite", "store-pg"]),
     (
         "tokio",
-        &["keys", "store", "store-sqlite", "center", "node", "cli"],
+        &["keys", "store", "store-sqlite", "center", "node", "cli", "bench"],
     ),
     ("clap", &["cli"]),
     ("comfy-table", &["cli"]),
     ("rpassword", &["cli", "agent"]),
-    ("anyhow", &["node", "cli"]),
+    ("anyhow", &["node", "cli", "bench"]),
 ];
 
 /// One line for each dependency of this crate that the tables do not allow.

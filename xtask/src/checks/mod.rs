@@ -2,11 +2,10 @@
 
 mod architecture;
 mod layers;
+mod manifest;
 mod markers;
 mod rust_source;
 mod size;
-
-pub(crate) mod manifest;
 
 use crate::failure::Failure;
 use crate::run::Workspace;
