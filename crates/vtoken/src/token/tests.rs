@@ -1,7 +1,10 @@
 //! Hostile input, full disks and pulled plugs, with a look inside.
 
+mod custodians;
 mod disk;
 mod hostile;
+#[path = "../../tests/custodians/scheme.rs"]
+mod scheme;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
