@@ -6,7 +6,14 @@ use chancery_api::{CustodianView, Failure, FailureKind, HsmId, HsmState, HsmView
 use chancery_keys::{Hsm, HsmError, Inspection, State};
 use chancery_store::{Change, HsmRecord, ReplicaState, TokenMark, Write};
 
-use crate::{Center, committer::store_failure, env::rfc3339};
+use serde_json::json;
+
+use crate::{
+    Center,
+    committer::store_failure,
+    env::rfc3339,
+    event::{Actor, event},
+};
 
 impl Center {
     /// All HSMs, by name.
@@ -95,6 +102,9 @@ impl Center {
         {
             inspection = Some(fresh);
         }
+        if let Some(hsm) = &hsm {
+            self.note_loss(record, hsm).await?;
+        }
         let names = self.custodian_names(record.id).await?;
         let custodians: Vec<_> = inspection
             .iter()
@@ -141,6 +151,18 @@ impl Center {
             signers: self.signers_on(record.id).await?,
             warnings,
         })
+    }
+
+    /// Records once that an HSM was lost, with time and cause.
+    async fn note_loss(&self, record: &HsmRecord, hsm: &Hsm) -> Result<(), Failure> {
+        let State::Lost { at_ms, because } = hsm.state() else { return Ok(()) };
+        if record.lost.is_some() {
+            return Ok(());
+        }
+        let data = json!({ "hsm": record.name, "since": rfc3339(at_ms), "because": because });
+        let event = event(self.clock.now_ms(), "hsm-lost", &Actor::Node, &data)?;
+        let lost = HsmRecord { lost: Some((at_ms, because)), ..record.clone() };
+        self.commit(Change { writes: vec![Write::UpdateHsm(lost)], events: vec![event] }).await
     }
 
     fn hsm_state(&self, record: &HsmRecord, hsm: Option<&Hsm>, custodians: &[CustodianView]) -> HsmState {
