@@ -1,0 +1,143 @@
+//! One line of the table.
+
+use std::time::{Duration, Instant};
+
+/// How long a line that can stop anywhere runs in a round.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// How often one piece of work was done in how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) pieces: u32,
+    pub(crate) took: Duration,
+}
+
+/// What one piece of work costs in things that are counted, not timed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// Commands to the HSM.
+    pub(crate) apdus: Option<f64>,
+    /// Groups made durable in the database.
+    pub(crate) commits: Option<f64>,
+}
+
+type Measure = Box<dyn FnMut() -> anyhow::Result<Sample>>;
+type Count = Box<dyn FnMut() -> anyhow::Result<Counts>>;
+
+/// Something measured in every round.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    /// Name of the line it is compared with, which comes before it.
+    pub(crate) baseline: Option<&'static str>,
+    /// What it should reach.
+    pub(crate) goal: Option<Goal>,
+    measure: Measure,
+    count: Option<Count>,
+    rates: Vec<f64>,
+}
+
+/// What a line should reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal {
+    /// This part of its baseline.
+    Ratio(f64),
+    /// This many pieces a second.
+    Rate(f64),
+}
+
+impl Line {
+    pub(crate) fn new(
+        name: impl Into<String>,
+        measure: impl FnMut() -> anyhow::Result<Sample> + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            baseline: None,
+            goal: None,
+            measure: Box::new(measure),
+            count: None,
+            rates: Vec::new(),
+        }
+    }
+
+    /// Shown as a part of that line.
+    pub(crate) fn beside(mut self, baseline: &'static str) -> Self {
+        self.baseline = Some(baseline);
+        self
+    }
+
+    pub(crate) fn goal(mut self, goal: Option<Goal>) -> Self {
+        self.goal = goal;
+        self
+    }
+
+    /// Has things counted in a pass of its own.
+    pub(crate) fn counted(mut self, count: impl FnMut() -> anyhow::Result<Counts> + 'static) -> Self {
+        self.count = Some(Box::new(count));
+        self
+    }
+
+    /// One round.
+    pub(crate) fn run(&mut self) -> anyhow::Result<()> {
+        let sample = (self.measure)()?;
+        self.rates
+            .push(f64::from(sample.pieces) / sample.took.as_secs_f64());
+        Ok(())
+    }
+
+    pub(crate) fn count(&mut self) -> anyhow::Result<Counts> {
+        self.count
+            .as_mut()
+            .map_or_else(|| Ok(Counts::default()), |count| count())
+    }
+
+    /// Pieces a second, in the order of the rounds.
+    pub(crate) fn rates(&self) -> &[f64] {
+        &self.rates
+    }
+}
+
+/// Does something again and again for a slice of time.
+pub(crate) fn for_a_slice(mut piece: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Sample> {
+    let began = Instant::now();
+    let mut pieces = 0;
+    while began.elapsed() < SLICE {
+        // The clock costs less than a signature, but is not free.
+        for _ in 0..8 {
+            piece()?;
+        }
+        pieces += 8;
+    }
+    Ok(Sample {
+        pieces,
+        took: began.elapsed(),
+    })
+}
+
+/// The value in the middle.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match (
+        values.get(middle),
+        middle.checked_sub(1).and_then(|below| values.get(below)),
+    ) {
+        (Some(upper), Some(lower)) if values.len().is_multiple_of(2) => (upper + lower) / 2.0,
+        (Some(value), _) => *value,
+        (None, _) => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!(median([]).is_nan());
+        assert_eq!(median([3.0]).to_bits(), 3.0f64.to_bits());
+        assert_eq!(median([9.0, 1.0, 5.0]).to_bits(), 5.0f64.to_bits());
+        assert_eq!(median([4.0, 1.0, 2.0, 9.0]).to_bits(), 3.0f64.to_bits());
+    }
+}

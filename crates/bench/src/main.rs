@@ -1,0 +1,71 @@
+//! Signatures and certificates a second, beside what the crypto library does alone.
+//!
+//! Every round runs every line once, in turn, so that a machine that slows down or is shared does so for all alike; a
+//! line's figure is the median of its rounds, and its ratio is the median of the ratios to its baseline of the same
+//! round. What cannot be timed (commands to the token, groups made durable) is counted in a pass of its own.
+//!
+//! - `raw`: the crypto library alone, on one thread;
+//! - `driver`: the same through driver and virtual token, on the calling thread;
+//! - `thread`: through the token's own thread, as a node uses it;
+//! - `center`: certificates from approved requests, with people's acts, rules, audit log and database.
+
+mod certificates;
+mod counting;
+mod line;
+mod options;
+mod people;
+mod raw;
+mod report;
+mod tokens;
+mod workshop;
+mod world;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::{line::Line, options::Options};
+
+fn main() -> anyhow::Result<ExitCode> {
+    let Some(options) = Options::from_arguments(std::env::args().skip(1))? else {
+        report::text(options::USAGE);
+        return Ok(ExitCode::SUCCESS);
+    };
+    std::fs::create_dir_all(&options.directory)
+        .with_context(|| format!("cannot make {}", options.directory.display()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut lines = raw::lines()?;
+    lines.extend(tokens::lines(&options, runtime.handle())?);
+    lines.extend(certificates::lines(&options, runtime.handle())?);
+    let mut lines: Vec<Line> = match &options.only {
+        None => lines,
+        Some(part) => {
+            let wanted: Vec<_> = lines
+                .iter()
+                .filter(|line| line.name.contains(part))
+                .filter_map(|line| line.baseline)
+                .collect();
+            lines
+                .into_iter()
+                .filter(|line| line.name.contains(part) || wanted.contains(&line.name.as_str()))
+                .collect()
+        }
+    };
+    anyhow::ensure!(!lines.is_empty(), "no line is called so");
+    report::heading(&options);
+    for round in 1..=options.rounds {
+        report::round(round, options.rounds);
+        for line in &mut lines {
+            line.run().with_context(|| format!("measuring {:?}", line.name))?;
+        }
+    }
+    let counts = lines
+        .iter_mut()
+        .map(|line| {
+            line.count()
+                .with_context(|| format!("counting for {:?}", line.name))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    report::table(&lines, &counts);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,82 @@
+//! What the program prints.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what it is for"
+)]
+
+use crate::{
+    line::{Counts, Goal, Line, median},
+    options::Options,
+};
+
+pub(crate) fn text(text: &str) {
+    println!("{text}");
+}
+
+pub(crate) fn heading(options: &Options) {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    println!(
+        "{cores} cores, files in {}, median of {} rounds",
+        options.directory.display(),
+        options.rounds
+    );
+}
+
+pub(crate) fn round(number: usize, of: usize) {
+    eprintln!("round {number} of {of}");
+}
+
+/// The table.
+pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
+    println!();
+    println!(
+        "{:<58} {:>9} {:>17} {:>6} {:>9} {:>6} {:>8}",
+        "line", "per s", "least..most", "ratio", "goal", "APDUs", "commits"
+    );
+    for (line, counts) in lines.iter().zip(counts) {
+        let rate = median(line.rates().iter().copied());
+        let ratio = ratio(line, lines);
+        let least = line.rates().iter().copied().fold(f64::INFINITY, f64::min);
+        let most = line.rates().iter().copied().fold(0.0, f64::max);
+        let goal = match line.goal {
+            None => String::new(),
+            Some(Goal::Ratio(goal)) => format!("{} {goal:.2}", met(ratio.is_some_and(|ratio| ratio >= goal))),
+            Some(Goal::Rate(goal)) => format!("{} {goal:.0}", met(rate >= goal)),
+        };
+        println!(
+            "{:<58} {rate:>9.0} {:>17} {:>6} {goal:>9} {:>6} {:>8}",
+            line.name,
+            format!("{least:.0}..{most:.0}"),
+            ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            counts
+                .apdus
+                .map_or_else(String::new, |apdus| format!("{apdus:.2}")),
+            counts
+                .commits
+                .map_or_else(String::new, |commits| format!("{commits:.3}")),
+        );
+    }
+    println!();
+    println!(
+        "ratio: to the line of the crypto library, round by round; APDUs and commits: for one signature or certificate"
+    );
+}
+
+/// The median of the ratios to the baseline, each of one round.
+fn ratio(line: &Line, lines: &[Line]) -> Option<f64> {
+    let baseline = lines
+        .iter()
+        .find(|other| line.baseline == Some(other.name.as_str()))?;
+    Some(median(
+        line.rates()
+            .iter()
+            .zip(baseline.rates())
+            .map(|(rate, base)| rate / base),
+    ))
+}
+
+const fn met(met: bool) -> &'static str {
+    if met { "met" } else { "not" }
+}

@@ -1,0 +1,321 @@
+//! Signatures by one virtual token: through the driver on this thread, and through the token's own thread.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use chancery_cvc::{Curve, Reference, TrustAnchors};
+use chancery_driver::{
+    Authenticated, Card, Initialize, KeyAlgorithm, KeySpec, Pin, Quorum, SoPin,
+    custodian::{answer, custodian_request},
+};
+use chancery_iso7816::recording::Recording;
+use chancery_keys::{Connect, Hsm, SignatureAlgorithm, State};
+use chancery_schsm::{Algorithm, AlgorithmList, InitializeOptions, KeyId};
+use chancery_vtoken::{AtRest, VirtualToken};
+use tokio::runtime::Handle;
+
+use crate::{
+    counting::Counted,
+    line::{Counts, Goal, Line, Sample, for_a_slice},
+    options::Options,
+    raw::{self, HASH},
+    workshop::Workshop,
+};
+
+const PIN: &str = "648219";
+const SO_PIN: &str = "3537363231383830";
+
+/// How long a line of the token's thread runs in a round.
+const SLICE: Duration = Duration::from_millis(250);
+/// Signatures counted.
+const COUNTED: u32 = 64;
+
+/// A key of the token, and what it is asked to do.
+#[derive(Clone, Copy)]
+struct Use {
+    name: &'static str,
+    id: KeyId,
+    key: KeyAlgorithm,
+    uses: Option<u32>,
+    algorithm: SignatureAlgorithm,
+    baseline: &'static str,
+    /// Part of the baseline that driver and token should reach.
+    goal: Option<f64>,
+}
+
+const USES: [Use; 3] = [
+    Use {
+        name: "P-256",
+        id: KeyId(1),
+        key: KeyAlgorithm::Ec(Curve::Secp256r1),
+        uses: None,
+        algorithm: SignatureAlgorithm::EcdsaDigest,
+        baseline: raw::P256,
+        goal: Some(0.8),
+    },
+    Use {
+        name: "RSA-2048",
+        id: KeyId(2),
+        key: KeyAlgorithm::Rsa(2048),
+        uses: None,
+        algorithm: SignatureAlgorithm::RsaPkcs1,
+        baseline: raw::RSA_2048,
+        goal: Some(0.95),
+    },
+    Use {
+        name: "P-256 with use counter",
+        id: KeyId(3),
+        key: KeyAlgorithm::Ec(Curve::Secp256r1),
+        uses: Some(u32::MAX),
+        algorithm: SignatureAlgorithm::EcdsaDigest,
+        baseline: raw::P256,
+        goal: None,
+    },
+];
+
+impl Use {
+    /// What the token gets: a hash, or the padded block that a CA's RSA key is given (RFC 8017 9.2).
+    fn input(&self) -> Vec<u8> {
+        match self.algorithm {
+            SignatureAlgorithm::EcdsaDigest => HASH.to_vec(),
+            SignatureAlgorithm::RsaPkcs1 => {
+                let mut block = vec![0xFF; 256];
+                let end = [&[0x00][..], &SHA256_INFO, &HASH].concat();
+                let place = block.len() - end.len();
+                block.splice(place.., end);
+                block.splice(..2, [0x00, 0x01]);
+                block
+            }
+        }
+    }
+
+    fn on_card(&self) -> Algorithm {
+        match self.algorithm {
+            SignatureAlgorithm::EcdsaDigest => Algorithm::Ecdsa,
+            SignatureAlgorithm::RsaPkcs1 => Algorithm::RsaRaw,
+        }
+    }
+}
+
+/// DER of a DigestInfo for SHA-256 up to the hash value (RFC 8017 9.2, note 1).
+const SHA256_INFO: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+    0x04, 0x20,
+];
+
+pub(crate) fn lines(options: &Options, runtime: &Handle) -> anyhow::Result<Vec<Line>> {
+    let workshop = Arc::new(Workshop::new(options)?);
+    let mut lines = driver_lines(&workshop)?;
+    lines.extend(thread_lines(&workshop, runtime)?);
+    Ok(lines)
+}
+
+fn driver_lines(workshop: &Arc<Workshop>) -> anyhow::Result<Vec<Line>> {
+    let directory = workshop.make("driver")?;
+    let mut card = Card::new(VirtualToken::open(&directory, &workshop.at_rest)?)
+        .select()
+        .map_err(|e| e.error)?;
+    card.initialize(&Initialize {
+        user_pin: Some(Pin::new(PIN)?),
+        ..setup()?
+    })?;
+    let mut card = card.verify_pin(&Pin::new(PIN)?).map_err(|failed| failed.error)?;
+    generate(&mut card)?;
+    drop(card);
+    let mut lines = Vec::new();
+    for of in USES {
+        let (workshop, directory) = (Arc::clone(workshop), directory.clone());
+        let (of_count, workshop_count, directory_count) = (of, Arc::clone(&workshop), directory.clone());
+        let input = of.input();
+        let measure = move || {
+            let token = VirtualToken::open(&directory, &workshop.at_rest)?;
+            let mut card = log_in(token)?;
+            // The first use of a key parses it.
+            card.sign(of.id, of.on_card(), &input)?;
+            for_a_slice(|| {
+                std::hint::black_box(card.sign(of.id, of.on_card(), &input)?);
+                Ok(())
+            })
+        };
+        let count = move || {
+            let token = Recording::new(VirtualToken::open(&directory_count, &workshop_count.at_rest)?);
+            let log = token.log();
+            let mut card = log_in(token)?;
+            let before = log.count();
+            for _ in 0..COUNTED {
+                card.sign(of_count.id, of_count.on_card(), &of_count.input())?;
+            }
+            let apdus = u32::try_from(log.count() - before)?;
+            Ok(Counts {
+                apdus: Some(f64::from(apdus) / f64::from(COUNTED)),
+                commits: None,
+            })
+        };
+        lines.push(
+            Line::new(format!("driver {}", of.name), measure)
+                .beside(of.baseline)
+                .goal(of.goal.map(Goal::Ratio))
+                .counted(count),
+        );
+    }
+    Ok(lines)
+}
+
+fn thread_lines(workshop: &Arc<Workshop>, runtime: &Handle) -> anyhow::Result<Vec<Line>> {
+    let (hsm, counted) = open_thread(workshop, runtime)?;
+    let mut lines = Vec::new();
+    for of in USES {
+        for outstanding in [1, 16] {
+            let (at, handle) = (hsm.clone(), runtime.clone());
+            let measure = move || handle.block_on(at_once(&at, of, outstanding));
+            let (at, handle, counted) = (hsm.clone(), runtime.clone(), counted.clone());
+            // The workshop's files go with the last line that needs them.
+            let workshop = Arc::clone(workshop);
+            let count = move || {
+                let _files = &workshop;
+                let before = counted.apdus();
+                let sample = handle.block_on(at_once(&at, of, outstanding))?;
+                let apdus = u32::try_from(counted.apdus() - before)?;
+                Ok(Counts {
+                    apdus: Some(f64::from(apdus) / f64::from(sample.pieces)),
+                    commits: None,
+                })
+            };
+            lines.push(
+                Line::new(format!("thread {}, {outstanding} outstanding", of.name), measure)
+                    .beside(of.baseline)
+                    .counted(count),
+            );
+        }
+    }
+    Ok(lines)
+}
+
+/// Has so many signatures asked for at any time, for a slice.
+async fn at_once(hsm: &Hsm, of: Use, outstanding: usize) -> anyhow::Result<Sample> {
+    let input = of.input();
+    hsm.sign(of.id.0, of.algorithm, input.clone()).await?;
+    let pieces = Arc::new(AtomicU32::new(0));
+    let began = Instant::now();
+    let askers: Vec<_> = (0..outstanding)
+        .map(|_| {
+            let (hsm, input, pieces) = (hsm.clone(), input.clone(), Arc::clone(&pieces));
+            tokio::spawn(async move {
+                while began.elapsed() < SLICE {
+                    std::hint::black_box(hsm.sign(of.id.0, of.algorithm, input.clone()).await?);
+                    pieces.fetch_add(1, Ordering::Relaxed);
+                }
+                anyhow::Ok(())
+            })
+        })
+        .collect();
+    for asker in askers {
+        asker.await??;
+    }
+    Ok(Sample {
+        pieces: pieces.load(Ordering::Relaxed),
+        took: began.elapsed(),
+    })
+}
+
+/// A token with keys, opened by its one custodian, on a thread of its own.
+fn open_thread(workshop: &Workshop, runtime: &Handle) -> anyhow::Result<(Hsm, Counted)> {
+    let anchors = Arc::new(workshop.anchors()?);
+    let directory = workshop.make("custodian")?;
+    let mut custodian = custodian(&directory, &workshop.at_rest)?;
+    let registration = custodian_request(&mut custodian, KeyId(1), &anchors)?;
+
+    let directory = workshop.make("thread")?;
+    let mut card = Card::new(VirtualToken::open(&directory, &workshop.at_rest)?)
+        .select()
+        .map_err(|e| e.error)?;
+    card.initialize(&Initialize {
+        quorum: Some(Quorum {
+            required: 1,
+            total: 1,
+        }),
+        ..setup()?
+    })?;
+    card.register_custodian(&registration)?;
+    let target = card
+        .device_chain()?
+        .device_name()
+        .context("a token without a name")?
+        .clone();
+    let pending = card.challenge(registration.custodian())?;
+    let plain = answer(&mut custodian, KeyId(1), &target, pending.challenge())?;
+    pending.answer(&plain)?;
+    let mut card = card
+        .into_authenticated_by_quorum()
+        .map_err(|failed| failed.error)?;
+    generate(&mut card)?;
+    drop(card);
+
+    let counted = Counted::token(&directory, &workshop.at_rest);
+    let hsm = start(&counted, anchors)?;
+    runtime.block_on(async {
+        let chr = registration.custodian().to_string();
+        let challenge = hsm.challenge(&chr).await?;
+        let question = chancery_driver::Challenge(challenge.challenge);
+        let plain = answer(&mut custodian, KeyId(1), &target, question)?;
+        let state = hsm.answer(&challenge.session, &plain).await?;
+        anyhow::ensure!(matches!(state, State::Unlocked { .. }), "the HSM is {state}");
+        Ok(())
+    })?;
+    Ok((hsm, counted))
+}
+
+fn start(connect: &Counted, anchors: Arc<TrustAnchors>) -> anyhow::Result<Hsm> {
+    let connect: Arc<dyn Connect> = Arc::new(connect.clone());
+    Ok(Hsm::start("thread", connect, anchors, Arc::new(|| 0))?)
+}
+
+fn custodian(directory: &Path, at_rest: &AtRest) -> anyhow::Result<Authenticated<VirtualToken>> {
+    let mut card = Card::new(VirtualToken::open(directory, at_rest)?)
+        .select()
+        .map_err(|failed| failed.error)?;
+    card.initialize(&Initialize {
+        user_pin: Some(Pin::new(PIN)?),
+        ..setup()?
+    })?;
+    Ok(card.verify_pin(&Pin::new(PIN)?).map_err(|failed| failed.error)?)
+}
+
+fn log_in<T: chancery_iso7816::Transport>(token: T) -> anyhow::Result<Authenticated<T>> {
+    let card = Card::new(token).select().map_err(|failed| failed.into_error())?;
+    card.verify_pin(&Pin::new(PIN)?)
+        .map_err(|failed| failed.into_error().into())
+}
+
+fn setup() -> anyhow::Result<Initialize> {
+    Ok(Initialize {
+        options: InitializeOptions(0),
+        user_pin: None,
+        so_pin: SoPin::from_hex(SO_PIN)?,
+        retry: 3,
+        dkek_shares: None,
+        quorum: None,
+        domains: None,
+    })
+}
+
+fn generate<T: chancery_iso7816::Transport>(card: &mut Authenticated<T>) -> anyhow::Result<()> {
+    for of in USES {
+        card.generate(&KeySpec {
+            id: of.id,
+            algorithm: of.key,
+            chr: Reference::new("UTCA00001")?,
+            algorithms: AlgorithmList::unrestricted(),
+            key_domain: None,
+            use_counter: of.uses,
+        })?;
+    }
+    Ok(())
+}
