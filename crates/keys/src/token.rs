@@ -1,0 +1,68 @@
+//! What a node can hold, and how it comes by it.
+
+use chancery_iso7816::Transport;
+use chancery_vtoken::VirtualToken;
+
+/// A way to one token, open and exclusive. Dropping it gives the token back.
+pub trait Token: Transport {
+    /// How far the token's stored state has come; `None` where a token cannot tell.
+    fn mark(&self) -> Option<Mark>;
+}
+
+/// A place in a token's history, which only ever grows. A token that shows less than it did has been put back to an
+/// older copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Number of changes since the token was made.
+    pub sequence: u64,
+    /// Hash over all of them.
+    pub hash: [u8; 32],
+}
+
+/// How to reach a token. Called at the start and again after a loss.
+pub trait Connect: Send + Sync {
+    /// Opens the token. May block.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says why the token is not to be had.
+    fn connect(&self) -> Result<Box<dyn Token>, ConnectError>;
+}
+
+/// Why a token is not to be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// There is no such token.
+    #[error("{what} is not there")]
+    NotFound {
+        /// The token as it was asked for.
+        what: String,
+    },
+    /// Somebody else holds it.
+    #[error("{what} is in use by process {pid}")]
+    InUse {
+        /// The token as it was asked for.
+        what: String,
+        /// The process, 0 when unknown.
+        pid: u32,
+    },
+    /// Anything else.
+    #[error("{what} cannot be opened")]
+    Failed {
+        /// The token as it was asked for.
+        what: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Token for VirtualToken {
+    fn mark(&self) -> Option<Mark> {
+        let mark = Self::mark(self);
+        Some(Mark {
+            sequence: mark.sequence,
+            hash: mark.hash,
+        })
+    }
+}

@@ -1,0 +1,9 @@
+//! HSM threads, pool and signing keys over real virtual tokens.
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "tests")]
+
+mod bench;
+mod interrupted;
+mod keys;
+mod life;
+mod signing;
+mod unlock;
