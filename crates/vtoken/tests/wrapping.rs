@@ -107,7 +107,7 @@ fn another_key_encryption_key_is_refused() {
     );
     let blob = one.ok("80720192000000");
     let mut two = installation.ready("two", "920101");
-    assert_eq!(unwrap_inline(&mut two, 1, &blob), 0x6A80, "no share yet");
+    assert_eq!(unwrap_inline(&mut two, 1, &blob), 0x6985, "no share yet");
     two.ok(&format!("8052000020{}00", "AB".repeat(32)));
     let mark = two.token.mark();
     assert_eq!(unwrap_inline(&mut two, 1, &blob), 0x6A80);

@@ -27,13 +27,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     }
     card.require(Act::UseKeys)?;
     let template = Template::parse(command.data)?;
-    if let Some(domain) = template.key_domain {
-        let domains = &card.state().key_domains;
-        let slot = domains
-            .get(usize::from(domain))
-            .ok_or(StatusWord::INCORRECT_P1_P2)?;
-        slot.as_ref().ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-    }
+    let key_domain = domain_of(card, template.key_domain)?;
     let (kind, key, secret) = match template.kind {
         Kind::Ec(curve) => {
             let key = EcKey::generate(curve).map_err(refused)?;
@@ -52,7 +46,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
         secret: SecretBytes::new(secret),
         algorithms: template.algorithms.map(<[u8]>::to_vec),
         use_counter: template.use_counter,
-        key_domain: template.key_domain.or_else(|| only_domain(card)),
+        key_domain,
     };
     let fid = u16::from_be_bytes([0xCE, command.p1]);
     card.commit(&[
@@ -68,10 +62,24 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     Ok(Answer::data(request))
 }
 
-/// The domain of a key that names none: the only one of the device, if that was set up before the key was made.
-/// Otherwise somebody could set one up later and take the key out.
-fn only_domain(card: &Card) -> Option<u8> {
-    matches!(card.state().key_domains.as_slice(), [Some(_)]).then_some(0)
+/// The domain a new key joins: the named one, or the only one of the device, and only with all its shares: who knows
+/// the last one could import it later and take the key out. A key made where no domain is set up never joins one.
+fn domain_of(card: &Card, named: Option<u8>) -> Result<Option<u8>, StatusWord> {
+    let domains = card.state().key_domains.as_slice();
+    let (index, domain) = match (named, domains) {
+        (Some(index), _) => {
+            let slot = domains
+                .get(usize::from(index))
+                .ok_or(StatusWord::INCORRECT_P1_P2)?;
+            (index, slot.as_ref().ok_or(StatusWord::REFERENCE_NOT_FOUND)?)
+        }
+        (None, [Some(only)]) => (0, only),
+        (None, _) => return Ok(None),
+    };
+    domain
+        .complete_kek()
+        .ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+    Ok(Some(index))
 }
 
 /// The data field.

@@ -54,7 +54,8 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     }
 }
 
-/// Adds a share, from anybody: a share alone opens nothing.
+/// Adds a share, from anybody: a share alone opens nothing, and a domain has no keys before its last share. One that
+/// has some all the same, from before this was so, takes none: its key encryption key would be the importer's choice.
 fn import(card: &mut Card, index: u8, slot: Option<KeyDomain>, share: &[u8]) -> Outcome {
     if share.len() != SHARE {
         return Err(StatusWord::WRONG_LENGTH);
@@ -63,6 +64,7 @@ fn import(card: &mut Card, index: u8, slot: Option<KeyDomain>, share: &[u8]) -> 
     if domain.complete_kek().is_some() {
         return Err(StatusWord::COMMAND_NOT_ALLOWED);
     }
+    unused(card, index)?;
     let sum: Zeroizing<Vec<u8>> = Zeroizing::new(
         domain
             .kek

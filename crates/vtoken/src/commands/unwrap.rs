@@ -15,7 +15,7 @@ use crate::state::{Change, KeyKind, KeyRecord};
 const RSA: std::ops::RangeInclusive<usize> = 128..=512;
 
 /// P1: id of the key, which is created or replaced. The blob comes as data or waits in EF 2F10; its key check value
-/// says which domain the key belongs to. Description and certificate are for the host to write.
+/// says which domain the key belongs to, and only a domain with all its shares has one. Description and certificate are for the host to write.
 pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     if command.p1 == 0 || command.p2 != 0x93 {
         return Err(StatusWord::INCORRECT_P1_P2);
@@ -25,7 +25,6 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
         return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED);
     }
     let data = card.long_data(command.data);
-    let kcv = blob::kcv_of(&data).map_err(|_| StatusWord::WRONG_DATA)?;
     let mut complete = card
         .state()
         .key_domains
@@ -34,7 +33,10 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
         .filter_map(|(index, domain)| {
             let kek = Kek::from_slice(domain.as_ref()?.complete_kek()?.expose()).ok()?;
             Some((u8::try_from(index).ok()?, kek))
-        });
+        })
+        .peekable();
+    complete.peek().ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+    let kcv = blob::kcv_of(&data).map_err(|_| StatusWord::WRONG_DATA)?;
     let fitting = complete.find(|(_, kek)| kek.kcv() == kcv);
     let (domain, kek) = fitting.ok_or(StatusWord::WRONG_DATA)?;
     let opened = blob::open(&kek, &data).map_err(|_| StatusWord::WRONG_DATA)?;

@@ -2,6 +2,7 @@
 
 mod custodians;
 mod disk;
+mod domains;
 mod hostile;
 #[path = "../../tests/custodians/scheme.rs"]
 mod scheme;
@@ -21,6 +22,8 @@ const SELECT: &str = "00A404000BE82B0601040181C31F020100";
 const VERIFY: &str = "0020008106363438323139";
 const WRONG_PIN: &str = "0020008106303030303030";
 const INITIALISE: &str = "805000001C80020001810636343832313982083537363231383830910103920101";
+/// The share of the key domain.
+const SHARE: &str = "8052000020000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F00";
 /// GENERATE on P-256 as an unmodified host sends it, key 01.
 const GENERATE: &str = "00460100000100 5F290100 4209555443413030303031 7F4981DA 060A04007F00070202020203
     8120FFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
@@ -64,8 +67,14 @@ impl Bench {
         }
     }
 
-    /// Initialised with one key domain of one share, selected, PIN verified.
+    /// Initialised with one key domain, its only share there, selected, PIN verified.
     fn ready() -> Self {
+        let mut bench = Self::without_share();
+        bench.ok(SHARE);
+        bench
+    }
+
+    fn without_share() -> Self {
         let mut bench = Self::new();
         bench.ok(SELECT);
         bench.ok(INITIALISE);

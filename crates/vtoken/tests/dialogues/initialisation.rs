@@ -51,6 +51,7 @@ fn initialisation_checks_everything_before_it_changes_anything() {
         (VERIFY, 0x9000, ""),
         ("00D7C40105 54020000 5300", 0x6A80, ""),
         ("00D7C40106 54020000 5300", 0x9000, ""),
+        (&format!("8052000020{}00", "11".repeat(32)), 0x9000, "0100*"),
     ]);
     generate(
         &mut bench,

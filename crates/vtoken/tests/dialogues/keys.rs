@@ -10,6 +10,7 @@ fn key_attributes() {
     let installation = Installation::new();
     let mut bench = installation.ready("a", "970102");
     bench.ok("80520100010100");
+    bench.ok(&format!("8052000020{}00", "11".repeat(32)));
     let p256 = ec_parameters(Nid::X9_62_PRIME256V1);
     generate(
         &mut bench,
@@ -157,17 +158,55 @@ fn key_domains() {
         ("8052030000", 0x6A88, ""),
         ("80520100010100", 0x9000, "0101 0000000000000000"),
     ]);
+    bench.ok(&share("33"));
     generate(&mut bench, 1, &p256, "UTDUMMY00001", "920100");
     bench.dialogue(&[
-        ("80720192000000", 0x6985, ""),
         ("8052030000", 0x6A89, ""),
         ("8052040000", 0x6A89, ""),
-        (&share("33"), 0x9000, "0100*"),
+        (&share("33"), 0x6986, ""),
         ("80720192000000", 0x9000, "*"),
         ("00E4020002CC01", 0x9000, ""),
         ("8052040000", 0x9000, "0101*"),
         ("8052030000", 0x9000, ""),
     ]);
+}
+
+#[test]
+fn a_key_joins_no_domain_that_waits_for_shares() {
+    let installation = Installation::new();
+    let p256 = ec_parameters(Nid::X9_62_PRIME256V1);
+    let template = |more: &str| {
+        let holder = support::tlv("5F20", b"UTDUMMY00001");
+        apdu("00460100", &format!("5F290100 {p256} {holder} {more}"))
+    };
+    let share = |byte: &str| format!("8052000020{}00", byte.repeat(32));
+    // The only domain: named or not, none of its two shares there or one.
+    let mut bench = installation.ready("a", "920102");
+    for (outstanding, byte) in [("0202", "11"), ("0201", "22")] {
+        bench.dialogue(&[
+            ("8052000000", 0x9000, &format!("{outstanding} 0000000000000000")),
+            (&template(""), 0x6985, ""),
+            (&template("920100"), 0x6985, ""),
+            ("00A4000002CC0100", 0x6A82, ""),
+            (&share(byte), 0x9000, "*"),
+        ]);
+    }
+    generate(&mut bench, 1, &p256, "UTDUMMY00001", "");
+    bench.ok("80720192000000");
+
+    // One of two domains: a key that names none belongs to none, whatever is set up and completed afterwards.
+    let mut bench = installation.ready("b", "970102");
+    bench.ok("80520100010100");
+    bench.dialogue(&[(&template("920100"), 0x6985, "")]);
+    generate(&mut bench, 1, &p256, "UTDUMMY00001", "");
+    bench.dialogue(&[(&share("11"), 0x9000, "0100*"), ("80720192000000", 0x6985, "")]);
+
+    // A place for a domain, which is made after the key.
+    let mut bench = installation.ready("c", "970101");
+    generate(&mut bench, 1, &p256, "UTDUMMY00001", "");
+    bench.ok("80520100010100");
+    bench.ok(&share("11"));
+    assert_eq!(bench.status("80720192000000"), 0x6985);
 }
 
 #[test]

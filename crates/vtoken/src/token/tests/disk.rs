@@ -4,11 +4,11 @@ use super::*;
 
 /// Commands that have to make something durable before they answer.
 const CHANGES: &[&str] = &[
+    SHARE,
     GENERATE,
     "00D7CE01 0A 54020000 5304 01020304",
     "00D7C401 08 54020000 5302 0102",
     "00E4020002C401",
-    "805200002000112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF00",
     VERIFY,
     WRONG_PIN,
     "0020008808 3537363231383830",
@@ -21,7 +21,7 @@ const CHANGES: &[&str] = &[
 
 #[test]
 fn a_full_disk_is_a_memory_failure_and_changes_nothing() {
-    let mut bench = Bench::ready();
+    let mut bench = Bench::without_share();
     for command in CHANGES {
         bench.disk.limit_space(Some(0));
         let (state, mark) = (bench.state().clone(), bench.token.mark());

@@ -121,7 +121,7 @@ fn a_long_stream_of_broken_commands_changes_nothing_on_error() {
             if worn_out(&bench) {
                 bench = Bench::ready();
             }
-            for step in [SELECT, VERIFY, GENERATE] {
+            for step in [SELECT, VERIFY, SHARE, GENERATE] {
                 bench.status(step);
             }
         }
