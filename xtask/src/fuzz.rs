@@ -133,7 +133,8 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>, Failure> {
 /// How long each target runs in the test command.
 const SMOKE: Duration = Duration::from_secs(5);
 
-// No crate of ours may hold unsafe code, so that the address sanitizer would cost build time and find nothing.
+// No crate of ours that is fuzzed may hold unsafe code, so that the address sanitizer would cost build time and find
+// nothing.
 const FLAGS: &[&str] = &["--sanitizer", "none"];
 
 /// An input may take 20 s (RSA key generation is slow) and 2 GiB.

@@ -13,11 +13,11 @@ pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// Whether the failure means that no space is left.
 pub(crate) fn is_full(error: &dyn DatabaseError) -> bool {
-    // Extended result codes keep the primary code in the lowest byte.
     error
         .code()
         .and_then(|code| code.parse::<i32>().ok())
-        .is_some_and(|code| code & 0xff == SQLITE_FULL)
+        // Extended result codes keep the primary code in the lowest byte.
+        .is_some_and(|code| code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE)
 }
 
 /// The columns or the constraint that a failed statement would have violated.
@@ -33,3 +33,7 @@ pub(crate) fn violated(error: &dyn DatabaseError) -> String {
 
 /// Result code of SQLite for a full disk or a database at its largest size.
 const SQLITE_FULL: i32 = 13;
+
+/// Extended result code of SQLite when the index of the write-ahead log cannot grow, which a full disk is the cause
+/// of as good as always.
+const SQLITE_IOERR_SHMSIZE: i32 = 4874;

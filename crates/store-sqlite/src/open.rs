@@ -14,7 +14,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use crate::database::{Connection, Pool};
+use crate::{
+    database::{Connection, Pool},
+    sql,
+};
 
 /// A SQLite database of one installation.
 ///
@@ -31,6 +34,7 @@ pub struct SqliteStore {
 pub struct Options {
     path: PathBuf,
     max_pages: Option<u32>,
+    vfs: Option<String>,
 }
 
 impl Options {
@@ -40,6 +44,7 @@ impl Options {
         Self {
             path: path.to_owned(),
             max_pages: None,
+            vfs: None,
         }
     }
 
@@ -51,6 +56,14 @@ impl Options {
         self
     }
 
+    /// Reaches the files through the file system layer that is registered with SQLite under this name (its "VFS"),
+    /// instead of SQLite's own. A layer with faults shows what a power cut or a full disk does.
+    #[must_use]
+    pub fn vfs(mut self, name: impl Into<String>) -> Self {
+        self.vfs = Some(name.into());
+        self
+    }
+
     /// Opens the database; makes it when it is missing and brings its schema up to date.
     ///
     /// # Errors
@@ -58,7 +71,7 @@ impl Options {
     pub async fn open(&self) -> Result<SqliteStore, StoreError> {
         own_file(&self.path).await?;
         let writer = self.writer();
-        let mut connection = writer.acquire().await.map_err(opening)?;
+        let mut connection = writer.acquire().await.map_err(sql::failed(OPENING))?;
         migrate(&mut connection).await?;
         drop(connection);
         Ok(SqliteStore {
@@ -68,7 +81,8 @@ impl Options {
     }
 
     fn writer(&self) -> Pool {
-        let mut options = connect_options(&self.path)
+        let mut options = self
+            .connect_options()
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             // Fewer, larger check points: each one flushes the database file as well as the log.
@@ -85,7 +99,20 @@ impl Options {
     }
 
     fn reader(&self) -> Pool {
-        pool(READERS).connect_lazy_with(connect_options(&self.path).pragma("query_only", "ON"))
+        pool(READERS).connect_lazy_with(self.connect_options().pragma("query_only", "ON"))
+    }
+
+    fn connect_options(&self) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(false)
+            .foreign_keys(true)
+            .busy_timeout(BUSY)
+            .statement_cache_capacity(STATEMENTS);
+        match &self.vfs {
+            Some(vfs) => options.vfs(vfs.clone()),
+            None => options,
+        }
     }
 }
 
@@ -145,9 +172,14 @@ async fn own_file(path: &Path) -> Result<(), StoreError> {
 
 /// Brings the schema up to date, or refuses one this program does not know.
 async fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let failed = |source: MigrateError| StoreError::Database {
-        doing: MIGRATING,
-        source: source.into(),
+    let failed = |source: MigrateError| match source {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+            sql::failed(MIGRATING)(source)
+        }
+        source => StoreError::Database {
+            doing: MIGRATING,
+            source: source.into(),
+        },
     };
     let known = MIGRATOR
         .iter()
@@ -173,15 +205,6 @@ async fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     MIGRATOR.run_direct(None, connection, false).await.map_err(failed)
 }
 
-fn connect_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .foreign_keys(true)
-        .busy_timeout(BUSY)
-        .statement_cache_capacity(STATEMENTS)
-}
-
 fn pool(connections: u32) -> PoolOptions<sqlx::Sqlite> {
     PoolOptions::new()
         .max_connections(connections)
@@ -189,13 +212,6 @@ fn pool(connections: u32) -> PoolOptions<sqlx::Sqlite> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-}
-
-fn opening(source: sqlx::Error) -> StoreError {
-    StoreError::Database {
-        doing: OPENING,
-        source: source.into(),
-    }
 }
 
 static MIGRATOR: Migrator = sqlx::migrate!();

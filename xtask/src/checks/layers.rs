@@ -96,9 +96,14 @@ const LAYERS: &[Layer] = &[
         tests_use: &[],
     },
     Layer {
+        name: "sqlite-replay",
+        uses: &[],
+        tests_use: &[],
+    },
+    Layer {
         name: "store-sqlite",
         uses: &["api", "audit", "store"],
-        tests_use: &[],
+        tests_use: &["sqlite-replay"],
     },
     Layer {
         name: "store-pg",
@@ -181,6 +186,7 @@ const LAYERS: &[Layer] = &[
 /// database behind one trait, the terminal in the program.
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("sqlx", &["store-sqlite", "store-pg"]),
+    ("libsqlite3-sys", &["sqlite-replay"]),
     (
         "tokio",
         &["keys", "store", "store-sqlite", "center", "node", "cli", "bench"],

@@ -19,3 +19,5 @@ mod people;
 mod requests;
 mod signers;
 mod store;
+
+pub(crate) use error::failed;

@@ -3,13 +3,17 @@
 
 mod audit;
 mod cancel;
+mod chapters;
 mod conflicts;
 mod corrupt;
 mod crash;
+mod dump;
 mod file;
 mod full;
+mod power;
 mod queries;
 mod samples;
+mod space;
 mod story;
 
 use chancery_store_sqlite::SqliteStore;
