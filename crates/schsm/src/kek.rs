@@ -9,11 +9,14 @@ use zeroize::Zeroizing;
 
 /// One share of a device key encryption key: 32 bytes. All shares together, combined by XOR, are the key.
 #[derive(Clone)]
-pub struct KekShare(Zeroizing<[u8; 32]>);
+pub struct KekShare(Secret);
 
 /// The key encryption key of a key domain: 32 bytes under which keys leave a token.
 #[derive(Clone)]
-pub struct Kek(Zeroizing<[u8; 32]>);
+pub struct Kek(Secret);
+
+/// On the heap, so that a value that moves leaves no copy where it was.
+type Secret = Box<Zeroizing<[u8; 32]>>;
 
 /// Key check value: the first 8 bytes of the SHA-256 of a key encryption key. Not secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,10 +37,19 @@ pub enum KekError {
 }
 
 impl KekShare {
-    /// A share from its bytes.
+    /// A share that `fill` writes where it stays: nothing of it is left elsewhere.
+    #[must_use]
+    pub fn generate(fill: impl FnOnce(&mut [u8; 32])) -> Self {
+        let mut bytes = Secret::default();
+        fill(&mut bytes);
+        Self(bytes)
+    }
+
+    /// A share from its bytes, of which the caller has a copy: for shares that are known. A new one comes from
+    /// [`Self::generate`].
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Box::new(Zeroizing::new(bytes)))
     }
 
     /// A share from a slice.
@@ -69,7 +81,7 @@ impl Kek {
     /// A key from its bytes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Box::new(Zeroizing::new(bytes)))
     }
 
     /// A key from a slice.
@@ -181,11 +193,11 @@ impl fmt::Debug for Kcv {
     }
 }
 
-fn fixed(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>, KekError> {
+fn fixed(bytes: &[u8]) -> Result<Secret, KekError> {
     if bytes.len() != 32 {
         return Err(KekError::Length { length: bytes.len() });
     }
-    let mut fixed = Zeroizing::new([0; 32]);
+    let mut fixed = Secret::default();
     fixed.copy_from_slice(bytes);
     Ok(fixed)
 }

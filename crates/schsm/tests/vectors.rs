@@ -352,3 +352,15 @@ fn shares_combine_in_any_order() {
     assert!(KekShare::from_slice(&[0; 31]).is_err() && Kek::from_slice(&[0; 33]).is_err());
     assert_eq!(Kcv::NONE.to_string(), "0000000000000000");
 }
+
+#[test]
+fn a_generated_share_stays_where_it_was_filled_in() {
+    let mut filled = std::ptr::null();
+    let share = KekShare::generate(|bytes| {
+        *bytes = [0x5A; 32];
+        filled = bytes.as_ptr();
+    });
+    let moved = vec![share];
+    assert_eq!(moved[0].secret_bytes().as_ptr(), filled);
+    assert_eq!(moved[0], KekShare::new([0x5A; 32]));
+}
