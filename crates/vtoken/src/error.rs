@@ -118,7 +118,7 @@ impl OpenError {
 
     pub(crate) fn from_lock(error: LockError, path: &Path) -> Self {
         match error {
-            LockError::Held { pid } => Self::InUse { pid },
+            LockError::InUse { pid } => Self::InUse { pid },
             LockError::Io(source) => Self::Io {
                 doing: "lock",
                 path: path.to_owned(),

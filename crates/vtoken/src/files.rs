@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::lock::{self, Held, LockError};
+use crate::lock::{Held, LockError, LockFile};
 
 /// Operations on files and directories. Implementations can be shared between threads.
 pub trait Files: Send + Sync {
@@ -65,7 +65,7 @@ pub trait Files: Send + Sync {
     /// Takes the lock file `path` (made when missing) for as long as the answer lives.
     ///
     /// # Errors
-    /// [`LockError::Held`] when somebody else has it.
+    /// [`LockError::InUse`] when somebody else has it.
     fn lock(&self, path: &Path) -> Result<Held, LockError>;
 
     /// The process that has the lock file, if one has.
@@ -155,11 +155,11 @@ impl Files for RealFiles {
     }
 
     fn lock(&self, path: &Path) -> Result<Held, LockError> {
-        lock::take(path)
+        LockFile::take(path).map(Held::new)
     }
 
     fn lock_holder(&self, path: &Path) -> io::Result<Option<u32>> {
-        lock::holder(path)
+        LockFile::holder(path)
     }
 }
 

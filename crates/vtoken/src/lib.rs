@@ -5,6 +5,7 @@
 
 mod access;
 mod apdu;
+pub mod atomic;
 mod card;
 mod cipher;
 mod codec;
@@ -34,7 +35,7 @@ pub use error::{ManageError, OpenError, StoreFailure};
 pub use factory::Factory;
 pub use files::{Files, OpenFile, RealFiles};
 pub use inventory::{TokenSummary, destroy, list};
-pub use lock::{Held, LockError};
+pub use lock::{Held, LockError, LockFile};
 pub use log::StateMark;
 pub use name::{TokenName, TokenNameError};
 pub use seal::{AtRest, SealError};

@@ -222,7 +222,7 @@ impl Files for ReplayFiles {
         disk.powered()?;
         let place = disk.place(path)?;
         if !disk.locks.insert(place.clone()) {
-            return Err(LockError::Held {
+            return Err(LockError::InUse {
                 pid: std::process::id(),
             });
         }

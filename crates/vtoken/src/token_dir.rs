@@ -215,7 +215,7 @@ impl<'a> Staged<'a> {
             let lock = match files.lock(&path.join(LOCK)) {
                 Ok(lock) => lock,
                 // Before it was locked somebody took it for a dead one and swept it away.
-                Err(LockError::Held { .. }) => continue,
+                Err(LockError::InUse { .. }) => continue,
                 Err(LockError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(LockError::Io(error)) => {
                     let _ = files.remove(&path);
