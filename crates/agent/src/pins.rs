@@ -2,21 +2,24 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    fs::File,
+    io::{self, Read, Write},
+    os::{fd::AsFd as _, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use chancery_api::SecretText;
 use chancery_driver::Pin;
+use chancery_vtoken::atomic;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::AgentError;
 
 /// Longest line read as a PIN, in bytes.
-const MOST_BYTES: u64 = 256;
+const MOST_BYTES: usize = 256;
+/// Longest file of rehearsal PINs, in bytes.
+const MOST_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Where the PIN of a token comes from.
 #[derive(Clone, Debug)]
@@ -43,7 +46,9 @@ impl PinSource {
                 })?
             }
             Self::File(path) => first_line(&mut open_private(path)?).map_err(AgentError::file(path))?,
-            Self::Stdin => first_line(&mut io::stdin().lock()).map_err(AgentError::file("-"))?,
+            Self::Stdin => unbuffered_stdin()
+                .and_then(|mut stdin| first_line(&mut stdin))
+                .map_err(AgentError::file("-"))?,
             Self::Rehearsal(path) => {
                 let pins = RehearsalPins::load(path)?;
                 let entry = pins.tokens.get(token).ok_or_else(|| AgentError::NoPin {
@@ -107,11 +112,8 @@ impl RehearsalPins {
         if !path.try_exists().map_err(AgentError::file(path))? {
             return Ok(Self::default());
         }
-        let mut text = Zeroizing::new(String::new());
-        open_private(path)?
-            .read_to_string(&mut text)
-            .map_err(AgentError::file(path))?;
-        serde_json::from_str(&text).map_err(|error| AgentError::BadFile {
+        let text = whole(&mut open_private(path)?).map_err(AgentError::file(path))?;
+        serde_json::from_slice(&text).map_err(|error| AgentError::BadFile {
             path: path.to_owned(),
             why: error.to_string(),
         })
@@ -122,38 +124,17 @@ impl RehearsalPins {
     /// # Errors
     /// [`AgentError::File`].
     pub fn save(&self, path: &Path) -> Result<(), AgentError> {
-        let text = serde_json::to_vec_pretty(self).map_err(|error| AgentError::BadFile {
+        let text = json(self).map_err(|error| AgentError::BadFile {
             path: path.to_owned(),
             why: error.to_string(),
         })?;
-        write_private(path, &Zeroizing::new(text))
+        write_private(path, &text)
     }
 }
 
-/// Writes a file that only its owner may read: beside it, synced, renamed over it, directory synced.
+/// Writes a file that only its owner may read, whole or not at all, durable when this returns.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), AgentError> {
-    let failed = || AgentError::file(path);
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let beside = directory.join(name);
-    let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        File::open(directory)?.sync_all()
-    })();
-    if written.is_err() {
-        // What is left beside the file is of no use; the first error is the one that counts.
-        let _ = fs::remove_file(&beside);
-    }
-    written.map_err(failed())
+    atomic::replace(path, content).map_err(AgentError::file(path))
 }
 
 /// Opens a file that nobody but its owner may read or write.
@@ -169,8 +150,121 @@ pub(crate) fn open_private(path: &Path) -> Result<File, AgentError> {
     Ok(file)
 }
 
-fn first_line(source: &mut impl io::Read) -> io::Result<String> {
-    let mut line = String::new();
-    io::BufReader::new(source.take(MOST_BYTES)).read_line(&mut line)?;
-    Ok(line)
+// What follows reads and writes PINs in buffers that are as large as they get from the start: one that grows leaves what it held
+// in freed memory.
+
+/// Standard input itself: the buffer in front of it is never wiped.
+fn unbuffered_stdin() -> io::Result<File> {
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+/// Reads up to the first line feed and no byte more. The text is for [`Pin::from_prompt`], which wipes it.
+fn first_line(source: &mut impl Read) -> io::Result<String> {
+    let mut line = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
+    let mut byte = Zeroizing::new([0]);
+    while line.len() < MOST_BYTES && line.last() != Some(&b'\n') {
+        match source.read(byte.as_mut_slice()) {
+            Ok(0) => break,
+            Ok(_) => line.extend_from_slice(byte.as_slice()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    std::str::from_utf8(&line)
+        .map(str::to_owned)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the line is no text"))
+}
+
+fn whole(file: &mut File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = file.metadata()?.len();
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|_| length <= MOST_FILE_BYTES)
+        .ok_or(io::ErrorKind::FileTooLarge)?;
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn json(value: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    let mut length = Length(0);
+    serde_json::to_writer_pretty(&mut length, value)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer_pretty(&mut *text, value)?;
+    Ok(text)
+}
+
+/// Counts what would be written, in bytes.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    fn some() -> RehearsalPins {
+        let pins = TokenPins {
+            user_pin: Some(SecretText::new("648219".to_owned())),
+            so_pin: SecretText::new("3537363231383830".to_owned()),
+        };
+        let tokens = (0..40).map(|index| (format!("token-{index}"), pins.clone())).collect();
+        RehearsalPins {
+            tokens,
+            ..RehearsalPins::default()
+        }
+    }
+
+    #[test]
+    fn a_pin_is_the_first_line_and_nothing_behind_it_is_read() {
+        let mut source = &b"648219\r\nthe next line\n"[..];
+        assert_eq!(first_line(&mut source).unwrap(), "648219\r\n");
+        assert_eq!(source, b"the next line\n");
+        assert_eq!(first_line(&mut &b"648219"[..]).unwrap(), "648219");
+        let endless = vec![b'1'; 10 * MOST_BYTES];
+        let mut source = endless.as_slice();
+        assert_eq!(first_line(&mut source).unwrap().len(), MOST_BYTES);
+        assert_eq!(source.len(), 9 * MOST_BYTES);
+        let nonsense = first_line(&mut &b"\xFF\xFE\n"[..]).unwrap_err();
+        assert_eq!(nonsense.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn buffers_with_pins_never_grow() {
+        let pins = some();
+        let text = json(&pins).unwrap();
+        assert_eq!(text.len(), text.capacity());
+        assert_eq!(*text, serde_json::to_vec_pretty(&pins).unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pins.json");
+        pins.save(&path).unwrap();
+        let read = whole(&mut File::open(&path).unwrap()).unwrap();
+        assert_eq!((read.len(), read.capacity()), (text.len(), text.len()));
+        assert_eq!(RehearsalPins::load(&path).unwrap(), pins);
+    }
+
+    #[test]
+    fn a_file_planted_beside_is_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, victim) = (dir.path().join("pins.json"), dir.path().join("victim"));
+        fs::write(&victim, b"as it was").unwrap();
+        let planted = dir.path().join(format!("pins.json.{}.new", std::process::id()));
+        symlink(&victim, &planted).unwrap();
+        some().save(&path).unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"as it was");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing temporary is left");
+    }
 }
