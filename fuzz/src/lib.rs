@@ -4,7 +4,7 @@
 use chancery_cvc::{AuthenticatedRequest, Curve, PublicKey, TrustAnchors};
 use chancery_driver::{
     Authenticated, Card, Initialize, KeyAlgorithm, KeyDescription, KeySpec, Pin, PkaRegistration, Quorum,
-    QuorumSession, ReplicaSource, Selected, SoPin, custodian, inspect_replica, keystore,
+    QuorumSession, Selected, SoPin, custodian, keystore, replicate,
 };
 use chancery_iso7816::Transport;
 use chancery_schsm::{Algorithm, AlgorithmList, Fid, InitializeOptions, KekShare, KeyId, blob};
@@ -149,9 +149,9 @@ fn copy<T: Transport>(token: &mut Authenticated<T>, anchors: &TrustAnchors) {
         return;
     };
     let _ = token.device_identity(anchors);
-    if let Ok(source) = ReplicaSource::read(token, KEY, &key) {
-        let _ = source.request();
-        let _ = inspect_replica(token, &source);
+    if let Ok(replica) = replicate::export(token, KEY) {
+        let _ = replicate::inspect(token, KEY, &replica, &key);
+        let _ = replicate::import(token, KEY, &replica, &key);
     }
 }
 

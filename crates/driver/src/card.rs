@@ -1,6 +1,6 @@
 //! The states of a token: connected, applet selected, authenticated. Going on consumes the state before.
 
-use chancery_cvc::{DeviceChain, DeviceIdentity, Reference, TrustAnchors};
+use chancery_cvc::{DeviceChain, DeviceIdentity, PublicKey, Reference, TrustAnchors};
 use chancery_iso7816::Transport;
 use chancery_schsm::{Algorithm, Fid, InitializeOptions, KekShare, KeyDomainStatus, KeyId, PkaStatus};
 use zeroize::Zeroizing;
@@ -304,6 +304,18 @@ impl<T: Transport> Authenticated<T> {
     /// [`Error::NoSuchKey`], [`Error::UseNotPermitted`], [`Error::UseCounterSpent`] and others.
     pub fn sign(&mut self, id: KeyId, algorithm: Algorithm, input: &[u8]) -> Result<Vec<u8>, Error> {
         self.session.sign(id, algorithm, input)
+    }
+
+    /// Whether the key under `id` is the one of this public key: it is used once and the result checked. `false` when there
+    /// is none.
+    ///
+    /// # Errors
+    /// The key permits no use that could prove it, or a command failed.
+    pub fn proves(&mut self, id: KeyId, expected: &PublicKey) -> Result<bool, Error> {
+        match self.session.key_attributes(id)? {
+            Some(attributes) => self.session.prove_key(id, &attributes, expected),
+            None => Ok(false),
+        }
     }
 
     /// Raw RSA decryption: cryptogram of the modulus' length to the complete block.

@@ -21,7 +21,7 @@
 //!
 //! * [`keystore`]: list keys, describe them for other software, store certificates;
 //! * [`attest`]: prove that a key was generated in a token before it is used;
-//! * [`replicate`]: copy a key to a second token and finish interrupted copies;
+//! * [`replicate`]: take a copy of a key to a second token and finish interrupted copies;
 //! * [`quorum`] and [`custodian`]: both ends of an unlock by custodians.
 //!
 //! Commands are built here and nowhere shared with the card side. Answers are never trusted: lengths, files and loops
@@ -75,8 +75,8 @@ pub use link::Limits;
 pub use object::ObjectList;
 pub use pin::PinStatus;
 pub use pka::{CustodianSlot, RegistrationError};
-pub use quorum::{ChallengeMode, Progress, Question, QuorumSession};
+pub use quorum::{ChallengeMode, Progress, Question, QuorumMemory, QuorumSession};
 pub use registration::{PkaRegistration, RegistrationFormatError};
-pub use replicate::{ReplicaPart, ReplicaSource, ReplicaState, ReplicateError, Replicated, inspect_replica};
+pub use replicate::{Replica, ReplicaPart, ReplicaState, ReplicateError, Replicated};
 pub use secret::{Pin, PinFormatError, SoPin};
 pub use session::AppletAccess;

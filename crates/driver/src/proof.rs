@@ -52,9 +52,9 @@ impl<T: Transport> Session<T> {
         expected: &PublicKey,
     ) -> Result<bool, Error> {
         let doing = Doing::new("SIGN", format!("proof of key {id}"));
-        let ways: &[Algorithm] = match expected {
-            PublicKey::Rsa(_) => &RSA_WAYS,
-            _ => &EC_WAYS,
+        let (ways, others): (&[Algorithm], &[Algorithm]) = match expected {
+            PublicKey::Rsa(_) => (&RSA_WAYS, &EC_WAYS),
+            _ => (&EC_WAYS, &RSA_WAYS),
         };
         let permitted = ways
             .iter()
@@ -69,7 +69,9 @@ impl<T: Transport> Session<T> {
                 result => return result,
             }
         }
-        if tried {
+        // A key that may only do what the expected one cannot is another one.
+        let other = others.iter().any(|way| attributes.algorithms.allows(*way));
+        if tried || other {
             Ok(false)
         } else {
             Err(Error::input(

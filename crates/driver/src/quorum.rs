@@ -2,8 +2,11 @@
 //!
 //! Two kinds of firmware are told apart by what they do. Most keep earlier successes when a new challenge is drawn:
 //! each custodian answers a challenge of its own. Others (the Pico HSM) forget all successes at each GET CHALLENGE
-//! and let one challenge serve every custodian. The session begins with a challenge for each, reads the count again
-//! after every answer, and goes over to one challenge for all when the count fell.
+//! and let one challenge serve every custodian. A session begins with a challenge for each, reads the count again after
+//! every answer, and goes over to one challenge for all when an answer was accepted and the ones before are gone.
+//!
+//! Between two custodians the HSM can go its own way: [`QuorumSession::memory`] is what [`QuorumSession::resume`] needs
+//! besides the HSM itself.
 
 use chancery_cvc::Reference;
 use chancery_iso7816::Transport;
@@ -23,6 +26,13 @@ pub enum ChallengeMode {
     Shared,
 }
 
+/// What a session knows that the HSM does not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumMemory {
+    mode: ChallengeMode,
+    shared: Option<Challenge>,
+}
+
 /// What a custodian is asked to sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -36,14 +46,47 @@ pub struct Question {
 
 /// What an accepted answer led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Progress {
     /// More custodians must answer.
     More(PkaStatus),
     /// The quorum is reached: [`QuorumSession::finish`].
     Reached(PkaStatus),
-    /// This HSM forgot the earlier answers. From now on one challenge serves all: ask every custodian again.
+    /// This HSM forgot the earlier answers. From now on one challenge serves all, and has been drawn: ask every custodian
+    /// again.
     StartAgain(PkaStatus),
+}
+
+impl Progress {
+    /// The count after the answer.
+    #[must_use]
+    pub const fn status(&self) -> PkaStatus {
+        match self {
+            Self::More(status) | Self::Reached(status) | Self::StartAgain(status) => *status,
+        }
+    }
+}
+
+impl Default for QuorumMemory {
+    /// Of an HSM that nothing is known of.
+    fn default() -> Self {
+        Self {
+            mode: ChallengeMode::Each,
+            shared: None,
+        }
+    }
+}
+
+impl QuorumMemory {
+    /// How many custodians one challenge serves on this HSM, as far as it has shown.
+    #[must_use]
+    pub const fn mode(&self) -> ChallengeMode {
+        self.mode
+    }
+
+    /// What is left of it when the HSM was selected again: its challenges are void.
+    pub const fn selected_again(&mut self) {
+        self.shared = None;
+    }
 }
 
 /// An unlock under way. Owns the HSM, so that nothing else reaches it between a challenge and its answer.
@@ -67,30 +110,47 @@ impl<T: Transport> QuorumSession<T> {
     ///
     /// # Errors
     /// No quorum, or custodians still to be registered, or a command failed.
-    pub fn begin(mut card: Selected<T>) -> Result<Self, Failed<Selected<T>, QuorumError>> {
-        match Self::look(&mut card) {
+    pub fn begin(card: Selected<T>) -> Result<Self, Failed<Selected<T>, QuorumError>> {
+        Self::resume(card, &QuorumMemory::default())
+    }
+
+    /// As [`Self::begin`], on an HSM that has not been selected since an earlier session had this [`Self::memory`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resume(
+        mut card: Selected<T>,
+        memory: &QuorumMemory,
+    ) -> Result<Self, Failed<Selected<T>, QuorumError>> {
+        let open = memory.shared.map(Open::Shared);
+        // Whoever answered an earlier challenge is forgotten when the one for all is drawn.
+        let counts = memory.mode == ChallengeMode::Each || open.is_some();
+        match Self::look(&mut card, counts) {
             Ok((target, status, answered)) => Ok(Self {
                 card,
                 target,
-                mode: ChallengeMode::Each,
+                mode: memory.mode,
                 status,
                 answered,
-                open: None,
+                open,
             }),
             Err(error) => Err(Failed { card, error }),
         }
     }
 
-    fn look(card: &mut Selected<T>) -> Result<(Reference, PkaStatus, Vec<Reference>), QuorumError> {
+    fn look(
+        card: &mut Selected<T>,
+        counts: bool,
+    ) -> Result<(Reference, PkaStatus, Vec<Reference>), QuorumError> {
         let status = card.pka_status()?.ok_or(QuorumError::NotConfigured)?;
         if status.missing > 0 {
             return Err(QuorumError::Incomplete(status));
         }
         let target = card.session().device_name()?;
-        let answered = if status.authenticated == 0 {
-            Vec::new()
-        } else {
+        let answered = if counts && status.authenticated > 0 {
             answered(card)?
+        } else {
+            Vec::new()
         };
         Ok((target, status, answered))
     }
@@ -109,11 +169,7 @@ impl<T: Transport> QuorumSession<T> {
         }
         let challenge = match (self.mode, &self.open) {
             (ChallengeMode::Shared, Some(Open::Shared(challenge))) => *challenge,
-            (ChallengeMode::Shared, _) => {
-                let challenge = self.card.session().draw_challenge()?;
-                self.open = Some(Open::Shared(challenge));
-                challenge
-            }
+            (ChallengeMode::Shared, _) => self.draw_for_all()?,
             (ChallengeMode::Each, _) => {
                 self.open = None;
                 let challenge = self.card.session().challenge(custodian)?.challenge();
@@ -131,7 +187,8 @@ impl<T: Transport> QuorumSession<T> {
     /// Presents a custodian's plain signature r|s over the question, and reads the count again.
     ///
     /// # Errors
-    /// No question of this custodian is open, the HSM did not accept the signature, or a command failed.
+    /// No question of this custodian is open, the HSM did not accept the signature, or a command failed; the count is that
+    /// of the HSM either way.
     pub fn answer(&mut self, custodian: &Reference, plain_signature: &[u8]) -> Result<Progress, QuorumError> {
         // A signature of another length reaches no card and costs no challenge.
         check_length(plain_signature)?;
@@ -151,30 +208,66 @@ impl<T: Transport> QuorumSession<T> {
         }
         let session = self.card.session();
         let presented = session.external_authenticate(custodian, plain_signature);
-        let before = self.status;
-        self.status = session.pka_status()?.ok_or(QuorumError::NotConfigured)?;
-        if self.mode == ChallengeMode::Each
-            && self.status.authenticated <= before.authenticated
-            && before.authenticated > 0
-        {
+        let counted = session.pka_status();
+        let status = match counted {
+            Ok(Some(status)) => status,
+            Ok(None) => return presented.and_then(|()| Err(QuorumError::NotConfigured)),
+            Err(error) => return presented.and_then(|()| Err(error.into())),
+        };
+        let before = std::mem::replace(&mut self.status, status);
+        if before.authenticated > 0 && status.authenticated <= before.authenticated {
             // Either this answer did not count, or it counts and the earlier ones do not any more.
             let still = answered(&mut self.card)?;
-            if self.answered.iter().any(|earlier| !still.contains(earlier)) {
+            let forgot = self.answered.iter().any(|earlier| !still.contains(earlier));
+            self.answered = still;
+            // Had something else reset the HSM, it would not have accepted an answer.
+            let accepted = presented.is_ok();
+            if self.mode == ChallengeMode::Each
+                && forgot
+                && accepted
+                && status.authenticated < status.required
+            {
                 self.mode = ChallengeMode::Shared;
-                self.answered.clear();
-                self.open = None;
-                if self.status.authenticated < self.status.required {
-                    return Ok(Progress::StartAgain(self.status));
-                }
+                self.draw_for_all()?;
+                self.status = self.card.pka_status()?.ok_or(QuorumError::NotConfigured)?;
+                return Ok(Progress::StartAgain(self.status));
             }
         }
+        if presented.is_err() && status.authenticated == 0 {
+            // Nobody's answer is lost by a new challenge, and this one may be void.
+            self.open = None;
+        }
         presented?;
-        self.answered.push(custodian.clone());
-        Ok(if self.status.authenticated >= self.status.required {
-            Progress::Reached(self.status)
+        if !self.answered.contains(custodian) {
+            self.answered.push(custodian.clone());
+        }
+        Ok(if status.authenticated >= status.required {
+            self.open = None;
+            Progress::Reached(status)
         } else {
-            Progress::More(self.status)
+            Progress::More(status)
         })
+    }
+
+    /// Draws the challenge for all, which makes the HSM forget every answer.
+    fn draw_for_all(&mut self) -> Result<Challenge, Error> {
+        self.open = None;
+        let challenge = self.card.session().draw_challenge()?;
+        self.answered.clear();
+        self.status.authenticated = 0;
+        self.open = Some(Open::Shared(challenge));
+        Ok(challenge)
+    }
+
+    /// What a later session on this HSM needs to go on: [`Self::resume`].
+    pub fn memory(&self) -> QuorumMemory {
+        QuorumMemory {
+            mode: self.mode,
+            shared: match self.open {
+                Some(Open::Shared(challenge)) => Some(challenge),
+                _ => None,
+            },
+        }
     }
 
     /// How many custodians one challenge serves on this HSM, as far as it has shown.

@@ -1,18 +1,31 @@
 //! Copies a key to a second token of its key domain, and finishes a copy that was interrupted.
 //!
-//! The steps are unwrap, prove, describe, certify. Each looks before it acts, so the procedure can be run again after
-//! any failure; it never touches a token that holds another key under the id.
+//! [`export`] takes the key, wrapped, with what stands next to it; [`import`] unwraps, has it prove itself, describes,
+//! certifies. Each step looks before it acts, so that both can be run again after any failure; a token that holds another
+//! key under the id is never touched.
 
-use chancery_cvc::{AuthenticatedRequest, PublicKey};
+use std::fmt;
+
+use chancery_cvc::PublicKey;
 use chancery_iso7816::Transport;
-use chancery_schsm::{Kcv, KeyId, blob, fid};
+use chancery_schsm::{Fid, Kcv, KeyId, blob, fid};
 
 use crate::card::Authenticated;
 use crate::certificate::public_key_of;
 use crate::error::{Doing, Error};
-use crate::key::KeyAttributes;
 use crate::keystore::key_type;
-use crate::session::{AppletAccess, Session, sealed::HasSession};
+use crate::session::{Session, sealed::HasSession};
+
+/// A key on its way to another token of its key domain.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// The key under the key encryption key of its domain.
+    pub wrapped: Vec<u8>,
+    /// PKCS#15 description (C4xx), if the key has one.
+    pub description: Option<Vec<u8>>,
+    /// Certificate or request (CExx), if the key has one.
+    pub certificate: Option<Vec<u8>>,
+}
 
 /// Part of a key on a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +52,6 @@ pub enum ReplicaState {
     OtherKey,
 }
 
-/// What a replica must look like, read from the token the key is on.
-#[derive(Clone, Debug)]
-pub struct ReplicaSource {
-    id: KeyId,
-    public_key: PublicKey,
-    attributes: KeyAttributes,
-    description: Option<Vec<u8>>,
-    certificate: Option<Vec<u8>>,
-}
-
 /// What a copy did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replicated {
@@ -67,14 +70,9 @@ pub enum ReplicateError {
     /// The source has no such key.
     #[error("the source token has no key {0}")]
     NoSuchKey(KeyId),
-    /// Key or certificate on the source are not those of the signer.
-    #[error("source token, key {id}: {what} is not that of the expected public key")]
-    SourceDisagrees {
-        /// Key id.
-        id: KeyId,
-        /// What disagrees.
-        what: &'static str,
-    },
+    /// What comes with the key is for another one than expected.
+    #[error("the certificate or request that comes with key {0} is not for the expected public key")]
+    OtherCertificate(KeyId),
     /// The target holds another key under the id.
     #[error("the target token holds another key under id {0}, which is left alone")]
     OtherKey(KeyId),
@@ -85,12 +83,16 @@ pub enum ReplicateError {
         domain: u8,
     },
     /// No domain of the target has the same key encryption key.
-    #[error("no key domain of the target token has the key encryption key {wanted:?} of the source")]
+    #[error(
+        "no key domain of the target token has the key encryption key {wanted}, its first one has {found}"
+    )]
     OtherDomain {
-        /// Key check value of the source's domain.
+        /// Key check value the key is wrapped under.
         wanted: Kcv,
+        /// That of the target's first complete domain; zeros when there is none.
+        found: Kcv,
     },
-    /// The blob is not of the key's domain or kind.
+    /// The blob is none, or not of the key's domain or kind.
     #[error("the wrapped key {id} {what}")]
     Blob {
         /// Key id.
@@ -109,94 +111,128 @@ pub enum ReplicateError {
     Target(#[source] Error),
 }
 
-impl ReplicaSource {
-    /// Reads key `id` of the source, which must be the one `expected`: a certificate or request next to it must name
-    /// this public key.
-    ///
-    /// # Errors
-    /// No such key, another key, or a command failed.
-    pub fn read(
-        card: &mut impl AppletAccess,
-        id: KeyId,
-        expected: &PublicKey,
-    ) -> Result<Self, ReplicateError> {
-        let session = card.session();
-        let source = ReplicateError::Source;
-        let attributes = session
-            .key_attributes(id)
-            .map_err(source)?
-            .ok_or(ReplicateError::NoSuchKey(id))?;
-        let description = session.read_object(fid::prkd(id)).map_err(source)?;
-        let certificate = session.read_object(fid::certificate(id)).map_err(source)?;
-        if let Some(certificate) = &certificate
-            && public_key_of(certificate).as_ref() != Some(expected)
-        {
-            return Err(ReplicateError::SourceDisagrees {
-                id,
-                what: "its certificate or request",
-            });
-        }
-        Ok(Self {
+/// Takes key `id` of the source, with its description and its certificate.
+///
+/// # Errors
+/// No such key, its domain lacks shares, the key may not be wrapped, or a command failed.
+pub fn export<T: Transport>(source: &mut Authenticated<T>, id: KeyId) -> Result<Replica, ReplicateError> {
+    let session = source.session();
+    let failed = ReplicateError::Source;
+    let attributes = session
+        .key_attributes(id)
+        .map_err(failed)?
+        .ok_or(ReplicateError::NoSuchKey(id))?;
+    let domain = attributes.key_domain.unwrap_or(0);
+    let kcv = session
+        .key_domain(domain)
+        .map_err(failed)?
+        .filter(|status| status.is_complete())
+        .ok_or(ReplicateError::SourceDomain { domain })?
+        .kcv;
+    let description = session.read_object(fid::prkd(id)).map_err(failed)?;
+    let certificate = session.read_object(fid::certificate(id)).map_err(failed)?;
+    let wrapped = session.wrap(id).map_err(failed)?;
+    if blob::kcv_of(&wrapped).ok() != Some(kcv) {
+        return Err(ReplicateError::Blob {
             id,
-            public_key: expected.clone(),
-            attributes,
-            description,
-            certificate,
-        })
+            what: "is not under the key encryption key of its domain",
+        });
     }
-
-    /// The key's id, the same on source and target.
-    #[must_use]
-    pub const fn id(&self) -> KeyId {
-        self.id
-    }
-
-    /// The key's public key.
-    #[must_use]
-    pub const fn public_key(&self) -> &PublicKey {
-        &self.public_key
-    }
-
-    /// The request with which a token proved the key's origin, while it has not been replaced by a certificate.
-    #[must_use]
-    pub fn request(&self) -> Option<AuthenticatedRequest> {
-        AuthenticatedRequest::parse(self.certificate.as_deref()?).ok()
-    }
+    Ok(Replica {
+        wrapped,
+        description,
+        certificate,
+    })
 }
 
 /// What stands on `target` for this key. The key proves itself by one signature.
 ///
 /// # Errors
 /// [`ReplicateError::Target`].
-pub fn inspect_replica<B: Transport>(
-    target: &mut Authenticated<B>,
-    source: &ReplicaSource,
+pub fn inspect<T: Transport>(
+    target: &mut Authenticated<T>,
+    id: KeyId,
+    replica: &Replica,
+    expected: &PublicKey,
 ) -> Result<ReplicaState, ReplicateError> {
-    inspect(target.session(), source).map_err(ReplicateError::Target)
+    look(target.session(), id, replica, expected).map_err(ReplicateError::Target)
 }
 
-fn inspect<B: Transport>(target: &mut Session<B>, source: &ReplicaSource) -> Result<ReplicaState, Error> {
-    let Some(attributes) = target.key_attributes(source.id)? else {
+/// Makes `target` hold the key of the public key `expected`, with description and certificate, whatever an earlier
+/// attempt left behind. The key proves itself.
+///
+/// # Errors
+/// [`ReplicateError`]; after a failed command the same call finishes the copy.
+pub fn import<T: Transport>(
+    target: &mut Authenticated<T>,
+    id: KeyId,
+    replica: &Replica,
+    expected: &PublicKey,
+) -> Result<Replicated, ReplicateError> {
+    let target = target.session();
+    let certified = replica.certificate.as_deref();
+    if certified.is_some_and(|certificate| public_key_of(certificate).as_ref() != Some(expected)) {
+        return Err(ReplicateError::OtherCertificate(id));
+    }
+    check_blob(target, id, &replica.wrapped, expected)?;
+    let found = look(target, id, replica, expected).map_err(ReplicateError::Target)?;
+    let (done, missing) = match found {
+        ReplicaState::Complete => return Ok(Replicated::Unchanged),
+        ReplicaState::OtherKey => return Err(ReplicateError::OtherKey(id)),
+        ReplicaState::Partial { missing } => (Replicated::Finished, missing),
+        ReplicaState::Absent => {
+            unwrap(target, id, &replica.wrapped, expected)?;
+            (
+                Replicated::Copied,
+                vec![ReplicaPart::Description, ReplicaPart::Certificate],
+            )
+        }
+    };
+    for part in missing {
+        let (fid, content) = part.of(id, replica);
+        if let Some(content) = content {
+            target
+                .replace_file(fid, content)
+                .map_err(ReplicateError::Target)?;
+        }
+    }
+    Ok(done)
+}
+
+impl ReplicaPart {
+    /// Where it stands, and what stands there.
+    fn of(self, id: KeyId, replica: &Replica) -> (Fid, Option<&[u8]>) {
+        match self {
+            Self::Description => (fid::prkd(id), replica.description.as_deref()),
+            Self::Certificate => (fid::certificate(id), replica.certificate.as_deref()),
+        }
+    }
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica")
+            .field("wrapped", &format_args!("{} bytes", self.wrapped.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+fn look<T: Transport>(
+    target: &mut Session<T>,
+    id: KeyId,
+    replica: &Replica,
+    expected: &PublicKey,
+) -> Result<ReplicaState, Error> {
+    let Some(attributes) = target.key_attributes(id)? else {
         return Ok(ReplicaState::Absent);
     };
-    if !target.prove_key(source.id, &attributes, &source.public_key)? {
+    if !target.prove_key(id, &attributes, expected)? {
         return Ok(ReplicaState::OtherKey);
     }
     let mut missing = Vec::new();
-    let parts = [
-        (
-            ReplicaPart::Description,
-            fid::prkd(source.id),
-            &source.description,
-        ),
-        (
-            ReplicaPart::Certificate,
-            fid::certificate(source.id),
-            &source.certificate,
-        ),
-    ];
-    for (part, fid, wanted) in parts {
-        if wanted.is_some() && target.read_object(fid)? != *wanted {
+    for part in [ReplicaPart::Description, ReplicaPart::Certificate] {
+        let (fid, wanted) = part.of(id, replica);
+        if wanted.is_some() && target.read_object(fid)?.as_deref() != wanted {
             missing.push(part);
         }
     }
@@ -207,78 +243,38 @@ fn inspect<B: Transport>(target: &mut Session<B>, source: &ReplicaSource) -> Res
     })
 }
 
-/// Makes `target` hold the key, its description and its certificate as `source` has them, whatever an earlier attempt
-/// left behind; ends with a proof by the copied key.
-///
-/// # Errors
-/// [`ReplicateError`]; after a failed command the same call finishes the copy.
-pub fn replicate<A: Transport, B: Transport>(
-    source: &mut Authenticated<A>,
-    target: &mut Authenticated<B>,
+/// What can be seen of a blob without the key encryption key: its kind, and whether the target has that key.
+fn check_blob<T: Transport>(
+    target: &mut Session<T>,
     id: KeyId,
+    wrapped: &[u8],
     expected: &PublicKey,
-) -> Result<Replicated, ReplicateError> {
-    let plan = ReplicaSource::read(source, id, expected)?;
-    let (source, target) = (source.session(), target.session());
-    let (done, missing) = match inspect(target, &plan).map_err(ReplicateError::Target)? {
-        ReplicaState::Complete => return Ok(Replicated::Unchanged),
-        ReplicaState::OtherKey => return Err(ReplicateError::OtherKey(id)),
-        ReplicaState::Partial { missing } => (Replicated::Finished, missing),
-        ReplicaState::Absent => {
-            copy_key(source, target, &plan)?;
-            (
-                Replicated::Copied,
-                vec![ReplicaPart::Description, ReplicaPart::Certificate],
-            )
-        }
-    };
-    for part in missing {
-        let (fid, content) = match part {
-            ReplicaPart::Description => (fid::prkd(id), &plan.description),
-            ReplicaPart::Certificate => (fid::certificate(id), &plan.certificate),
-        };
-        if let Some(content) = content {
-            target
-                .replace_file(fid, content)
-                .map_err(ReplicateError::Target)?;
-        }
+) -> Result<(), ReplicateError> {
+    let bad = |what| ReplicateError::Blob { id, what };
+    let wanted = blob::kcv_of(wrapped).map_err(|_| bad("is too short to be one"))?;
+    if blob::key_type_of(wrapped).ok() != Some(key_type(expected)) {
+        return Err(bad("is of another kind than the expected public key"));
     }
-    Ok(done)
+    let domains = target.key_domains().map_err(ReplicateError::Target)?;
+    let mut complete = domains
+        .iter()
+        .map(|(_, status)| status)
+        .filter(|status| status.is_complete());
+    if complete.clone().any(|status| status.kcv == wanted) {
+        return Ok(());
+    }
+    let found = complete.next().map_or(Kcv::NONE, |status| status.kcv);
+    Err(ReplicateError::OtherDomain { wanted, found })
 }
 
-/// Wrap, check, unwrap, prove. The key is not on the target before.
-fn copy_key<A: Transport, B: Transport>(
-    source: &mut Session<A>,
-    target: &mut Session<B>,
-    plan: &ReplicaSource,
+/// Unwraps under an id that was free a moment ago, and has the key prove itself.
+fn unwrap<T: Transport>(
+    target: &mut Session<T>,
+    id: KeyId,
+    wrapped: &[u8],
+    expected: &PublicKey,
 ) -> Result<(), ReplicateError> {
-    let id = plan.id;
-    let domain = plan.attributes.key_domain.unwrap_or(0);
-    let wanted = source
-        .key_domain(domain)
-        .map_err(ReplicateError::Source)?
-        .filter(|status| status.is_complete())
-        .ok_or(ReplicateError::SourceDomain { domain })?
-        .kcv;
-    let domains = target.key_domains().map_err(ReplicateError::Target)?;
-    if !domains
-        .iter()
-        .any(|(_, status)| status.is_complete() && status.kcv == wanted)
-    {
-        return Err(ReplicateError::OtherDomain { wanted });
-    }
-    if !source
-        .prove_key(id, &plan.attributes, &plan.public_key)
-        .map_err(ReplicateError::Source)?
-    {
-        return Err(ReplicateError::SourceDisagrees {
-            id,
-            what: "the key itself",
-        });
-    }
-    let wrapped = source.wrap(id).map_err(ReplicateError::Source)?;
-    check_blob(id, &wrapped, wanted, &plan.public_key)?;
-    target.unwrap_key(id, &wrapped).map_err(ReplicateError::Target)?;
+    target.unwrap_key(id, wrapped).map_err(ReplicateError::Target)?;
     let doing = Doing::new("SELECT", format!("copy of key {id}"));
     let attributes = target
         .key_attributes(id)
@@ -287,7 +283,7 @@ fn copy_key<A: Transport, B: Transport>(
         })
         .map_err(ReplicateError::Target)?;
     if target
-        .prove_key(id, &attributes, &plan.public_key)
+        .prove_key(id, &attributes, expected)
         .map_err(ReplicateError::Target)?
     {
         return Ok(());
@@ -295,21 +291,4 @@ fn copy_key<A: Transport, B: Transport>(
     // It came from the blob a moment ago and is nobody's key.
     target.delete_file(fid::key(id)).map_err(ReplicateError::Target)?;
     Err(ReplicateError::NotProven(id))
-}
-
-/// What can be seen of a blob without the key encryption key.
-fn check_blob(id: KeyId, wrapped: &[u8], wanted: Kcv, expected: &PublicKey) -> Result<(), ReplicateError> {
-    if blob::kcv_of(wrapped).ok() != Some(wanted) {
-        return Err(ReplicateError::Blob {
-            id,
-            what: "is not under the key encryption key of its domain",
-        });
-    }
-    if blob::key_type_of(wrapped).ok() != Some(key_type(expected)) {
-        return Err(ReplicateError::Blob {
-            id,
-            what: "is of another kind than the expected public key",
-        });
-    }
-    Ok(())
 }

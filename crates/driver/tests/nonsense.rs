@@ -3,8 +3,8 @@
 mod common;
 
 use chancery_cvc::{Curve, Reference, TrustAnchors};
-use chancery_driver::keystore;
-use chancery_driver::{Card, Error, KeyAlgorithm, KeySpec, Limits, Pin, PkaRegistration};
+use chancery_driver::{Card, Error, KeyAlgorithm, KeySpec, Limits, Pin, PkaRegistration, Replica};
+use chancery_driver::{keystore, replicate};
 use chancery_schsm::{Algorithm, AlgorithmList, Fid, KekShare, KeyId};
 use common::{Answers, FCI, bytes, vector};
 
@@ -177,11 +177,19 @@ fn no_operation_panics() {
         drop(token.wrap(KeyId(1)));
         drop(token.unwrap(KeyId(1), &[0; 100]));
         drop(token.write_file(Fid(0xCE01), &real[0]));
-        drop(chancery_driver::ReplicaSource::read(
+        drop(replicate::export(&mut token, KeyId(1)));
+        let replica = Replica {
+            wrapped: vector("wrapped-ec-p256.hex"),
+            description: None,
+            certificate: None,
+        };
+        drop(replicate::import(
             &mut token,
             KeyId(1),
+            &replica,
             registration.public_key(),
         ));
+        drop(token.proves(KeyId(1), registration.public_key()));
         let mut token = token.logout().unwrap();
         drop(token.register_custodian(&registration));
         drop(

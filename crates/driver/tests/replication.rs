@@ -7,11 +7,11 @@ mod rehearsal;
 
 use chancery_cvc::{Curve, PublicKey};
 use chancery_driver::keystore::{self, KeyDescription};
-use chancery_driver::replicate::replicate;
+use chancery_driver::replicate::{export, import, inspect};
 use chancery_driver::{
-    Card, KeyAlgorithm, KeySpec, ReplicaPart, ReplicaSource, ReplicaState, ReplicateError, Replicated,
-    inspect_replica,
+    Authenticated, Card, KeyAlgorithm, KeySpec, ReplicaPart, ReplicaState, ReplicateError, Replicated,
 };
+use chancery_iso7816::Transport;
 use chancery_schsm::{Algorithm, AlgorithmList, KeyId, fid};
 use common::{Breaking, Loss};
 use rehearsal::{Rehearsal, Token, login, name, openssl_accepts};
@@ -33,6 +33,16 @@ fn generate(hsm: &Token, algorithm: KeyAlgorithm, algorithms: &[Algorithm]) -> P
     hsm.describe_key(KEY, &key, &KeyDescription::new("root CA"))
         .unwrap();
     key
+}
+
+/// Both halves of a copy.
+fn replicate<A: Transport, B: Transport>(
+    source: &mut Authenticated<A>,
+    target: &mut Authenticated<B>,
+    expected: &PublicKey,
+) -> Result<Replicated, ReplicateError> {
+    let replica = export(source, KEY)?;
+    import(target, KEY, &replica, expected)
 }
 
 fn same_on_both(first: &Token, second: &Token) {
@@ -69,18 +79,21 @@ fn every_kind_of_key_is_copied_and_signs() {
     for (algorithm, algorithms, signing) in cases {
         let key = generate(&first, algorithm, algorithms);
         let (mut a, mut b) = (login(first.clone()), login(second.clone()));
-        let plan = ReplicaSource::read(&mut a, KEY, &key).unwrap();
-        assert_eq!(inspect_replica(&mut b, &plan).unwrap(), ReplicaState::Absent);
+        let replica = export(&mut a, KEY).unwrap();
         assert_eq!(
-            replicate(&mut a, &mut b, KEY, &key).unwrap(),
+            inspect(&mut b, KEY, &replica, &key).unwrap(),
+            ReplicaState::Absent
+        );
+        assert_eq!(
+            replicate(&mut a, &mut b, &key).unwrap(),
             Replicated::Copied,
             "{algorithm:?} {algorithms:?}"
         );
-        assert_eq!(inspect_replica(&mut b, &plan).unwrap(), ReplicaState::Complete);
         assert_eq!(
-            replicate(&mut a, &mut b, KEY, &key).unwrap(),
-            Replicated::Unchanged
+            inspect(&mut b, KEY, &replica, &key).unwrap(),
+            ReplicaState::Complete
         );
+        assert_eq!(replicate(&mut a, &mut b, &key).unwrap(), Replicated::Unchanged);
         same_on_both(&first, &second);
         let mut b = login(second.clone());
         if let Some(signing) = signing {
@@ -115,18 +128,18 @@ fn interrupted_at_every_command_the_copy_is_finished() {
                     left,
                     loss,
                 });
-                replicate(&mut a, &mut b, KEY, &key)
+                replicate(&mut a, &mut b, &key)
             };
             let (mut a, mut b) = (login(first.clone()), login(second.clone()));
-            let plan = ReplicaSource::read(&mut a, KEY, &key).unwrap();
-            let state = inspect_replica(&mut b, &plan).unwrap();
+            let replica = export(&mut a, KEY).unwrap();
+            let state = inspect(&mut b, KEY, &replica, &key).unwrap();
             match &broken {
                 Ok(Replicated::Copied) => whole = true,
                 Ok(other) => panic!("{other:?}"),
                 Err(ReplicateError::Target(error)) => assert!(error.is_link_loss(), "{error}"),
                 Err(error) => panic!("{error}"),
             }
-            let done = replicate(&mut a, &mut b, KEY, &key).unwrap();
+            let done = replicate(&mut a, &mut b, &key).unwrap();
             let expected = match &state {
                 ReplicaState::Absent => Replicated::Copied,
                 ReplicaState::Partial { missing } => {
@@ -161,7 +174,7 @@ fn interrupted_on_the_source_the_copy_is_finished() {
             loss: Loss::Answer,
         });
         let mut b = login(second.clone());
-        match replicate(&mut a, &mut b, KEY, &key) {
+        match replicate(&mut a, &mut b, &key) {
             Ok(done) => {
                 assert_eq!(done, Replicated::Copied);
                 assert!(left > 4);
@@ -185,21 +198,18 @@ fn a_half_written_or_foreign_file_is_made_right() {
     // What a key that was deleted long ago left behind.
     b.write_file(fid::certificate(KEY), &[0x30; 900]).unwrap();
     b.write_file(fid::prkd(KEY), &[0x30, 0x00]).unwrap();
-    replicate(&mut a, &mut b, KEY, &key).unwrap();
+    replicate(&mut a, &mut b, &key).unwrap();
     same_on_both(&first, &second);
     let (mut a, mut b) = (login(first.clone()), login(second.clone()));
-    let plan = ReplicaSource::read(&mut a, KEY, &key).unwrap();
+    let replica = export(&mut a, KEY).unwrap();
     let request = b.read_file(fid::certificate(KEY)).unwrap().unwrap();
     b.write_file(fid::certificate(KEY), &request[..100]).unwrap();
     let missing = vec![ReplicaPart::Certificate];
     assert_eq!(
-        inspect_replica(&mut b, &plan).unwrap(),
+        inspect(&mut b, KEY, &replica, &key).unwrap(),
         ReplicaState::Partial { missing }
     );
-    assert_eq!(
-        replicate(&mut a, &mut b, KEY, &key).unwrap(),
-        Replicated::Finished
-    );
+    assert_eq!(replicate(&mut a, &mut b, &key).unwrap(), Replicated::Finished);
     same_on_both(&first, &second);
 }
 
@@ -214,12 +224,16 @@ fn another_key_is_never_touched() {
         KeyAlgorithm::Ec(Curve::Secp384r1),
         KeyAlgorithm::Rsa(2048),
     ] {
-        let theirs = generate(&second, other, &[]);
+        let algorithms: &[Algorithm] = match other {
+            KeyAlgorithm::Rsa(_) => &[Algorithm::RsaPkcs1Sha256],
+            _ => &[],
+        };
+        let theirs = generate(&second, other, algorithms);
         let (mut a, mut b) = (login(first.clone()), login(second.clone()));
         // Not even when its files claim to be the wanted key's.
         let request = a.read_file(fid::certificate(KEY)).unwrap().unwrap();
         b.write_file(fid::certificate(KEY), &request).unwrap();
-        let refused = replicate(&mut a, &mut b, KEY, &wanted).unwrap_err();
+        let refused = replicate(&mut a, &mut b, &wanted).unwrap_err();
         assert!(
             matches!(refused, ReplicateError::OtherKey(KEY)),
             "{other:?}: {refused:?}"
@@ -248,28 +262,19 @@ fn a_source_that_is_not_the_expected_key_is_refused() {
     login(second.clone()).delete_key(KEY).unwrap();
     let (mut a, mut b) = (login(first.clone()), login(second));
     assert!(matches!(
-        replicate(&mut a, &mut b, KEY, &expected),
+        replicate(&mut a, &mut b, &expected),
         Err(ReplicateError::NoSuchKey(KEY))
     ));
     generate(&first, KeyAlgorithm::Ec(Curve::Secp256r1), &[]);
     let mut a = login(first);
     assert!(matches!(
-        replicate(&mut a, &mut b, KEY, &expected),
-        Err(ReplicateError::SourceDisagrees { .. })
+        replicate(&mut a, &mut b, &expected),
+        Err(ReplicateError::OtherCertificate(KEY))
     ));
     // The file is made to agree; the key cannot be.
     a.write_file(fid::certificate(KEY), &forged).unwrap();
-    let refused = replicate(&mut a, &mut b, KEY, &expected).unwrap_err();
-    assert!(
-        matches!(
-            refused,
-            ReplicateError::SourceDisagrees {
-                what: "the key itself",
-                ..
-            }
-        ),
-        "{refused:?}"
-    );
+    let refused = replicate(&mut a, &mut b, &expected).unwrap_err();
+    assert!(matches!(refused, ReplicateError::NotProven(KEY)), "{refused:?}");
     assert!(!b.enumerate().unwrap().has_key(KEY));
 }
 
@@ -283,7 +288,7 @@ fn other_key_domains_are_found_out_before_anything_is_copied() {
     let mut a = login(first.clone());
     for target in [other, none.clone()] {
         let mut b = login(target);
-        let refused = replicate(&mut a, &mut b, KEY, &key).unwrap_err();
+        let refused = replicate(&mut a, &mut b, &key).unwrap_err();
         assert!(
             matches!(refused, ReplicateError::OtherDomain { .. }),
             "{refused:?}"
@@ -292,7 +297,7 @@ fn other_key_domains_are_found_out_before_anything_is_copied() {
     }
     let key = generate(&none, KeyAlgorithm::Ec(Curve::Secp256r1), &[]);
     login(first.clone()).delete_key(KEY).unwrap();
-    let refused = replicate(&mut login(none), &mut login(first.clone()), KEY, &key).unwrap_err();
+    let refused = replicate(&mut login(none), &mut login(first.clone()), &key).unwrap_err();
     assert!(
         matches!(refused, ReplicateError::SourceDomain { domain: 0 }),
         "{refused:?}"
