@@ -1,12 +1,12 @@
 //! Acts: shown from the bytes that will be signed, then signed.
 
 use chancery_api::{
-    ActPayload, ApprovedItem, Base64, Decision, HsmDocument, InstallationId, SignedAct, Subject,
+    ActPayload, ApprovedItem, Base64, Decision, HsmDocument, InstallationId, Intent, SignedAct, Subject,
     canonical_json, statement,
 };
 use chancery_schsm::Algorithm;
 
-use crate::{ACT_KEY, AgentError, text::one_line, token::UnlockedToken};
+use crate::{ACT_KEY, AgentError, intent, text::one_line, token::UnlockedToken};
 
 /// An act as this side understood it. It can only be made from the bytes that will be signed.
 #[derive(Debug)]
@@ -51,6 +51,21 @@ impl ShownAct {
                 bytes: draft.to_vec(),
             }),
         }
+    }
+
+    /// As [`ShownAct::read`], for a draft that has to decide exactly what was asked for: these requests, these HSMs, this reason.
+    ///
+    /// # Errors
+    /// [`AgentError::OtherAct`].
+    pub fn answering(
+        draft: &[u8],
+        installation: InstallationId,
+        person: &str,
+        intent: &Intent,
+    ) -> Result<Self, AgentError> {
+        let shown = Self::read(draft, installation, person, intent::verb(intent))?;
+        intent::check(intent, shown.decision())?;
+        Ok(shown)
     }
 
     /// What is decided.
@@ -171,7 +186,11 @@ fn decision_lines(decision: &Decision, lines: &mut Vec<String>) {
                 one_line(reason)
             ));
         }
-        Decision::CrlCreate { ca } => line(format!("a CRL of CA {}", one_line(ca))),
+        Decision::CrlCreate { ca, number, entries, next_update, tbs } => {
+            line(format!("CRL {number} of CA {}: {entries} certificates revoked", one_line(ca)));
+            line(format!("  good until {}", one_line(next_update)));
+            line(format!("  to-be-signed bytes SHA-256 {tbs}"));
+        }
     }
 }
 

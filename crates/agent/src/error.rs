@@ -15,6 +15,16 @@ pub enum AgentError {
         /// Name or device.
         what: String,
     },
+    /// A token stands under a name or label that is another one's.
+    #[error("token {name} calls itself {label}, but its certificates say {device}: it is not used")]
+    OtherToken {
+        /// Name of the token.
+        name: String,
+        /// What its description says.
+        label: String,
+        /// What its device certificate says.
+        device: String,
+    },
     /// The token's directory cannot be used.
     #[error("token {name} cannot be opened")]
     Open {

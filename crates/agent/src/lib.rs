@@ -7,6 +7,7 @@ mod accepted;
 mod act;
 mod answer;
 mod error;
+mod intent;
 mod pins;
 mod prepare;
 mod text;

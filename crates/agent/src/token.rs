@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chancery_cvc::TrustAnchors;
-use chancery_driver::{Authenticated, Card, Initialize, Pin, Selected, SoPin};
+use chancery_driver::{Authenticated, Card, Initialize, Pin, PinStatus, Selected, SoPin};
 use chancery_schsm::InitializeOptions;
 use chancery_vtoken::{AtRest, Factory, TokenName, TokenSummary, VirtualToken, list};
 
@@ -54,16 +54,30 @@ impl LocalTokens {
         Ok(list(&self.directory)?)
     }
 
-    /// The token with this device certificate.
+    /// The token with this device certificate. Its description finds it, its certificates prove it.
     ///
     /// # Errors
-    /// [`AgentError::NoToken`] when it is not here.
+    /// [`AgentError::NoToken`] when it is not here, [`AgentError::OtherToken`] when another stands in its place.
     pub fn by_device(&self, device: &str) -> Result<OwnToken, AgentError> {
         let found = self.list()?.into_iter().find(|token| token.device_id == device);
         let summary = found.ok_or_else(|| AgentError::NoToken {
             what: device.to_owned(),
         })?;
-        self.open(summary.name.as_str())
+        let mut token = self.open(summary.name.as_str())?;
+        let identity = token
+            .card
+            .device_identity(&self.anchors)
+            .map_err(AgentError::card(&token.name))?;
+        let found = identity.name().to_string();
+        if found == device {
+            Ok(token)
+        } else {
+            Err(AgentError::OtherToken {
+                name: token.name,
+                label: device.to_owned(),
+                device: found,
+            })
+        }
     }
 
     /// Opens a token by name and selects its application. One process at a time holds a token.
@@ -105,6 +119,24 @@ impl OwnToken {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it has a user PIN, which a token has once it was initialised for a person.
+    ///
+    /// # Errors
+    /// [`AgentError::Card`].
+    pub fn has_pin(&mut self) -> Result<bool, AgentError> {
+        let status = self.card.pin_status().map_err(AgentError::card(&self.name))?;
+        Ok(!matches!(status, PinStatus::Absent | PinStatus::QuorumOpen))
+    }
+
+    /// Number of keys it holds; what a token that has none is may be decided anew.
+    ///
+    /// # Errors
+    /// [`AgentError::Card`].
+    pub fn key_count(&mut self) -> Result<usize, AgentError> {
+        let objects = self.card.enumerate().map_err(AgentError::card(&self.name))?;
+        Ok(objects.keys().len())
     }
 
     /// The card.

@@ -112,6 +112,14 @@ pub enum Decision {
     CrlCreate {
         /// Name of the CA.
         ca: String,
+        /// CRL number.
+        number: i64,
+        /// How many certificates it lists.
+        entries: u64,
+        /// nextUpdate, RFC 3339.
+        next_update: String,
+        /// SHA-256 of the to-be-signed bytes.
+        tbs: Hash32,
     },
 }
 

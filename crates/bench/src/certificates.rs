@@ -4,12 +4,9 @@
 //! person's token. What is timed is handing these decisions in until each certificate is durable and answered: the act's
 //! signature, the rules, both commits, the HSM.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::{Context as _, ensure};
@@ -17,7 +14,7 @@ use chancery_api::{Performed, SignedAct};
 use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
-    line::{Counts, Goal, Line, Sample},
+    line::{Counts, Goal, Line, Sample, Stopwatch},
     options::Options,
     raw,
     world::World,
@@ -168,14 +165,12 @@ async fn issue(
         Asked::List(_) => (vec![world.decision_to_sign(requests).await?], 1),
     };
     let (apdus, groups) = (world.apdus(), world.groups());
-    let began = Instant::now();
+    trace();
+    let watch = Stopwatch::start();
     let issued = hand_in(world, acts, at_once).await?;
-    let took = began.elapsed();
+    let sample = watch.stop(u32::try_from(all)?);
+    trace();
     ensure!(issued == all, "{issued} certificates instead of {all}");
-    let sample = Sample {
-        pieces: u32::try_from(all)?,
-        took,
-    };
     Ok(Issued {
         sample,
         apdus: world.apdus() - apdus,
@@ -241,4 +236,10 @@ fn csr(serial: u64) -> anyhow::Result<Vec<u8>> {
     builder.add_extensions(&extensions)?;
     builder.sign(&key, MessageDigest::sha256())?;
     Ok(builder.build().to_der()?)
+}
+
+fn trace() {
+    if let Ok(s) = std::fs::read_to_string("/proc/uptime") {
+        eprint!("TRACE {s}");
+    }
 }

@@ -14,8 +14,8 @@ use chancery_iso7816::{Transport, TransportError};
 use chancery_keys::{Connect, ConnectError, Mark, Token, VirtualConnect};
 use chancery_store::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
-    RevokedEntry, SignerRecord, Store, StoreError,
+    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord,
+    RequestState, RevokedEntry, SignerRecord, Store, StoreError,
 };
 use chancery_vtoken::AtRest;
 use zeroize::Zeroizing;
@@ -134,6 +134,7 @@ pass! {
     request(number: RequestNumber) -> Option<RequestRecord>;
     requests(state: Option<RequestState>, before: Option<RequestNumber>, limit: u32) -> Vec<RequestRecord>;
     decisions(request: RequestNumber) -> Vec<DecisionRecord>;
+    decided(numbers: &[RequestNumber]) -> Vec<DecidedRequest>;
     certificate(id: CertificateId) -> Option<CertificateRecord>;
     certificates_by_serial(serial: &[u8]) -> Vec<CertificateRecord>;
     certificates(ca: Option<CaId>, before: Option<CertificateId>, limit: u32) -> Vec<CertificateRecord>;

@@ -10,6 +10,50 @@ const SLICE: Duration = Duration::from_millis(250);
 pub(crate) struct Sample {
     pub(crate) pieces: u32,
     pub(crate) took: Duration,
+    /// What all threads computed meanwhile, where the system tells.
+    pub(crate) computed: Option<Duration>,
+}
+
+/// Takes the time of something.
+pub(crate) struct Stopwatch {
+    began: Instant,
+    computed: Option<Duration>,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self {
+            began: Instant::now(),
+            computed: computed(),
+        }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(crate) fn stop(&self, pieces: u32) -> Sample {
+        let computed = computed().zip(self.computed).map(|(now, then)| now - then);
+        Sample {
+            pieces,
+            took: self.began.elapsed(),
+            computed,
+        }
+    }
+}
+
+/// Processor time of this process so far, in steps of 10 ms (`proc_pid_stat(5)`: user and system time are fields 14 and 15,
+/// in ticks of which Linux shows a hundred a second).
+fn computed() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().ok())
+        .sum::<Option<u64>>()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// What one piece of work costs in things that are counted, not timed.
@@ -34,6 +78,8 @@ pub(crate) struct Line {
     measure: Measure,
     count: Option<Count>,
     rates: Vec<f64>,
+    computed: Duration,
+    pieces: u32,
 }
 
 /// What a line should reach.
@@ -57,6 +103,8 @@ impl Line {
             measure: Box::new(measure),
             count: None,
             rates: Vec::new(),
+            computed: Duration::ZERO,
+            pieces: 0,
         }
     }
 
@@ -82,6 +130,8 @@ impl Line {
         let sample = (self.measure)()?;
         self.rates
             .push(f64::from(sample.pieces) / sample.took.as_secs_f64());
+        self.pieces += sample.pieces;
+        self.computed += sample.computed.unwrap_or_default();
         Ok(())
     }
 
@@ -89,6 +139,13 @@ impl Line {
         self.count
             .as_mut()
             .map_or_else(|| Ok(Counts::default()), |count| count())
+    }
+
+    /// Processor time of one piece, over all rounds and threads.
+    pub(crate) fn computed(&self) -> Option<Duration> {
+        self.computed
+            .checked_div(self.pieces)
+            .filter(|each| !each.is_zero())
     }
 
     /// Pieces a second, in the order of the rounds.
@@ -99,19 +156,16 @@ impl Line {
 
 /// Does something again and again for a slice of time.
 pub(crate) fn for_a_slice(mut piece: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Sample> {
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     let mut pieces = 0;
-    while began.elapsed() < SLICE {
+    while watch.elapsed() < SLICE {
         // The clock costs less than a signature, but is not free.
         for _ in 0..8 {
             piece()?;
         }
         pieces += 8;
     }
-    Ok(Sample {
-        pieces,
-        took: began.elapsed(),
-    })
+    Ok(watch.stop(pieces))
 }
 
 /// The value in the middle.

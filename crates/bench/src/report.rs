@@ -32,8 +32,8 @@ pub(crate) fn round(number: usize, of: usize) {
 pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
     println!();
     println!(
-        "{:<58} {:>9} {:>17} {:>6} {:>9} {:>6} {:>8}",
-        "line", "per s", "least..most", "ratio", "goal", "APDUs", "commits"
+        "{:<58} {:>9} {:>17} {:>6} {:>9} {:>7} {:>6} {:>8}",
+        "line", "per s", "least..most", "ratio", "goal", "CPU us", "APDUs", "commits"
     );
     for (line, counts) in lines.iter().zip(counts) {
         let rate = median(line.rates().iter().copied());
@@ -46,10 +46,12 @@ pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
             Some(Goal::Rate(goal)) => format!("{} {goal:.0}", met(rate >= goal)),
         };
         println!(
-            "{:<58} {rate:>9.0} {:>17} {:>6} {goal:>9} {:>6} {:>8}",
+            "{:<58} {rate:>9.0} {:>17} {:>6} {goal:>9} {:>7} {:>6} {:>8}",
             line.name,
             format!("{least:.0}..{most:.0}"),
             ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            line.computed()
+                .map_or_else(String::new, |each| format!("{:.1}", each.as_secs_f64() * 1e6)),
             counts
                 .apdus
                 .map_or_else(String::new, |apdus| format!("{apdus:.2}")),
@@ -60,7 +62,7 @@ pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
     }
     println!();
     println!(
-        "ratio: to the line of the crypto library, round by round; APDUs and commits: for one signature or certificate"
+        "ratio: to the line of the crypto library, round by round; CPU, APDUs and commits: for one signature or certificate"
     );
 }
 

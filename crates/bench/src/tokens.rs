@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     counting::Counted,
-    line::{Counts, Goal, Line, Sample, for_a_slice},
+    line::{Counts, Goal, Line, Sample, Stopwatch, for_a_slice},
     options::Options,
     raw::{self, HASH},
     workshop::Workshop,
@@ -203,12 +203,13 @@ async fn at_once(hsm: &Hsm, of: Use, outstanding: usize) -> anyhow::Result<Sampl
     let input = of.input();
     hsm.sign(of.id.0, of.algorithm, input.clone()).await?;
     let pieces = Arc::new(AtomicU32::new(0));
-    let began = Instant::now();
+    let watch = Arc::new(Stopwatch::start());
     let askers: Vec<_> = (0..outstanding)
         .map(|_| {
-            let (hsm, input, pieces) = (hsm.clone(), input.clone(), Arc::clone(&pieces));
+            let (hsm, input) = (hsm.clone(), input.clone());
+            let (pieces, watch) = (Arc::clone(&pieces), Arc::clone(&watch));
             tokio::spawn(async move {
-                while began.elapsed() < SLICE {
+                while watch.elapsed() < SLICE {
                     std::hint::black_box(hsm.sign(of.id.0, of.algorithm, input.clone()).await?);
                     pieces.fetch_add(1, Ordering::Relaxed);
                 }
@@ -219,10 +220,7 @@ async fn at_once(hsm: &Hsm, of: Use, outstanding: usize) -> anyhow::Result<Sampl
     for asker in askers {
         asker.await??;
     }
-    Ok(Sample {
-        pieces: pieces.load(Ordering::Relaxed),
-        took: began.elapsed(),
-    })
+    Ok(watch.stop(pieces.load(Ordering::Relaxed)))
 }
 
 /// A token with keys, opened by its one custodian, on a thread of its own.

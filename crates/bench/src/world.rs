@@ -13,7 +13,7 @@ use chancery_api::{
     Role, SecretText, SignedAct, UnlockChallenge,
 };
 use chancery_audit::NoteSigner;
-use chancery_center::{Center, Clock, Entropy, Setup, TokenSource};
+use chancery_center::{Center, Clock, Entropy, Marks, Setup, TokenSource};
 use chancery_keys::Connect;
 use chancery_store::Store;
 use chancery_store_sqlite::SqliteStore;
@@ -31,6 +31,27 @@ const HSM: &str = "hsm";
 const ED25519_INFO: [u8; 12] = [
     0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
+
+/// Marks as files beside the database, each synced: the flush a second that a node pays for them is paid here, too.
+struct MarkFiles(PathBuf);
+
+impl Marks for MarkFiles {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        let path = self.0.join(name);
+        path.exists()
+            .then(|| std::fs::read(path).map_err(|error| error.to_string()))
+            .transpose()
+    }
+
+    fn save(&self, name: &str, value: &[u8]) -> Result<(), String> {
+        let write = || {
+            let mut file = std::fs::File::create(self.0.join(name))?;
+            std::io::Write::write_all(&mut file, value)?;
+            file.sync_all()
+        };
+        write().map_err(|error| error.to_string())
+    }
+}
 
 /// The trust center and its people: a manager, who is also the HSM's custodian, one who approves and one who has signed.
 pub(crate) struct World {
@@ -67,6 +88,7 @@ impl World {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             tokens: Arc::new(tokens),
+            marks: Arc::new(MarkFiles(workshop.path().to_owned())),
             anchors: Arc::new(workshop.anchors()?),
             audit_signer: NoteSigner::new("chancery/bench", audit)?,
             audit_key,

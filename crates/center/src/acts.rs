@@ -185,3 +185,25 @@ pub(crate) fn digest(parts: &[&[u8]]) -> Hash32 {
     }
     Hash32(hash.finalize().into())
 }
+
+/// Hashes of acts that were read together, where each identifier stands for one row: a long list is hashed once, not for each of its
+/// items.
+#[derive(Default)]
+pub(crate) struct ActHashes {
+    known: HashMap<ActId, Hash32>,
+}
+
+impl ActHashes {
+    /// The hash of everything that counts of an act.
+    pub(crate) fn of(&mut self, act: &ActRecord) -> Hash32 {
+        *self.known.entry(act.id).or_insert_with(|| {
+            digest(&[
+                act.id.as_bytes(),
+                act.person.as_bytes(),
+                act.verb.as_bytes(),
+                &act.payload,
+                &act.signature,
+            ])
+        })
+    }
+}

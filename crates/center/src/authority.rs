@@ -37,6 +37,8 @@ pub(crate) struct Authority {
     pub(crate) certificate_id: CertificateId,
     pub(crate) certificate_hash: Hash32,
     pub(crate) issuer: Issuer,
+    /// The row, as it was when the CA was loaded: active.
+    pub(crate) record: CaRecord,
 }
 
 impl Center {
@@ -53,16 +55,19 @@ impl Center {
 
     /// An active CA by name. Kept in memory: what is read here was checked once, and signatures are checked against this key.
     pub(crate) async fn authority(&self, name: &str) -> Result<Arc<Authority>, Failure> {
-        let known = self
-            .lock(&self.authorities)
-            .values()
-            .find(|authority| authority.name == name)
-            .cloned();
-        if let Some(authority) = known {
+        if let Some(authority) = self.known_authority(name) {
             return Ok(authority);
         }
         let record = self.ca_record(name).await?;
         self.load_authority(&record).await
+    }
+
+    /// An active CA by name, if it was used before.
+    pub(crate) fn known_authority(&self, name: &str) -> Option<Arc<Authority>> {
+        self.lock(&self.authorities)
+            .values()
+            .find(|authority| authority.name == name)
+            .cloned()
     }
 
     async fn load_authority(&self, record: &CaRecord) -> Result<Arc<Authority>, Failure> {
@@ -102,6 +107,7 @@ impl Center {
             certificate_id,
             certificate_hash: Hash32::of(&der),
             issuer,
+            record: record.clone(),
         });
         self.lock(&self.authorities)
             .insert(record.id, Arc::clone(&authority));

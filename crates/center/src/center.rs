@@ -3,10 +3,9 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
-    time::Instant,
 };
 
-use chancery_api::{Base64, CaId, Failure, FailureKind, Hash32, HsmId, Installation, RequestNumber};
+use chancery_api::{ActPayload, Base64, CaId, Failure, FailureKind, Hash32, HsmId, Installation, RequestNumber};
 use chancery_audit::NoteSigner;
 use chancery_cvc::TrustAnchors;
 use chancery_keys::{Inspection, Pool};
@@ -19,8 +18,9 @@ use crate::{
     cache::{ByHash, Profiles},
     checkpoint::CheckpointSigner,
     committer::{Committer, store_failure},
-    env::{Clock, Entropy, TokenSource},
-    trust::People,
+    env::{Clock, Entropy, Marks, TokenSource},
+    reading::{KnownPeople, Reader},
+    trust::Grandfathered,
 };
 
 /// What a center is started with.
@@ -35,6 +35,8 @@ pub struct Setup {
     pub entropy: Arc<dyn Entropy>,
     /// Where tokens are found.
     pub tokens: Arc<dyn TokenSource>,
+    /// What is remembered outside the database.
+    pub marks: Arc<dyn Marks>,
     /// Scheme roots under which device certificates count.
     pub anchors: Arc<TrustAnchors>,
     /// The key that signs the head of the audit log.
@@ -62,14 +64,25 @@ pub struct Center {
     /// Things about an HSM that somebody should look at.
     pub(crate) warnings: Mutex<HashMap<HsmId, Vec<String>>>,
     pub(crate) authorities: Mutex<HashMap<CaId, Arc<Authority>>>,
+    /// What custodians were asked, by session, for the record of their answers.
+    pub(crate) asked: Mutex<HashMap<String, serde_json::Value>>,
     /// One change of an HSM's contents, or of a CA's birth, at a time.
     pub(crate) procedures: tokio::sync::Mutex<()>,
+    /// One approval of what changes who may do what at a time: the last one needed has to see the one before.
+    pub(crate) approvals: tokio::sync::Mutex<()>,
     /// Requests parsed before, their proof of possession checked, by the hash of their bytes.
     pub(crate) csrs: Mutex<ByHash<Arc<CertificationRequest>>>,
     /// Approvals checked before, by the hash of everything that was checked: the to-be-signed bytes they cover.
     pub(crate) checked: Mutex<ByHash<Option<Hash32>>>,
     pub(crate) profiles: Profiles,
-    people: tokio::sync::Mutex<Option<(Instant, Arc<People>)>>,
+    pub(crate) marks: Arc<dyn Marks>,
+    /// Who counted when there was one manager, once there are two.
+    pub(crate) grandfathered: Mutex<Option<Grandfathered>>,
+    /// Acts proven before, by the hash of the act and the key: what they say.
+    pub(crate) proven: Mutex<ByHash<Arc<ActPayload>>>,
+    pub(crate) reader: Reader,
+    /// Everybody as checked last.
+    pub(crate) known_people: Mutex<Option<KnownPeople>>,
 }
 
 impl Center {
@@ -82,7 +95,9 @@ impl Center {
         let failed = |error| store_failure(&error);
         let epoch = setup.store.begin_epoch(now).await.map_err(failed)?;
         let RequestNumber(last) = setup.store.last_request().await.map_err(failed)?;
-        let signer = CheckpointSigner::new(setup.audit_signer);
+        let signer = CheckpointSigner::open(&*setup.store, setup.audit_signer, Arc::clone(&setup.marks)).await?;
+        let grandfathered = Grandfathered::load(&*setup.marks)?;
+        let reader = Reader::start(Arc::clone(&setup.store));
         let center = Self {
             committer: Committer::start(Arc::clone(&setup.store), signer),
             installation: setup.installation,
@@ -99,11 +114,17 @@ impl Center {
             seen: Mutex::default(),
             warnings: Mutex::default(),
             authorities: Mutex::default(),
+            asked: Mutex::default(),
             procedures: tokio::sync::Mutex::new(()),
+            approvals: tokio::sync::Mutex::new(()),
             csrs: Mutex::new(ByHash::with_room_for(8192)),
             checked: Mutex::new(ByHash::with_room_for(65536)),
             profiles: Profiles::builtin()?,
-            people: tokio::sync::Mutex::new(None),
+            marks: setup.marks,
+            grandfathered: Mutex::new(grandfathered),
+            proven: Mutex::new(ByHash::with_room_for(512)),
+            reader,
+            known_people: Mutex::default(),
         };
         center.enrol_first_manager().await?;
         center.people().await?;
@@ -157,26 +178,6 @@ impl Center {
             .collect())
     }
 
-    /// Everybody, checked against the database after this call began. Concurrent callers share one check.
-    pub(crate) async fn people(&self) -> Result<Arc<People>, Failure> {
-        let called = Instant::now();
-        let mut known = self.people.lock().await;
-        if let Some((checked, people)) = known.as_ref()
-            && *checked > called
-        {
-            return Ok(Arc::clone(people));
-        }
-        let begun = Instant::now();
-        let people = Arc::new(People::load(&*self.store, &self.installation).await?);
-        *known = Some((begun, Arc::clone(&people)));
-        Ok(people)
-    }
-
-    /// Has everybody checked again at the next question.
-    pub(crate) async fn forget_people(&self) {
-        *self.people.lock().await = None;
-    }
-
     /// Random bytes.
     pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -209,7 +210,7 @@ impl Center {
             return Ok(());
         }
         let act = self.installation.first_manager.clone();
-        let payload: chancery_api::ActPayload = serde_json::from_slice(&act.payload.0).map_err(|error| {
+        let payload: ActPayload = serde_json::from_slice(&act.payload.0).map_err(|error| {
             Failure::new(
                 FailureKind::Refused,
                 format!("installation.json is damaged: {error}"),

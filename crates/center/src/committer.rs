@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chancery_api::{Failure, FailureKind};
-use chancery_store::{Change, Conflict, Store, StoreError, Write};
+use chancery_store::{Change, Conflict, Store, StoreError};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -74,12 +74,14 @@ impl Committer {
     /// Starts the task.
     pub(crate) fn start(store: Arc<dyn Store>, signer: CheckpointSigner) -> Self {
         let (queue, pending) = mpsc::channel(4 * GROUP);
+        // What an earlier start left unsigned is signed soon.
+        let unsigned_since = signer.is_behind().then(Instant::now);
         tokio::spawn(
             Task {
                 store,
                 signer,
                 pending,
-                unsigned_since: None,
+                unsigned_since,
                 last_signed: None,
             }
             .run(),
@@ -143,12 +145,13 @@ impl Task {
         let has_events = changes.iter().any(|change| !change.events.is_empty());
         if self.checkpoint_due() {
             // The head as it stands before this group: it covers all earlier groups.
-            if let Some(write) = self.head_signature().await {
+            if let Some(write) = self.signer.sign(&*self.store).await {
                 changes.push(Change {
                     writes: vec![write],
                     events: Vec::new(),
                 });
                 self.last_signed = Some(Instant::now());
+                self.unsigned_since = None;
             }
         }
         match self.store.commit(changes).await {
@@ -158,7 +161,7 @@ impl Task {
                     let _ = answer.send(result.map_err(CommitError::Conflict));
                 }
                 if has_events {
-                    self.unsigned_since = Some(Instant::now());
+                    self.unsigned_since.get_or_insert_with(Instant::now);
                 }
             }
             Err(error) => {
@@ -181,7 +184,7 @@ impl Task {
     async fn sign_head(&mut self) {
         self.unsigned_since = None;
         self.last_signed = Some(Instant::now());
-        if let Some(write) = self.head_signature().await
+        if let Some(write) = self.signer.sign(&*self.store).await
             && let Err(error) = self
                 .store
                 .commit(vec![Change {
@@ -194,19 +197,6 @@ impl Task {
                 error = &error as &dyn std::error::Error,
                 "the head of the audit log is not signed"
             );
-        }
-    }
-
-    async fn head_signature(&self) -> Option<Write> {
-        match self.store.audit_head().await {
-            Ok(head) => self.signer.sign(&head),
-            Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the head of the audit log cannot be read"
-                );
-                None
-            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chancery_keys::Connect;
+use chancery_keys::{Connect, StartOptions};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A clock.
@@ -21,6 +21,28 @@ pub trait Entropy: Send + Sync {
 pub trait TokenSource: Send + Sync {
     /// A way to connect to the token at `locator`, e.g. `virtual:hsm-a`; `None` when the text names no kind of token known here.
     fn at(&self, locator: &str) -> Option<Arc<dyn Connect>>;
+
+    /// How long HSMs and custodians may take.
+    fn limits(&self) -> StartOptions {
+        StartOptions::default()
+    }
+}
+
+/// What the center remembers outside the database, so that an edited database cannot take it back.
+///
+/// Names are fixed words; values are small.
+pub trait Marks: Send + Sync {
+    /// The value saved last under `name`.
+    ///
+    /// # Errors
+    /// Why it cannot be read, one sentence.
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, String>;
+
+    /// Replaces the value under `name`, whole or not at all, durable when this returns.
+    ///
+    /// # Errors
+    /// Why it cannot be written, one sentence.
+    fn save(&self, name: &str, value: &[u8]) -> Result<(), String>;
 }
 
 /// RFC 3339 text (UTC, whole seconds) for milliseconds since the Unix epoch.

@@ -22,6 +22,7 @@ mod env;
 mod event;
 mod evidence;
 mod issuance;
+mod reading;
 mod request;
 mod rights;
 mod text;
@@ -29,4 +30,4 @@ mod tokens;
 mod trust;
 
 pub use center::{Center, Setup};
-pub use env::{Clock, Entropy, TokenSource};
+pub use env::{Clock, Entropy, Marks, TokenSource};

@@ -29,6 +29,15 @@ pub(crate) fn hsm_failure(error: &HsmError) -> Failure {
                 Vec::new(),
             )],
         ),
+        HsmError::NoQuorum { hsm, .. } => Failure::blocked(
+            message.clone(),
+            vec![Condition::new(
+                "custodians",
+                message,
+                format!("chancery custodian register --help (for {hsm})"),
+                Vec::new(),
+            )],
+        ),
         HsmError::Lost { hsm, .. } => Failure::new(FailureKind::Unavailable, message).with_remedy(format!(
             "bring the token back, then: chancery hsm attach {hsm} --as NAME"
         )),
@@ -43,9 +52,14 @@ pub(crate) fn hsm_failure(error: &HsmError) -> Failure {
         HsmError::AnswerRefused { .. } => Failure::new(FailureKind::Refused, message).with_remedy(
             "the answer must come from the custodian's key registered in this HSM, for this challenge",
         ),
-        HsmError::Chain { .. } | HsmError::Unattested { .. } | HsmError::WrongKey { .. } => {
-            Failure::new(FailureKind::Refused, message)
-        }
+        HsmError::Chain { .. }
+        | HsmError::Unattested { .. }
+        | HsmError::WrongKey { .. }
+        | HsmError::NoSuchCustodian { .. }
+        | HsmError::AlreadyAnswered { .. }
+        | HsmError::Registration { .. }
+        | HsmError::OtherDevice { .. } => Failure::new(FailureKind::Refused, message),
+        HsmError::Input { .. } => Failure::new(FailureKind::Invalid, message),
         HsmError::OtherKeyDomain { .. } => Failure::new(FailureKind::Conflict, message)
             .with_remedy("keys are copied only between HSMs initialised together, with the same shares"),
         _ => Failure::new(FailureKind::Unavailable, message),

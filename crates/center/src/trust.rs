@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chancery_api::{
-    ApprovedItem, Decision, Failure, FailureKind, Hash32, Installation, PersonDocument, PersonId, Role,
+    ActPayload, ApprovedItem, Decision, Failure, FailureKind, Hash32, Installation, PersonDocument, PersonId, Role,
     Subject, canonical_json,
 };
-use chancery_store::{DecisionKind, DecisionRecord, PersonRecord, RequestRecord, Store};
+use chancery_store::{DecisionKind, DecisionRecord, PersonRecord, RequestRecord};
+use serde::{Deserialize, Serialize};
 
-use crate::{acts, committer::store_failure};
+use crate::{acts, env::Marks, reading::Requests};
 
 /// A person who counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) struct Person {
     pub(crate) public_key: Vec<u8>,
     pub(crate) device: String,
     pub(crate) granted_by: Vec<String>,
+    /// Time of the approval that made the person count, RFC 3339 by the node's clock; empty for the first manager.
+    pub(crate) since: String,
 }
 
 impl Person {
@@ -38,6 +41,33 @@ pub(crate) struct People {
     by_id: HashMap<PersonId, Person>,
     /// Names of rows that give no rights, with the reason.
     refused: BTreeMap<String, String>,
+    grandfathered: Option<Grandfathered>,
+}
+
+/// The people who counted when a second manager came to count: from then on nobody else counts with one signature, whatever the
+/// database says. Remembered outside the database as JSON; fields are never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Grandfathered {
+    people: BTreeSet<PersonId>,
+}
+
+impl Grandfathered {
+    const MARK: &str = "two-managers";
+
+    pub(crate) fn load(marks: &dyn Marks) -> Result<Option<Self>, Failure> {
+        let damaged = |why: String| Failure::new(FailureKind::Refused, format!("the mark of the second manager: {why}"));
+        let Some(bytes) = marks.load(Self::MARK).map_err(damaged)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(error.to_string()))
+    }
+
+    pub(crate) fn save(&self, marks: &dyn Marks) -> Result<(), Failure> {
+        let failed = |why: String| {
+            Failure::new(FailureKind::Unavailable, format!("that there are two managers cannot be remembered: {why}"))
+        };
+        let bytes = serde_json::to_vec(self).map_err(|error| failed(error.to_string()))?;
+        marks.save(Self::MARK, &bytes).map_err(failed)
+    }
 }
 
 struct Candidate {
@@ -50,21 +80,26 @@ struct Candidate {
 }
 
 impl People {
-    /// Reads and checks everybody.
-    pub(crate) async fn load(store: &dyn Store, installation: &Installation) -> Result<Self, Failure> {
-        let mut people = Self::default();
+    /// Checks everybody: the rows about people, and the requests that made them.
+    pub(crate) fn from_rows(
+        rows: &[PersonRecord],
+        requests: &Requests,
+        installation: &Installation,
+        grandfathered: Option<&Grandfathered>,
+    ) -> Result<Self, Failure> {
+        let mut people = Self { grandfathered: grandfathered.cloned(), ..Self::default() };
         let first = first_manager(installation)?;
         let first_id = first.id;
         people.by_id.insert(first.id, first);
 
         let mut candidates = Vec::new();
-        for row in store.people().await.map_err(|error| store_failure(&error))? {
+        for row in rows {
             if row.id == first_id {
-                people.check_first_row(&row);
+                people.check_first_row(row);
                 continue;
             }
             let name = row.name.clone();
-            match candidate(store, row).await? {
+            match candidate(row.clone(), requests) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(why) => {
                     people.refused.insert(name, why);
@@ -129,7 +164,27 @@ impl People {
 
     /// How many managers must sign people, roles and custodians: one while there is one, then two.
     pub(crate) fn managers_needed(&self) -> usize {
-        self.with_role(Role::TrustcenterManager).len().min(2)
+        if self.grandfathered.is_some() { 2 } else { self.with_role(Role::TrustcenterManager).len().min(2) }
+    }
+
+    /// What is to be remembered once there are two managers: everybody who counts now.
+    pub(crate) fn grandfathered(&self) -> Option<Grandfathered> {
+        (self.with_role(Role::TrustcenterManager).len() >= 2)
+            .then(|| Grandfathered { people: self.by_id.keys().copied().collect() })
+    }
+
+    /// How many managers had to sign at a time (RFC 3339): managers who came to count later do not shake what was right before.
+    pub(crate) fn managers_needed_at(&self, time: &str) -> usize {
+        self.by_id
+            .values()
+            .filter(|person| person.has(Role::TrustcenterManager) && person.since.as_str() < time)
+            .count()
+            .clamp(1, 2)
+    }
+
+    /// When the last person came to count, RFC 3339. Acts drafted later carry no earlier time, whatever the clock says.
+    pub(crate) fn newest(&self) -> &str {
+        self.by_id.values().map(|person| person.since.as_str()).max().unwrap_or_default()
     }
 
     /// Managers whose approval of exactly this subject holds.
@@ -170,7 +225,7 @@ impl People {
             document,
             request,
             approvals,
-            ..
+            time,
         } = candidate;
         if self
             .by_id
@@ -183,8 +238,19 @@ impl People {
             return Err("the name belongs to somebody else already".to_owned());
         }
         let subject = Subject::Person(document.clone());
+        let holds = |approval: &&DecisionRecord| {
+            self.get(approval.act.person).is_some_and(|manager| {
+                manager.has(Role::TrustcenterManager)
+                    && approves(installation, manager, approval, &request, &subject).is_ok()
+            })
+        };
+        let holding: Vec<DecisionRecord> = approvals.iter().filter(holds).cloned().collect();
         let managers = self.approving_managers(installation, &request, &subject, &approvals);
-        let needed = self.managers_needed();
+        let needed = match &self.grandfathered {
+            Some(known) if known.people.contains(&row.id) => 1,
+            Some(_) => 2,
+            None => self.managers_needed_at(&time),
+        };
         if managers.len() < needed {
             return Err(format!("signed by {} of {needed} managers", managers.len()));
         }
@@ -199,6 +265,7 @@ impl People {
                 .filter_map(|id| self.get(*id))
                 .map(|m| m.name.clone())
                 .collect(),
+            since: newest_approval(&holding),
         })
     }
 }
@@ -213,16 +280,27 @@ pub(crate) fn approves(
 ) -> Result<Option<Hash32>, String> {
     let payload = acts::verify_record(installation.id, &approval.act, &person.public_key)
         .map_err(|error| format!("the approval of {} does not hold: {error}", person.name))?;
-    let Decision::RequestApprove { items } = payload.decision else {
+    covers(person, &payload, request, subject)
+}
+
+/// Whether an act that `person` is proven to have signed approves exactly this request and subject; the hash of the to-be-signed bytes
+/// it covers.
+pub(crate) fn covers(
+    person: &Person,
+    payload: &ActPayload,
+    request: &RequestRecord,
+    subject: &Subject,
+) -> Result<Option<Hash32>, String> {
+    let Decision::RequestApprove { items } = &payload.decision else {
         return Err(format!("the act of {} is no approval", person.name));
     };
     let document = Hash32::of(&request.document);
-    let covers = |item: &ApprovedItem| {
+    let is_it = |item: &ApprovedItem| {
         item.request == request.number && item.document == document && item.subject == *subject
     };
     items
         .iter()
-        .find(|item| covers(item))
+        .find(|item| is_it(item))
         .map(|item| item.tbs)
         .ok_or_else(|| {
             format!(
@@ -245,7 +323,7 @@ pub(crate) fn first_manager(installation: &Installation) -> Result<Person, Failu
     let key = &installation.first_manager_key.0;
     acts::verify_signature(installation.id, &act.payload.0, &act.signature.0, key)
         .map_err(|error| refuse(&error.to_string()))?;
-    let payload: chancery_api::ActPayload =
+    let payload: ActPayload =
         serde_json::from_slice(&act.payload.0).map_err(|_| refuse("the first act cannot be read"))?;
     let Decision::Init { person } = payload.decision else {
         return Err(refuse("the first act is not the one of `init`"));
@@ -261,45 +339,45 @@ pub(crate) fn first_manager(installation: &Installation) -> Result<Person, Failu
         public_key: key.clone(),
         device: person.device,
         granted_by: vec!["pinned at init".to_owned()],
+        since: String::new(),
     })
 }
 
-async fn candidate(store: &dyn Store, row: PersonRecord) -> Result<Result<Candidate, String>, Failure> {
+fn candidate(row: PersonRecord, requests: &Requests) -> Result<Candidate, String> {
     let Ok(document) = serde_json::from_slice::<PersonDocument>(&row.document) else {
-        return Ok(Err("the document cannot be read".to_owned()));
+        return Err("the document cannot be read".to_owned());
     };
     if document.id != row.id || document.name != row.name || document.key != Hash32::of(&row.public_key) {
-        return Ok(Err("row and document differ".to_owned()));
+        return Err("row and document differ".to_owned());
     }
     let Some(number) = row.request else {
-        return Ok(Err("no request stands behind the row".to_owned()));
+        return Err("no request stands behind the row".to_owned());
     };
-    let Some(request) = store
-        .request(number)
-        .await
-        .map_err(|error| store_failure(&error))?
-    else {
-        return Ok(Err(format!("request {number} is gone")));
+    let Some(decided) = requests.get(&number) else {
+        return Err(format!("request {number} is gone"));
     };
+    let request = decided.request.clone();
     if canonical_json(&Subject::Person(document.clone())).ok().as_deref() != Some(&request.document) {
-        return Ok(Err(format!("request {number} asks for something else")));
+        return Err(format!("request {number} asks for something else"));
     }
-    let approvals = store
-        .decisions(number)
-        .await
-        .map_err(|error| store_failure(&error))?;
-    let time = approvals
-        .iter()
-        .filter(|approval| approval.kind == DecisionKind::Approve)
-        .filter_map(|approval| serde_json::from_slice::<chancery_api::ActPayload>(&approval.act.payload).ok())
-        .map(|payload| payload.time)
-        .max()
-        .unwrap_or_default();
-    Ok(Ok(Candidate {
+    let approvals = decided.decisions.clone();
+    let time = newest_approval(&approvals);
+    Ok(Candidate {
         row,
         document,
         request,
         approvals,
         time,
-    }))
+    })
+}
+
+/// Time of the newest approval, RFC 3339; empty when there is none.
+pub(crate) fn newest_approval(decisions: &[DecisionRecord]) -> String {
+    decisions
+        .iter()
+        .filter(|decision| decision.kind == DecisionKind::Approve)
+        .filter_map(|decision| serde_json::from_slice::<ActPayload>(&decision.act.payload).ok())
+        .map(|payload| payload.time)
+        .max()
+        .unwrap_or_default()
 }

@@ -1,7 +1,5 @@
 //! From tokens to a certificate and its revocation, and what is refused on the way.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 mod support;
 
 use chancery_api::{FailureKind, HsmState, Intent, Performed, SignerVerify};
@@ -91,7 +89,7 @@ async fn a_csr_becomes_a_certificate_that_two_custodians_made_possible() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_custodian_is_not_enough_and_the_reason_is_told() {
-    let mut world = World::ready().await;
+    let world = World::ready().await;
     let request = world.approved("www.example.com").await;
     world
         .center

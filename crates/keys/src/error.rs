@@ -200,6 +200,15 @@ pub enum HsmError {
         expected: Kcv,
     },
 
+    /// The key belongs to a key domain that lacks shares, and cannot leave.
+    #[error("HSM {hsm}: key domain {domain} has no complete key encryption key")]
+    NoKeyDomain {
+        /// The HSM.
+        hsm: String,
+        /// Number of the domain.
+        domain: u8,
+    },
+
     // The calling program must act.
     /// The request cannot be carried out by any HSM.
     #[error("HSM {hsm}: {what}")]

@@ -179,6 +179,10 @@ impl Hsm {
     /// Presents a custodian's answer, a plain signature `r | s` of 64 bytes. The state afterwards is the token's own
     /// count. A challenge is good for one answer, whatever the result; a signature of another length costs none.
     ///
+    /// On an HSM that forgets earlier answers whenever a challenge is drawn, the first accepted answer after another one
+    /// shows that: the state is [`State::Locked`], [`Hsm::locked_because`] says why, and every custodian is asked again over
+    /// one challenge. The HSM is known for it from then on.
+    ///
     /// # Errors
     /// [`HsmError::NoSuchChallenge`], [`HsmError::ChallengeExpired`], [`HsmError::AnswerRefused`], or a command
     /// failed.
@@ -302,12 +306,27 @@ impl Hsm {
     }
 
     /// Ends the thread and gives the token back. The state is lost with this cause from now on, and waiting requests
-    /// fail with it. Waits up to a second for a command under way to end.
+    /// fail with it.
+    ///
+    /// Blocks up to a second for a command under way to end; a command that takes longer keeps the token until it has
+    /// ended. Async callers use [`Hsm::closed`].
     pub fn close(&self, because: &str) {
+        self.tell_end(because);
+        self.inner.shared.wait_for_end(LETTING_GO);
+    }
+
+    /// As [`Hsm::close`], and waits on a thread for blocking work. Dropping the future ends the wait and nothing else.
+    pub async fn closed(&self, because: &str) {
+        self.tell_end(because);
+        let shared = Arc::clone(&self.inner.shared);
+        // A runtime that shuts down does not wait; the thread ends either way.
+        drop(tokio::task::spawn_blocking(move || shared.wait_for_end(LETTING_GO)).await);
+    }
+
+    fn tell_end(&self, because: &str) {
         self.inner.shared.close(because);
         // Wakes a thread that waits; one that works looks by itself.
         drop(self.inner.jobs.try_send(Job::Wake));
-        self.inner.shared.wait_for_end(LETTING_GO);
     }
 
     /// A procedure on the thread. It is not begun when nobody waits for it any more, and finished once it is begun.
@@ -328,7 +347,7 @@ impl Hsm {
     async fn ask<T>(
         &self,
         job: Job,
-        answer: oneshot::Receiver<Result<T, HsmError>>,
+        mut answer: oneshot::Receiver<Result<T, HsmError>>,
         doing: &'static str,
         limit: Duration,
     ) -> Result<T, HsmError> {
@@ -338,14 +357,20 @@ impl Hsm {
             TrySendError::Full(_) => shared.busy("its queue is full"),
             TrySendError::Disconnected(_) => shared.gone(),
         })?;
-        match tokio::time::timeout(limit, answer).await {
+        match tokio::time::timeout(limit, &mut answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(shared.gone()),
-            Err(_) => Err(HsmError::Timeout {
-                hsm: shared.name.clone(),
-                doing,
-                after: limit,
-            }),
+            Err(_) => {
+                // From here on the thread knows that nobody waits; what it had sent before is not lost.
+                answer.close();
+                answer.try_recv().unwrap_or_else(|_| {
+                    Err(HsmError::Timeout {
+                        hsm: shared.name.clone(),
+                        doing,
+                        after: limit,
+                    })
+                })
+            }
         }
     }
 }

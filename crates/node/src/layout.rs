@@ -18,10 +18,10 @@ use std::{
 };
 
 use chancery_api::Installation;
-use chancery_vtoken::AtRest;
+use chancery_vtoken::{AtRest, LockFile, atomic};
 use thiserror::Error;
 
-use crate::{atomic, lock, system};
+use crate::system;
 
 /// A data directory that is there and belongs to its owner alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,7 +218,7 @@ impl DataDir {
     /// # Errors
     /// When the lock file cannot be used.
     pub fn node(&self) -> Result<Option<u32>, LayoutError> {
-        lock::holder(&self.lock()).map_err(doing("look at", &self.lock()))
+        LockFile::holder(&self.lock()).map_err(doing("look at", &self.lock()))
     }
 
     /// Reads `installation.json`. That it holds is checked by `chancery-center`.

@@ -12,7 +12,6 @@
 //! To add a method: its type in `chancery-api`, a function on `Center`, one line in `dispatch.rs`.
 
 mod activity;
-mod atomic;
 mod audit_key;
 mod buffer;
 mod client;
@@ -20,8 +19,8 @@ mod connection;
 mod dispatch;
 mod door;
 mod layout;
-mod lock;
 mod machine_secret;
+mod marks;
 mod node;
 mod server;
 mod signals;
@@ -34,7 +33,6 @@ mod wire;
 pub use audit_key::{AuditKey, AuditKeyError};
 pub use client::{Client, ClientError, stop};
 pub use layout::{DataDir, LayoutError};
-pub use lock::{LockError, NodeLock};
 pub use machine_secret::SecretError;
 pub use server::{DEFAULT_IDLE_STOP, Options, ServeError, Stopped, serve};
 pub use start::{EXIT_IN_USE, StartError, ensure_running};

@@ -9,10 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chancery_vtoken::atomic;
 use thiserror::Error;
 use zeroize::Zeroizing;
-
-use crate::atomic;
 
 /// Why the machine secret cannot be used.
 #[derive(Debug, Error)]

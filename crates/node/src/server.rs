@@ -6,7 +6,7 @@ use chancery_api::{Failure, FailureKind};
 use chancery_center::{Center, Setup};
 use chancery_store::{Store, StoreError};
 use chancery_store_sqlite::SqliteStore;
-use chancery_vtoken::AtRest;
+use chancery_vtoken::{AtRest, LockError, LockFile};
 use thiserror::Error;
 use tokio::{net::UnixListener, time::timeout};
 use tracing::{info, warn};
@@ -15,7 +15,7 @@ use crate::{
     audit_key::{AuditKey, AuditKeyError},
     door::Door,
     layout::{DataDir, LayoutError},
-    lock::{LockError, NodeLock},
+    marks::MarkFiles,
     node::{About, Node},
     signals::Signals,
     socket,
@@ -168,7 +168,7 @@ pub fn serve(options: Options) -> Result<Stopped, ServeError> {
     options.data_dir.require_owner()?;
     let path = options.data_dir.path().to_owned();
     // Dropped last: nobody else starts before everything is closed.
-    let _lock = NodeLock::take(&options.data_dir.lock()).map_err(|error| match error {
+    let _lock = LockFile::take(&options.data_dir.lock()).map_err(|error| match error {
         LockError::InUse { pid } => ServeError::InUse { path, pid },
         LockError::Io(source) => ServeError::Lock { path, source },
     })?;
@@ -205,6 +205,7 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         tokens: Arc::new(VirtualTokens::of(data_dir, options.at_rest.clone())),
+        marks: Arc::new(MarkFiles::of(data_dir)),
         anchors: Arc::new(anchors),
         audit_signer: audit.signer,
         audit_key: audit.public_key,
@@ -257,7 +258,7 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
     Ok(why)
 }
 
-/// Locks the HSMs and lets go of the center; what it still writes is written when this returns.
+/// Locks the HSMs, gives them back and lets go of the center; what it still writes is written when this returns.
 async fn end(node: Arc<Node>, store: Arc<SqliteStore>) {
     match timeout(CLOSE, node.lock_all()).await {
         Ok(Ok(())) => {}
@@ -265,6 +266,9 @@ async fn end(node: Arc<Node>, store: Arc<SqliteStore>) {
             warn!(%failure, "an HSM was not locked in order; the end of the process locks it")
         }
         Err(_) => warn!("an HSM did not answer; the end of the process locks it"),
+    }
+    if timeout(CLOSE, node.center.close()).await.is_err() {
+        warn!("an HSM was not given back in order; a token put back to an older copy may go unnoticed");
     }
     drop(node);
     // The committing task signs the audit log's head once the center is gone, then lets go of the database.

@@ -23,7 +23,9 @@ use chancery_api::{
 use chancery_cvc::TrustAnchors;
 use chancery_driver::{Pin, SoPin};
 use chancery_node::{Client, DataDir, Stopped, SystemClock, stop, trust_anchors};
-use chancery_vtoken::{Factory, TokenName};
+use chancery_store::{Change, HsmRecord, Store, TokenMark, Write};
+use chancery_store_sqlite::SqliteStore;
+use chancery_vtoken::{Factory, TokenName, VirtualToken};
 use common::Manager;
 use running::{Running, decide};
 
@@ -176,4 +178,50 @@ fn an_unlocked_hsm_keeps_its_node_and_the_end_of_the_node_locks_it() {
     assert!(matches!(state(&mut client), HsmState::Unlocked { .. }));
     client.call(&HsmLock { hsms: Vec::new() }).unwrap();
     assert_eq!(node.ended(), Stopped::Idle);
+}
+
+/// Does something with the database of the node.
+fn in_database(data: &DataDir, work: impl AsyncFnOnce(&SqliteStore, HsmRecord)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(&data.database()).await.unwrap();
+        let [record] = <[_; 1]>::try_from(store.hsms().await.unwrap()).unwrap();
+        work(&store, record).await;
+        store.close().await;
+    });
+}
+
+#[test]
+fn the_end_of_a_node_keeps_where_its_tokens_stand_and_gives_them_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut site = Site::new(dir.path());
+    let node = Running::start(&site.data, None);
+    let mut client = node.client();
+    site.set_up(&mut client);
+    site.unlock(&mut client);
+    // An older mark than the token's, as it is after a change that was not followed by a look.
+    in_database(&site.data, async |store, record| {
+        let mark = TokenMark {
+            sequence: 0,
+            hash: vec![0; 32],
+        };
+        let write = Write::SetHsmMark { hsm: record.id, mark };
+        let change = Change {
+            writes: vec![write],
+            events: Vec::new(),
+        };
+        store.commit(vec![change]).await.unwrap().remove(0).unwrap();
+    });
+    stop(&site.data, Duration::from_secs(60)).unwrap();
+    assert_eq!(node.ended(), Stopped::Asked);
+    let token = VirtualToken::open(&site.data.tokens().join(HSM), &site.data.at_rest()).unwrap();
+    let now = token.mark();
+    in_database(&site.data, async |_, record| {
+        let kept = record.mark.unwrap();
+        assert_eq!(u64::try_from(kept.sequence).unwrap(), now.sequence);
+        assert_eq!(kept.hash, now.hash);
+    });
 }

@@ -1,5 +1,7 @@
 //! Rows as values. Times are milliseconds since the Unix epoch (UTC) unless the name says seconds.
 
+use std::sync::Arc;
+
 use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
 
 macro_rules! states {
@@ -278,8 +280,17 @@ pub struct DecisionRecord {
     pub request: RequestNumber,
     /// What was decided.
     pub kind: DecisionKind,
-    /// The proof.
-    pub act: ActRecord,
+    /// The proof. One act may decide on many requests: it is read once and shared.
+    pub act: Arc<ActRecord>,
+}
+
+/// A request with all decisions on it, read together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecidedRequest {
+    /// The request.
+    pub request: RequestRecord,
+    /// The decisions, oldest first.
+    pub decisions: Vec<DecisionRecord>,
 }
 
 /// A certificate, from before it is signed.
@@ -351,6 +362,8 @@ pub struct RevokedEntry {
     pub revoked_seconds: i64,
     /// Reason code of RFC 5280 section 5.3.1.
     pub reason: i64,
+    /// The act that revoked it.
+    pub act: ActId,
 }
 
 /// A leaf of the audit log.

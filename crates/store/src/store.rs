@@ -5,7 +5,7 @@ use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, S
 
 use crate::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
+    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
     RevokedEntry, SignerRecord, StoreError,
 };
 
@@ -66,6 +66,18 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<RequestRecord>, StoreError>;
     /// Decisions on a request with their acts, oldest first.
     async fn decisions(&self, request: RequestNumber) -> Result<Vec<DecisionRecord>, StoreError>;
+    /// Requests with the decisions on them, in any order; numbers that are unknown are left out. A database answers many in few
+    /// questions; asked one by one they give the same.
+    async fn decided(&self, numbers: &[RequestNumber]) -> Result<Vec<DecidedRequest>, StoreError> {
+        let mut found = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            if let Some(request) = self.request(*number).await? {
+                let decisions = self.decisions(*number).await?;
+                found.push(DecidedRequest { request, decisions });
+            }
+        }
+        Ok(found)
+    }
 
     /// A certificate.
     async fn certificate(&self, id: CertificateId) -> Result<Option<CertificateRecord>, StoreError>;

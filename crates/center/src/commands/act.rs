@@ -1,10 +1,8 @@
 //! `act.draft` and `act.perform`: the way of every decision.
 
-use std::sync::Arc;
-
 use chancery_api::{
     ActPayload, Base64, Decision, Draft, DraftView, Failure, FailureKind, Hash32, Intent, Perform, Performed,
-    canonical_json,
+    RequestNumber, canonical_json,
 };
 
 use crate::{
@@ -12,6 +10,7 @@ use crate::{
     acts::{self, Prepared, ProvenAct},
     env::rfc3339,
     rights,
+    reading::Reading,
     trust::{People, Person},
 };
 
@@ -38,7 +37,7 @@ impl Center {
             installation: self.installation.id,
             act: acts::act_id(self.random()),
             nonce: Hash32(self.random()),
-            time: rfc3339(now),
+            time: rfc3339(now).max(people.newest().to_owned()),
             person: person.id,
             name: person.name.clone(),
             decision,
@@ -62,8 +61,9 @@ impl Center {
     pub async fn perform(&self, call: Perform) -> Result<Performed, Failure> {
         let now = self.clock.now_ms();
         let (payload, prepared) = self.lock(&self.drafts).take(&call.act, now)?;
-        let people = self.people().await?;
-        let person = people.get(payload.person).ok_or_else(|| {
+        // Who decides and what is decided on are read together, and anew for every act.
+        let reading = self.read(to_be_signed(&payload.decision)).await?;
+        let person = reading.people.get(payload.person).ok_or_else(|| {
             Failure::new(
                 FailureKind::Refused,
                 format!("{} gives no rights any more", payload.name),
@@ -87,7 +87,7 @@ impl Center {
             payload,
             person: person.clone(),
         };
-        self.carry_out(Arc::clone(&people), act, prepared, &call.so_pins)
+        self.carry_out(&reading, act, prepared, &call.so_pins)
             .await
     }
 
@@ -120,20 +120,21 @@ impl Center {
             Intent::CertificateRevoke { certificate, reason } => {
                 self.draft_revoke(&certificate, reason).await.map(plain)
             }
-            Intent::CrlCreate { ca } => self.draft_crl(&ca).await.map(plain),
+            Intent::CrlCreate { ca } => self.draft_crl(&ca).await,
         }
     }
 
     async fn carry_out(
         &self,
-        people: Arc<People>,
+        reading: &Reading,
         act: ProvenAct,
         prepared: Prepared,
         so_pins: &std::collections::BTreeMap<String, chancery_api::SecretText>,
     ) -> Result<Performed, Failure> {
+        let people = &reading.people;
         let decision = act.payload.decision.clone();
         if let Some(roles) = rights::for_decision(&decision)
-            && let Some(missing) = rights::missing_role(&people, &act.person, roles, decision.verb())
+            && let Some(missing) = rights::missing_role(people, &act.person, roles, decision.verb())
         {
             return Err(Failure::blocked(
                 format!("{} cannot be done by {}", decision.verb(), act.person.name),
@@ -156,14 +157,22 @@ impl Center {
             }
             Decision::HsmAttach { hsm } => self.hsm_attach(act, hsm).await,
             Decision::HsmDetach { hsm } => self.hsm_detach(act, hsm).await,
-            Decision::RequestApprove { items } => self.approve(&people, act, items, prepared).await,
-            Decision::RequestReject { requests, .. } => self.reject(&people, act, requests).await,
-            Decision::RequestSign { items } => self.sign(&people, act, items, prepared).await,
+            Decision::RequestApprove { items } => self.approve(people, act, items, prepared).await,
+            Decision::RequestReject { requests, .. } => self.reject(people, act, requests).await,
+            Decision::RequestSign { items } => self.sign(reading, act, items, prepared).await,
             Decision::SignerReplicate { signer, hsm, .. } => self.replicate(act, signer, hsm).await,
             Decision::CertificateRevoke { ca, serial, reason } => {
                 self.revoke(act, &ca, &serial, &reason).await
             }
-            Decision::CrlCreate { ca } => self.create_crl(act, &ca).await,
+            Decision::CrlCreate { ca, .. } => self.create_crl(act, &ca, prepared).await,
         }
+    }
+}
+
+/// The requests that a decision has signed.
+fn to_be_signed(decision: &Decision) -> Vec<RequestNumber> {
+    match decision {
+        Decision::RequestSign { items } => items.iter().map(|item| item.request).collect(),
+        _ => Vec::new(),
     }
 }

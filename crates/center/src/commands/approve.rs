@@ -1,14 +1,16 @@
 //! `request approve`.
 
+use std::sync::Arc;
+
 use chancery_api::{
     ApprovedItem, Condition, Decision, Failure, FailureKind, Hash32, PersonId, RequestNumber, Subject,
 };
-use chancery_store::{Change, DecisionKind, DecisionRecord, RequestKind, RequestRecord, RequestState, Write};
+use chancery_store::{ActRecord, Change, DecisionKind, DecisionRecord, RequestKind, RequestRecord, RequestState, Write};
 use serde_json::json;
 
 use crate::{
     Center,
-    acts::{self, Prepared, ProvenAct},
+    acts::{self, ActHashes, Prepared, ProvenAct},
     attest::attested,
     committer::store_failure,
     event::{Actor, event},
@@ -73,6 +75,24 @@ impl Center {
         items: Vec<ApprovedItem>,
         prepared: Prepared,
     ) -> Result<chancery_api::Performed, Failure> {
+        // Of two managers who approve at the same time one has to see the other's approval, or nobody's would be the last one.
+        let only_certificates = items
+            .iter()
+            .all(|item| matches!(item.subject, Subject::Certificate(_)));
+        let one_at_a_time = match only_certificates {
+            true => None,
+            false => Some(self.approvals.lock().await),
+        };
+        let fresh = match one_at_a_time {
+            Some(_) => Some(self.people().await?),
+            None => None,
+        };
+        let people = fresh.as_deref().unwrap_or(people);
+        let decides_on_people = items.iter().any(|item| !matches!(item.subject, Subject::Certificate(_)));
+        if decides_on_people && act.payload.time.as_str() < people.newest() {
+            return Err(Failure::new(FailureKind::Conflict, "somebody came to count since this approval was drafted")
+                .with_remedy("repeat the command"));
+        }
         let mut unmet = Vec::new();
         let mut writes = vec![Write::InsertAct(act.record.clone())];
         let mut approved = Vec::new();
@@ -113,7 +133,8 @@ impl Center {
             events: vec![event],
         })
         .await?;
-        self.forget_people().await;
+        drop(one_at_a_time);
+        let mut left = Vec::new();
         for (mut record, subject) in approved {
             record.state = RequestState::Approved;
             let number = record.number;
@@ -122,18 +143,18 @@ impl Center {
                 Subject::Ca(ca) => self.try_ca_key(&record, ca).await,
                 Subject::Certificate(_) | Subject::Person(_) => Ok(()),
             };
-            carried_out.map_err(|mut failure| {
-                failure.message = format!(
-                    "request {number} is approved, but not yet carried out: {}",
-                    failure.message
-                );
-                failure.remedy.get_or_insert_with(|| {
-                    format!("remove the cause, then: chancery request resume {number}")
-                });
-                failure
-            })?;
+            if let Err(failure) = carried_out {
+                left.push((number, failure));
+            }
         }
-        self.request_details(&numbers).await
+        let resume: Vec<_> = left.iter().map(|(number, _)| format!("chancery request resume {number}")).collect();
+        let Some((number, mut failure)) = left.into_iter().next() else {
+            return self.request_details(people, &numbers).await;
+        };
+        failure.message =
+            format!("request {number} is approved, but not yet carried out: {}", failure.message);
+        failure.remedy.get_or_insert_with(|| format!("remove the cause, then: {}", resume.join("; ")));
+        Err(failure)
     }
 
     /// Approvals of a request that hold: by people with the right role, over what the request says now.
@@ -148,6 +169,18 @@ impl Center {
             .decisions(record.number)
             .await
             .map_err(|error| store_failure(&error))?;
+        self.approvals_among(people, record, subject, &decisions, &mut ActHashes::default())
+    }
+
+    /// Those of the decisions on a request that are approvals that hold.
+    pub(crate) fn approvals_among(
+        &self,
+        people: &People,
+        record: &RequestRecord,
+        subject: &Subject,
+        decisions: &[DecisionRecord],
+        hashes: &mut ActHashes,
+    ) -> Result<Vec<Approval>, Failure> {
         let role = rights::approver(record.kind);
         let mut valid: Vec<Approval> = Vec::new();
         for decision in decisions
@@ -163,11 +196,17 @@ impl Center {
                     &format!("{} approved it and is no {}", person.name, role.title()),
                 ));
             }
-            let tbs = self.approval_holds(person, decision, record, subject)?;
+            let act = hashes.of(&decision.act);
+            let tbs = self.approval_holds(person, (&decision.act, act), record, subject)?;
             if valid.iter().all(|approval| approval.person != person.id) {
+                let time = match record.kind {
+                    RequestKind::Certificate => String::new(),
+                    _ => trust::newest_approval(std::slice::from_ref(decision)),
+                };
                 valid.push(Approval {
                     person: person.id,
                     tbs,
+                    time,
                 });
             }
         }
@@ -178,27 +217,29 @@ impl Center {
     fn approval_holds(
         &self,
         person: &Person,
-        decision: &DecisionRecord,
+        (act, hash): (&ActRecord, Hash32),
         record: &RequestRecord,
         subject: &Subject,
     ) -> Result<Option<Hash32>, Failure> {
-        let key = acts::digest(&[
-            b"approval",
-            &decision.act.payload,
-            &decision.act.signature,
-            &person.public_key,
-            &record.document,
-            &record.number.0.to_be_bytes(),
-            decision.act.id.as_bytes(),
-            decision.act.person.as_bytes(),
-            decision.act.verb.as_bytes(),
-        ]);
+        let act_key = acts::digest(&[b"act", &hash.0, &person.public_key]);
+        let key = acts::digest(&[b"approval", &act_key.0, &record.document, &record.number.0.to_be_bytes()]);
         let known = self.lock(&self.checked).get(&key);
         if let Some(tbs) = known {
             return Ok(tbs);
         }
-        let tbs = trust::approves(&self.installation, person, decision, record, subject)
-            .map_err(|why| altered(record.number, &why))?;
+        let proven = self.lock(&self.proven).get(&act_key);
+        let payload = match proven {
+            Some(payload) => payload,
+            None => {
+                let payload = acts::verify_record(self.installation.id, act, &person.public_key).map_err(|error| {
+                    altered(record.number, &format!("the approval of {} does not hold: {error}", person.name))
+                })?;
+                let payload = Arc::new(payload);
+                self.lock(&self.proven).put(act_key, Arc::clone(&payload));
+                payload
+            }
+        };
+        let tbs = trust::covers(person, &payload, record, subject).map_err(|why| altered(record.number, &why))?;
         self.lock(&self.checked).put(key, tbs);
         Ok(tbs)
     }
@@ -215,7 +256,7 @@ impl Center {
         approvers.push(actor);
         approvers.sort_unstable();
         approvers.dedup();
-        Ok(approvers.len() >= approvals_needed(people, record.kind))
+        Ok(approvers.len() >= approvals_needed(people, record, &approvals))
     }
 
     async fn check_open(
@@ -297,6 +338,7 @@ impl Center {
                 if Hash32::of(&key.spki) != document.key {
                     return Err(altered(request, "its evidence is about another key"));
                 }
+                self.refuse_taken(document, &key.spki).await?;
                 self.refuse_custodian_key(&key.spki, &what).await?;
                 let mut writes = Self::person_writes(record, document, key.spki, self.clock.now_ms())?;
                 writes.push(to(RequestState::Done));
@@ -307,7 +349,10 @@ impl Center {
                 writes.push(to(RequestState::Approved));
                 Ok(writes)
             }
-            Subject::Custodian(_) => Ok(vec![to(RequestState::Approved)]),
+            Subject::Custodian(custodian) => {
+                self.refuse_custodian(request, custodian).await?;
+                Ok(vec![to(RequestState::Approved)])
+            }
         }
     }
 }
@@ -317,13 +362,20 @@ pub(crate) struct Approval {
     pub(crate) person: PersonId,
     /// The to-be-signed bytes it covers.
     pub(crate) tbs: Option<Hash32>,
+    /// When it was drafted, RFC 3339; empty where one approval is enough at any time.
+    time: String,
 }
 
-/// How many people must approve a request of this kind.
-pub(crate) fn approvals_needed(people: &People, kind: RequestKind) -> usize {
-    match kind {
+/// How many people must approve a request: while it is open as many as there have to be now, later as many as there had to be when
+/// the last of these approvals was given.
+pub(crate) fn approvals_needed(people: &People, record: &RequestRecord, approvals: &[Approval]) -> usize {
+    match record.kind {
         RequestKind::Certificate => 1,
-        RequestKind::Person | RequestKind::Ca | RequestKind::Custodian => people.managers_needed().max(1),
+        _ if record.state == RequestState::Open => people.managers_needed().max(1),
+        RequestKind::Person | RequestKind::Ca | RequestKind::Custodian => {
+            let newest = approvals.iter().map(|approval| approval.time.as_str()).max();
+            newest.map_or(1, |time| people.managers_needed_at(time))
+        }
     }
 }
 

@@ -82,7 +82,16 @@ impl Center {
         ca: &CaDocument,
     ) -> Result<Vec<Write>, Failure> {
         let known = self.store.cas().await.map_err(|error| store_failure(&error))?;
-        let key_id = known.iter().map(|ca| ca.key_id).max().unwrap_or(0) + 1;
+        let mut key_id = known.iter().map(|ca| ca.key_id).max().unwrap_or(0) + 1;
+        // What stands under an id already was not generated for this CA.
+        let present: Vec<u8> = self
+            .lock(&self.seen)
+            .values()
+            .flat_map(|inspection| inspection.keys.iter().copied())
+            .collect();
+        while present.iter().any(|id| i64::from(*id) == key_id) {
+            key_id += 1;
+        }
         if key_id > 255 {
             return Err(Failure::new(
                 FailureKind::Invalid,
@@ -257,6 +266,7 @@ impl Center {
         }
         let state = match (record.signer, certificate.is_some(), request.state) {
             (_, true, _) => "active",
+            (_, _, RequestState::Rejected) => "rejected",
             (_, _, RequestState::Signing) => "signing",
             (Some(_), ..) => "key-generated",
             (None, ..) => "requested",

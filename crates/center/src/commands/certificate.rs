@@ -130,22 +130,27 @@ impl Center {
             .ca(record.ca)
             .await
             .map_err(|error| store_failure(&error))?;
-        Ok(CertificateView {
-            id: record.id,
-            ca: ca.map_or_else(|| record.ca.to_string(), |ca| ca.name),
-            serial: hex::encode(&record.serial),
-            state: record.state.name().to_owned(),
-            subject: record.subject.clone(),
-            names: record.names.lines().map(str::to_owned).collect(),
-            not_after: rfc3339_seconds(record.not_after_seconds),
-            request: record.request,
-            revoked: record.revoked.as_ref().map(|(seconds, reason, _)| {
-                (
-                    rfc3339_seconds(*seconds),
-                    crate::commands::revoke::reason_name(*reason).to_owned(),
-                )
-            }),
-        })
+        Ok(view(record, ca.map_or_else(|| record.ca.to_string(), |ca| ca.name)))
+    }
+}
+
+/// A certificate as lists show it, with the name of its CA.
+pub(crate) fn view(record: &CertificateRecord, ca: String) -> CertificateView {
+    CertificateView {
+        id: record.id,
+        ca,
+        serial: hex::encode(&record.serial),
+        state: record.state.name().to_owned(),
+        subject: record.subject.clone(),
+        names: record.names.lines().map(str::to_owned).collect(),
+        not_after: rfc3339_seconds(record.not_after_seconds),
+        request: record.request,
+        revoked: record.revoked.as_ref().map(|(seconds, reason, _)| {
+            (
+                rfc3339_seconds(*seconds),
+                crate::commands::revoke::reason_name(*reason).to_owned(),
+            )
+        }),
     }
 }
 

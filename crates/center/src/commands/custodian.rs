@@ -1,7 +1,8 @@
 //! `custodian register`: a person's key becomes one of those that open an HSM.
 
 use chancery_api::{
-    CustodianDocument, CustodianRegister, Failure, FailureKind, Hash32, RequestView, Subject, canonical_json,
+    CustodianDocument, CustodianRegister, Failure, FailureKind, Hash32, HsmDocument, RequestNumber, RequestView,
+    Subject, canonical_json,
 };
 use chancery_cvc::Genuineness;
 use chancery_store::{Change, CustodianRecord, RequestRecord, RequestState, Write};
@@ -34,12 +35,7 @@ impl Center {
         let what = format!("the custodian key of {}", person.name);
         let key = attested(&self.anchors, &call.chain.0, &call.key_request.0, &what)?;
         check_custodian_key(&key.spki, &what)?;
-        if people.all().iter().any(|person| person.public_key == key.spki) {
-            return Err(Failure::new(
-                FailureKind::Refused,
-                format!("{what} signs acts already; a custodian key is used for nothing else"),
-            ));
-        }
+        refuse_act_key(&people, Hash32::of(&key.spki), &what)?;
         if call.hsms.is_empty() {
             return Err(Failure::new(
                 FailureKind::Invalid,
@@ -58,19 +54,8 @@ impl Center {
                 )
                 .with_remedy("custodians of hardware HSMs need hardware tokens"));
             }
-            for row in self
-                .store
-                .custodians(record.id)
-                .await
-                .map_err(|error| store_failure(&error))?
-            {
-                let same = row.person == person.id || row.public_key == key.spki || row.chr == key.chr;
-                if same {
-                    return Err(Failure::new(
-                        FailureKind::Conflict,
-                        format!("{} or this key is registered in HSM {name} already", person.name),
-                    ));
-                }
+            if hsms.iter().any(|hsm: &HsmDocument| hsm.id == record.id) {
+                return Err(Failure::new(FailureKind::Invalid, format!("{name} is named twice")));
             }
             hsms.push(document(&record));
         }
@@ -82,6 +67,10 @@ impl Center {
             device: key.device,
             hsms,
         };
+        self.refuse_registered(None, &custodian).await?;
+        for hsm in &custodian.hsms {
+            self.refuse_full(hsm).await?;
+        }
         let title = format!("custodian {} of {}", custodian.name, call.hsms.join(", "));
         let evidence = TokenEvidence {
             chain: call.chain,
@@ -97,6 +86,68 @@ impl Center {
         Ok(view(&self.open_request(uid, opening).await?))
     }
 
+    /// What may have come in between since the request was opened.
+    pub(crate) async fn refuse_custodian(
+        &self,
+        request: RequestNumber,
+        custodian: &CustodianDocument,
+    ) -> Result<(), Failure> {
+        let what = format!("the custodian key of {}", custodian.name);
+        refuse_act_key(&*self.people().await?, custodian.key, &what)?;
+        self.refuse_registered(Some(request), custodian).await
+    }
+
+    /// A person is one custodian of an HSM, with one key.
+    async fn refuse_registered(
+        &self,
+        request: Option<RequestNumber>,
+        custodian: &CustodianDocument,
+    ) -> Result<(), Failure> {
+        for hsm in &custodian.hsms {
+            let rows = self
+                .store
+                .custodians(hsm.id)
+                .await
+                .map_err(|error| store_failure(&error))?;
+            let same = |row: &CustodianRecord| {
+                Some(row.request) != request
+                    && (row.person == custodian.person
+                        || Hash32::of(&row.public_key) == custodian.key
+                        || row.chr == custodian.chr)
+            };
+            if rows.iter().any(same) {
+                return Err(Failure::new(
+                    FailureKind::Conflict,
+                    format!("{} or this key is registered in HSM {} already", custodian.name, hsm.name),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Custodians are registered until the number is reached that was set at initialisation, and never after.
+    async fn refuse_full(&self, hsm: &HsmDocument) -> Result<(), Failure> {
+        let record = self.hsm_record(&hsm.name).await?;
+        let inspection = self
+            .inspect(record.id, &self.held(&record)?)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
+        let Some(quorum) = inspection.quorum else {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("HSM {} is not opened by custodians", hsm.name),
+            ));
+        };
+        if quorum.missing > 0 {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Conflict,
+            format!("all {} custodians of HSM {} are registered", quorum.total, hsm.name),
+        )
+        .with_remedy("custodians are never replaced: initialise another HSM with the new ones and copy the keys to it"))
+    }
+
     /// Registers an approved custodian in the HSMs; HSMs that have the key already are passed over.
     pub(crate) async fn register_custodian(
         &self,
@@ -110,6 +161,10 @@ impl Center {
         if Hash32::of(&key.spki) != custodian.key || key.chr != custodian.chr {
             return Err(altered(request.number, "its evidence is about another key"));
         }
+        if self.people().await?.all().iter().any(|person| person.public_key == key.spki) {
+            return Err(Failure::new(FailureKind::Refused, format!("{what} signs acts; a custodian key is used for nothing else"))
+                .with_remedy("reject this request and register another key"));
+        }
         for hsm in &custodian.hsms {
             let record = self.hsm_record(&hsm.name).await?;
             if document(&record) != *hsm {
@@ -122,6 +177,17 @@ impl Center {
                 .map_err(|error| store_failure(&error))?;
             if rows.iter().any(|row| row.request == request.number) {
                 continue;
+            }
+            // Looked at again with the card in hand: two requests of one person may both have been approved.
+            let taken = rows.iter().any(|row| {
+                row.person == custodian.person || row.public_key == key.spki || row.chr == custodian.chr
+            });
+            if taken {
+                return Err(Failure::new(
+                    FailureKind::Conflict,
+                    format!("{} or this key is registered in HSM {} already", custodian.name, hsm.name),
+                )
+                .with_remedy("one person is one custodian; reject this request"));
             }
             let handle = self.held(&record)?;
             let inspection = handle
@@ -140,7 +206,10 @@ impl Center {
             let mut writes = vec![Write::InsertCustodian(row)];
             writes.extend(Self::mark_write(record.id, &inspection));
             self.lock(&self.seen).insert(record.id, inspection);
-            let data = json!({ "request": request.number, "hsm": hsm, "person": custodian.name, "chr": custodian.chr });
+            let data = json!({
+                "request": request.number, "hsm": hsm, "person": custodian.name, "chr": custodian.chr,
+                "chain": evidence.chain, "key_request": evidence.key_request,
+            });
             let event = event(self.clock.now_ms(), "custodian-registered", &Actor::Node, &data)?;
             self.commit(Change {
                 writes,
@@ -153,9 +222,11 @@ impl Center {
             from: RequestState::Approved,
             to: RequestState::Done,
         };
+        let data = json!({ "request": request.number });
+        let event = event(self.clock.now_ms(), "request-carried-out", &Actor::Node, &data)?;
         self.commit(Change {
             writes: vec![done],
-            events: Vec::new(),
+            events: vec![event],
         })
         .await
     }
@@ -191,8 +262,20 @@ impl Center {
             .await
             .map_err(|error| store_failure(&error))?;
         let managers = people.approving_managers(&self.installation, &request, &subject, &approvals);
-        Ok(!managers.is_empty())
+        let needed = people.managers_needed_at(&crate::trust::newest_approval(&approvals));
+        Ok(managers.len() >= needed)
     }
+}
+
+/// A key has one purpose: it opens HSMs or it signs acts.
+fn refuse_act_key(people: &People, key: Hash32, what: &str) -> Result<(), Failure> {
+    if people.all().iter().any(|person| Hash32::of(&person.public_key) == key) {
+        return Err(Failure::new(
+            FailureKind::Refused,
+            format!("{what} signs acts already; a custodian key is used for nothing else"),
+        ));
+    }
+    Ok(())
 }
 
 /// HSMs accept custodian signatures of 64 bytes only: keys on 256-bit curves.

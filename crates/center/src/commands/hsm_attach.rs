@@ -64,11 +64,13 @@ impl Center {
         let handle = self.connect(&hsm.name, &format!("virtual:{}", hsm.name)).await?;
         let identity = handle.identity();
         if identity.device != hsm.device || Hash32::of(&identity.device_key) != hsm.key {
+            let found = identity.device.clone();
+            handle.close("it is another token");
             return Err(Failure::new(
                 FailureKind::Refused,
                 format!(
-                    "the token now called {} is {}, not {} that was decided on",
-                    hsm.name, identity.device, hsm.device
+                    "the token now called {} is {found}, not {} that was decided on",
+                    hsm.name, hsm.device
                 ),
             ));
         }
@@ -78,9 +80,12 @@ impl Center {
             .map_err(|error| hsm_failure(&error))?;
         let now = self.clock.now_ms();
         let mut writes = vec![Write::InsertAct(act.record.clone())];
+        let mut events = Vec::new();
         let record = match known {
             Some(mut record) => {
-                self.check_mark(&record, &inspection);
+                let differs = self.compare(&record, &inspection).await?;
+                writes.extend(differs.writes);
+                events.extend(differs.events);
                 record.attached = true;
                 record.lost = None;
                 update(&mut record, &inspection);
@@ -94,12 +99,8 @@ impl Center {
             }
         };
         let data = json!({ "hsm": hsm });
-        let event = event(now, "hsm-attached", &Actor::Act(&act), &data)?;
-        self.commit(Change {
-            writes,
-            events: vec![event],
-        })
-        .await?;
+        events.insert(0, event(now, "hsm-attached", &Actor::Act(&act), &data)?);
+        self.commit(Change { writes, events }).await?;
         self.pool.insert(record.id, handle);
         Ok(Performed::Hsms {
             hsms: vec![self.hsm_view(&record).await?],
@@ -153,7 +154,11 @@ impl Center {
         {
             let because = match self.take_hold(&record).await {
                 Ok(inspection) => {
-                    self.save_mark(record.id, &inspection).await?;
+                    let mut differs = self.compare(&record, &inspection).await?;
+                    record.lost = None;
+                    update(&mut record, &inspection);
+                    differs.writes.push(Write::UpdateHsm(record));
+                    self.commit(differs).await?;
                     continue;
                 }
                 Err(failure) => failure.message,
@@ -174,15 +179,11 @@ impl Center {
 
     async fn take_hold(&self, record: &HsmRecord) -> Result<Inspection, Failure> {
         let handle = self.connect(&record.name, &record.locator).await?;
-        let identity = handle.identity();
-        if identity.device != record.device || identity.device_key != record.device_key {
-            return Err(other_device(record, &identity.device));
-        }
+        same_device(record, &handle)?;
         let inspection = self
             .inspect(record.id, &handle)
             .await
             .map_err(|error| hsm_failure(&error))?;
-        self.check_mark(record, &inspection);
         self.pool.insert(record.id, handle);
         Ok(inspection)
     }
@@ -201,29 +202,11 @@ impl Center {
             Arc::clone(&self.clock),
         );
         let clock: Arc<dyn Fn() -> i64 + Send + Sync> = Arc::new(move || clock.now_ms());
-        tokio::task::spawn_blocking(move || Hsm::start(&name, connect, anchors, clock))
+        let limits = self.tokens.limits();
+        tokio::task::spawn_blocking(move || Hsm::start_with(&name, connect, anchors, clock, limits))
             .await
             .map_err(|_| Failure::new(FailureKind::Internal, "connecting to the token failed"))?
             .map_err(|error| hsm_failure(&error))
-    }
-
-    /// Compares how far the token's stored state has come with what was seen before.
-    fn check_mark(&self, record: &HsmRecord, inspection: &Inspection) {
-        let (Some(known), Some(now)) = (&record.mark, &inspection.mark) else {
-            return;
-        };
-        let sequence = i64::try_from(now.sequence).unwrap_or(i64::MAX);
-        let rolled_back =
-            sequence < known.sequence || (sequence == known.sequence && now.hash[..] != known.hash[..]);
-        let mut warnings = self.lock(&self.warnings);
-        let list = warnings.entry(record.id).or_default();
-        list.retain(|warning| !warning.starts_with("its stored state"));
-        if rolled_back {
-            list.push(format!(
-                "its stored state (change {sequence}) is older than one seen before (change {}): somebody restored a copy; retry and use counters came back with it",
-                known.sequence
-            ));
-        }
     }
 }
 
@@ -281,6 +264,16 @@ pub(crate) fn new_record(
     };
     update(&mut record, inspection);
     record
+}
+
+/// A token under a known name must be the HSM of that name.
+pub(crate) fn same_device(record: &HsmRecord, handle: &Hsm) -> Result<(), Failure> {
+    let identity = handle.identity();
+    if identity.device == record.device && identity.device_key == record.device_key {
+        Ok(())
+    } else {
+        Err(other_device(record, &identity.device))
+    }
 }
 
 fn other_device(record: &HsmRecord, found: &str) -> Failure {

@@ -10,13 +10,35 @@ use chancery_store::{Change, Write};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::hsm_attach::{new_record, update};
+use super::hsm_attach::{new_record, same_device, update};
 use crate::{
     Center,
     acts::ProvenAct,
     event::{Actor, event},
     tokens::hsm_failure,
 };
+
+/// A token for as long as a call takes. One that the node does not hold already is given back, however the call ends, so that the
+/// next connection finds it free.
+struct InHand {
+    handle: Hsm,
+    held: bool,
+}
+
+impl InHand {
+    fn keep(mut self) -> Hsm {
+        self.held = true;
+        self.handle.clone()
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        if !self.held {
+            self.handle.close("it was not kept");
+        }
+    }
+}
 
 impl Center {
     pub(crate) async fn draft_hsm_init(
@@ -43,7 +65,8 @@ impl Center {
             if hsms.iter().any(|hsm: &HsmDocument| hsm.name == *token) {
                 return Err(invalid(format!("{token} is named twice")));
             }
-            let (id, handle) = self.token_in_hand(token).await?;
+            let (id, in_hand) = self.token_in_hand(token).await?;
+            let handle = &in_hand.handle;
             let inspection = handle.inspect().await.map_err(|error| hsm_failure(&error))?;
             if !inspection.keys.is_empty() {
                 return Err(holds_keys(token, inspection.keys.len()));
@@ -86,7 +109,8 @@ impl Center {
                     format!("the SO-PIN for {} is unusable: {error}", hsm.name),
                 )
             })?;
-            let (_, handle) = self.token_in_hand(&hsm.name).await?;
+            let (_, in_hand) = self.token_in_hand(&hsm.name).await?;
+            let handle = &in_hand.handle;
             if handle.identity().device != hsm.device || Hash32::of(&handle.identity().device_key) != hsm.key
             {
                 return Err(Failure::new(
@@ -102,7 +126,7 @@ impl Center {
             if !inspection.keys.is_empty() {
                 return Err(holds_keys(&hsm.name, inspection.keys.len()));
             }
-            handles.push((hsm.clone(), handle, so_pin));
+            handles.push((hsm.clone(), in_hand, so_pin));
         }
         let begun = self.clock.now_ms();
         self.commit(Change {
@@ -121,7 +145,9 @@ impl Center {
         let known = self.hsm_records().await?;
         let mut writes = Vec::new();
         let mut records = Vec::new();
-        for (hsm, handle, so_pin) in handles {
+        let mut initialised = Vec::new();
+        for (hsm, in_hand, so_pin) in handles {
+            let handle = &in_hand.handle;
             let parameters = Initialise {
                 so_pin,
                 required,
@@ -133,7 +159,7 @@ impl Center {
                 .await
                 .map_err(|error| hsm_failure(&error))?;
             let inspection = self
-                .inspect(hsm.id, &handle)
+                .inspect(hsm.id, handle)
                 .await
                 .map_err(|error| hsm_failure(&error))?;
             let record = match known.iter().find(|record| record.id == hsm.id) {
@@ -141,18 +167,20 @@ impl Center {
                     let mut record = record.clone();
                     record.attached = true;
                     record.lost = None;
+                    let gone = self.missing_replicas(record.id, &inspection).await?;
+                    writes.extend(gone.into_iter().map(|(_, write)| write));
                     update(&mut record, &inspection);
                     writes.push(Write::UpdateHsm(record.clone()));
                     writes.push(Write::ClearCustodians(record.id));
                     record
                 }
                 None => {
-                    let record = new_record(&hsm, &handle, &inspection, &act, begun);
+                    let record = new_record(&hsm, handle, &inspection, &act, begun);
                     writes.push(Write::InsertHsm(record.clone()));
                     record
                 }
             };
-            self.pool.insert(record.id, handle);
+            initialised.push((record.id, in_hand));
             records.push(record);
         }
         let kcv = records
@@ -171,6 +199,10 @@ impl Center {
             events: vec![done],
         })
         .await?;
+        // Until here a token that was new is in nobody's hands: after a failure the whole is done again.
+        for (id, in_hand) in initialised {
+            self.pool.insert(id, in_hand.keep());
+        }
         let mut views = Vec::new();
         for record in &records {
             views.push(self.hsm_view(record).await?);
@@ -179,7 +211,7 @@ impl Center {
     }
 
     /// The token of that name: the one the node holds already, or a new connection.
-    async fn token_in_hand(&self, name: &str) -> Result<(HsmId, Hsm), Failure> {
+    async fn token_in_hand(&self, name: &str) -> Result<(HsmId, InHand), Failure> {
         let known = self
             .hsm_records()
             .await?
@@ -189,11 +221,17 @@ impl Center {
             && let Some(handle) = self.pool.get(record.id)
             && !matches!(handle.state(), chancery_keys::State::Lost { .. })
         {
-            return Ok((record.id, handle));
+            return Ok((record.id, InHand { handle, held: true }));
         }
-        let id = known.map_or_else(|| HsmId::new(self.uuid()), |record| record.id);
         let handle = self.connect(name, &format!("virtual:{name}")).await?;
-        Ok((id, handle))
+        let in_hand = InHand { handle, held: false };
+        match known {
+            Some(record) => {
+                same_device(&record, &in_hand.handle)?;
+                Ok((record.id, in_hand))
+            }
+            None => Ok((HsmId::new(self.uuid()), in_hand)),
+        }
     }
 }
 

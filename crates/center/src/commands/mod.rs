@@ -8,6 +8,7 @@ mod certificate;
 mod crl;
 mod custodian;
 mod hsm_attach;
+mod hsm_compare;
 mod hsm_init;
 mod hsm_view;
 mod import;

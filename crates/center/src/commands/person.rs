@@ -37,27 +37,6 @@ impl Center {
                     .with_remedy("acts are signed with P-256 keys; generate one"),
             );
         }
-        let people = self.people().await?;
-        if people.all().iter().any(|person| person.name == call.name) {
-            return Err(Failure::new(
-                FailureKind::Conflict,
-                format!("there is a person named {} already", call.name),
-            ));
-        }
-        if let Some(other) = people
-            .all()
-            .into_iter()
-            .find(|person| person.public_key == key.spki)
-        {
-            return Err(Failure::new(
-                FailureKind::Refused,
-                format!(
-                    "{what} is the key of {} already: one key cannot stand for two people",
-                    other.name
-                ),
-            )
-            .with_remedy("every person needs a token and a key of their own"));
-        }
         self.refuse_custodian_key(&key.spki, &what).await?;
         let document = PersonDocument {
             id: PersonId::new(self.uuid()),
@@ -66,6 +45,7 @@ impl Center {
             key: Hash32::of(&key.spki),
             device: key.device,
         };
+        self.refuse_taken(&document, &key.spki).await?;
         let evidence = TokenEvidence {
             chain: call.chain,
             key_request: call.key_request,
@@ -136,6 +116,29 @@ impl Center {
             request: Some(record.number),
             created_ms: now_ms,
         })])
+    }
+
+    /// A name and a key stand for one person. Asked when the request is opened, and again when it is approved.
+    pub(crate) async fn refuse_taken(&self, document: &PersonDocument, spki: &[u8]) -> Result<(), Failure> {
+        let name = &document.name;
+        let people = self.people().await?;
+        if people.all().iter().any(|person| person.name == *name) {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("there is a person named {name} already"),
+            ));
+        }
+        if let Some(other) = people.all().into_iter().find(|person| person.public_key == spki) {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!(
+                    "the key of {name} is the key of {} already: one key cannot stand for two people",
+                    other.name
+                ),
+            )
+            .with_remedy("every person needs a token and a key of their own"));
+        }
+        Ok(())
     }
 
     /// A key that unlocks HSMs is used for nothing else.

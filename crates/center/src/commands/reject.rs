@@ -4,6 +4,7 @@ use chancery_api::{Decision, Failure, FailureKind, Performed, RequestNumber};
 use chancery_store::{Change, DecisionKind, RequestState, Write};
 use serde_json::json;
 
+use super::approve::check_numbers;
 use crate::{
     Center,
     acts::ProvenAct,
@@ -20,11 +21,9 @@ impl Center {
         requests: Vec<RequestNumber>,
         reason: String,
     ) -> Result<Decision, Failure> {
-        if requests.is_empty() || reason.trim().is_empty() {
-            return Err(Failure::new(
-                FailureKind::Invalid,
-                "a rejection names requests and a reason",
-            ));
+        check_numbers(&requests)?;
+        if reason.trim().is_empty() {
+            return Err(Failure::new(FailureKind::Invalid, "a rejection names a reason"));
         }
         self.check_reject(people, person, &requests).await?;
         Ok(Decision::RequestReject { requests, reason })
@@ -59,7 +58,7 @@ impl Center {
             events: vec![event],
         })
         .await?;
-        self.request_details(&requests).await
+        self.request_details(people, &requests).await
     }
 
     async fn check_reject(

@@ -2,15 +2,20 @@
 
 use chancery_api::{
     ActPayload, Base64, Decision, DecisionView, Failure, FailureKind, Performed, RequestDetail, RequestList,
-    RequestNumber, RequestPage,
+    RequestNumber, RequestPage, Subject,
 };
-use chancery_store::{DecisionRecord, RequestState};
+use chancery_store::{
+    CertificateRecord, CertificateState, DecidedRequest, DecisionKind, DecisionRecord, RequestRecord, RequestState,
+};
 
+use super::sign::Claim;
 use crate::{
     Center,
+    acts::ProvenAct,
     committer::store_failure,
     env::rfc3339,
     request::{subject_of, view},
+    trust::People,
 };
 
 impl Center {
@@ -44,9 +49,13 @@ impl Center {
     /// # Errors
     /// [`FailureKind::NotFound`] for an unknown number.
     pub async fn request_show(&self, number: RequestNumber) -> Result<RequestDetail, Failure> {
+        let people = self.people().await?;
+        self.request_detail(&people, number).await
+    }
+
+    async fn request_detail(&self, people: &People, number: RequestNumber) -> Result<RequestDetail, Failure> {
         let record = self.request_record(number).await?;
         let subject = subject_of(&record)?;
-        let people = self.people().await?;
         let decisions = self
             .store
             .decisions(number)
@@ -67,7 +76,7 @@ impl Center {
             },
             None => (None, None),
         };
-        let unmet = self.unmet(&people, &record).await?.unmet;
+        let unmet = self.unmet(people, &record).await?.unmet;
         Ok(RequestDetail {
             request: view(&record),
             subject,
@@ -78,10 +87,14 @@ impl Center {
         })
     }
 
-    pub(crate) async fn request_details(&self, numbers: &[RequestNumber]) -> Result<Performed, Failure> {
+    pub(crate) async fn request_details(
+        &self,
+        people: &People,
+        numbers: &[RequestNumber],
+    ) -> Result<Performed, Failure> {
         let mut requests = Vec::with_capacity(numbers.len());
         for number in numbers {
-            requests.push(self.request_show(*number).await?);
+            requests.push(self.request_detail(people, *number).await?);
         }
         Ok(Performed::Requests { requests })
     }
@@ -98,5 +111,48 @@ fn decision_view(decision: &DecisionRecord) -> DecisionView {
         person: payload.map_or_else(|| "unreadable".to_owned(), |payload| payload.name),
         time: rfc3339(decision.act.created_ms),
         reason,
+    }
+}
+
+/// A request that was just signed, from what is known of it: nothing is read again.
+pub(crate) fn signed_detail(
+    people: &People,
+    act: &ProvenAct,
+    (decided, subject): (&DecidedRequest, Subject),
+    claim: &Claim,
+    der: Option<Vec<u8>>,
+) -> RequestDetail {
+    let record = RequestRecord { state: RequestState::Done, ..decided.request.clone() };
+    let name = |decision: &DecisionRecord| {
+        let person = people.get(decision.act.person);
+        person.map_or_else(|| decision.act.person.to_string(), |person| person.name.clone())
+    };
+    let mut decisions: Vec<DecisionView> = decided
+        .decisions
+        .iter()
+        .map(|decision| DecisionView {
+            decision: decision.kind.name().to_owned(),
+            person: name(decision),
+            time: rfc3339(decision.act.created_ms),
+            reason: None,
+        })
+        .collect();
+    decisions.push(DecisionView {
+        decision: DecisionKind::Sign.name().to_owned(),
+        person: act.person.name.clone(),
+        time: rfc3339(act.record.created_ms),
+        reason: None,
+    });
+    let certificate = claim.certificates.first().map(|certificate| {
+        let issued = CertificateRecord { state: CertificateState::Issued, ..certificate.clone() };
+        super::certificate::view(&issued, claim.ca.name.clone())
+    });
+    RequestDetail {
+        request: view(&record),
+        subject,
+        decisions,
+        certificate,
+        der: der.map(Base64),
+        unmet: Vec::new(),
     }
 }

@@ -3,12 +3,14 @@
 use chancery_api::{
     ActPayload, Decision, Failure, FailureKind, Hash32, RequestDetail, RequestNumber, Role, Subject,
 };
-use chancery_store::{CertificateRecord, Change, DecisionKind, RequestRecord, RequestState, Write};
+use chancery_store::{CertificateRecord, Change, DecisionKind, DecisionRecord, RequestRecord, RequestState, Write};
+use serde_json::json;
 
-use super::sign::Claim;
+use super::{approve::Approval, sign::Claim};
 use crate::{
     Center, acts,
     committer::store_failure,
+    event::{Actor, event},
     request::{altered, subject_of},
     trust::People,
 };
@@ -34,7 +36,7 @@ impl Center {
             (RequestState::Signing, _) => {
                 self.require_approval(&people, &record, &subject).await?;
                 let claim = self.reclaim(&people, &record, &subject).await?;
-                self.finish(claim).await?;
+                self.finish(&claim).await?;
             }
             _ => {
                 return Err(Failure::new(
@@ -57,7 +59,7 @@ impl Center {
         subject: &Subject,
     ) -> Result<(), Failure> {
         let approvers = self.valid_approvers(people, record, subject).await?;
-        if approvers.len() < super::approve::approvals_needed(people, record.kind) {
+        if approvers.len() < super::approve::approvals_needed(people, record, &approvers) {
             return Err(altered(
                 record.number,
                 "its state says approved, but no approval holds",
@@ -90,21 +92,34 @@ impl Center {
             .find(|certificate| certificate.id == first)
             .map(|certificate| certificate.ca)
             .ok_or_else(|| altered(record.number, "its certificate is gone or signed already"))?;
-        let decisions = self.store.decisions(record.number).await.map_err(failed)?;
-        for certificate in &certificates {
-            self.decided(people, record, certificate, &decisions)?;
-        }
         let ca = self
             .store
             .ca(ca_id)
             .await
             .map_err(failed)?
             .ok_or_else(|| altered(record.number, "its CA is gone"))?;
-        if let Subject::Certificate(document) = subject {
-            let issuance = self.issuance(record, document.clone()).await?;
-            for certificate in &certificates {
-                issuance.reproduce(record, &certificate.tbs)?;
+        let decisions = self.store.decisions(record.number).await.map_err(failed)?;
+        let approvals = self.valid_approvers(people, record, subject).await?;
+        for certificate in &certificates {
+            if certificate.ca != ca.id {
+                return Err(altered(record.number, "its certificates name different CAs"));
             }
+            self.decided(people, record, certificate, &ca.name, &decisions, &approvals)?;
+        }
+        match subject {
+            Subject::Certificate(document) => {
+                let issuance = self.issuance(record, document.clone()).await?;
+                if issuance.authority.id != ca.id {
+                    return Err(altered(record.number, "its certificate names another CA"));
+                }
+                for certificate in &certificates {
+                    issuance.reproduce(record, &certificate.tbs)?;
+                }
+            }
+            _ if ca.request != record.number => {
+                return Err(altered(record.number, "its certificate names another CA"));
+            }
+            _ => {}
         }
         let key = self
             .ca_key(&ca)
@@ -131,11 +146,11 @@ impl Center {
             })
             .collect();
         if !writes.is_empty() {
-            self.commit(Change {
-                writes,
-                events: Vec::new(),
-            })
-            .await?;
+            let serials: Vec<_> =
+                certificates.iter().map(|certificate| hex::encode(&certificate.serial)).collect();
+            let data = json!({ "request": record.number, "ca": ca.name, "serials": serials, "epoch": self.epoch });
+            let events = vec![event(self.clock.now_ms(), "claim-taken-over", &Actor::Node, &data)?];
+            self.commit(Change { writes, events }).await?;
         }
         Ok(Claim {
             request: record.number,
@@ -145,13 +160,15 @@ impl Center {
         })
     }
 
-    /// Checks that a Certification Officer decided on exactly these bytes.
+    /// Checks that a Certification Officer who did not approve the request decided on exactly these bytes.
     fn decided(
         &self,
         people: &People,
         record: &RequestRecord,
         certificate: &CertificateRecord,
-        decisions: &[chancery_store::DecisionRecord],
+        ca: &str,
+        decisions: &[DecisionRecord],
+        approvals: &[Approval],
     ) -> Result<(), Failure> {
         let tbs = Hash32::of(&certificate.tbs);
         let serial = hex::encode(&certificate.serial);
@@ -162,7 +179,8 @@ impl Center {
             let Some(person) = people.get(decision.act.person) else {
                 continue;
             };
-            if decision.act.id != certificate.act || !person.has(Role::CertificationOfficer) {
+            let approved = approvals.iter().any(|approval| approval.person == person.id);
+            if decision.act.id != certificate.act || !person.has(Role::CertificationOfficer) || approved {
                 continue;
             }
             let payload: ActPayload =
@@ -177,7 +195,7 @@ impl Center {
             if let Decision::RequestSign { items } = payload.decision
                 && items
                     .iter()
-                    .any(|item| item.request == record.number && item.tbs == tbs && item.serial == serial)
+                    .any(|item| item.request == record.number && item.ca == ca && item.tbs == tbs && item.serial == serial)
             {
                 return Ok(());
             }

@@ -7,21 +7,28 @@ use chancery_api::{
     CertificateId, Condition, Decision, Failure, FailureKind, Hash32, Performed, RequestNumber, SignedItem,
     Subject,
 };
-use chancery_keys::SigningKey as _;
+use chancery_keys::{KeyError, SigningKey as _};
 use chancery_pki::{DistinguishedName, Inputs, Issuer, PublicKey, ToBeSigned, assemble};
 use chancery_store::{
-    CaRecord, CertificateRecord, CertificateState, Change, DecisionKind, RequestRecord, RequestState, Write,
+    CaRecord, CertificateRecord, CertificateState, Change, DecidedRequest, DecisionKind, RequestRecord,
+    RequestState, Write,
 };
 use futures::future::join_all;
 use serde_json::json;
 
-use super::approve::{Approval, check_numbers};
+use super::{
+    approve::{Approval, check_numbers},
+    request_view::signed_detail,
+};
 use crate::{
     Center,
-    acts::{Prepared, ProvenAct},
+    acts::{ActHashes, Prepared, ProvenAct},
     authority::CaKey,
+    committer::store_failure,
+    committer::CommitError,
     event::{Actor, event},
     issuance::Issuance,
+    reading::Reading,
     request::{altered, subject_of},
     text::chain,
     trust::{People, Person},
@@ -32,6 +39,19 @@ const STALE_AFTER_SECONDS: i64 = 3600;
 
 /// Subject of the certificate for the key that signs the head of the audit log.
 const AUDIT_SUBJECT: &str = "CN=Chancery audit log";
+
+/// A request as it was read for one decision.
+struct Examined<'a> {
+    decided: &'a DecidedRequest,
+    subject: Subject,
+    approvals: Vec<Approval>,
+}
+
+impl Examined<'_> {
+    const fn asked(&self) -> (&RequestRecord, &Subject) {
+        (&self.decided.request, &self.subject)
+    }
+}
 
 /// What one request needs to be signed, checked.
 pub(crate) struct Signable {
@@ -61,9 +81,11 @@ impl Center {
         let mut items = Vec::new();
         let mut prepared = Vec::new();
         let mut unmet: Vec<Condition> = Vec::new();
+        let reading = self.read(requests.to_vec()).await?;
+        let mut hashes = ActHashes::default();
         for number in requests {
-            let record = self.request_record(*number).await?;
-            let blocked = self.unmet_for_signing(people, &record, Some(person)).await?;
+            let examined = self.examine(people, reading.request(*number)?, &mut hashes)?;
+            let blocked = self.unmet_given(people, examined.asked(), &examined.approvals, Some(person)).await?;
             if !blocked.is_empty() {
                 for condition in blocked {
                     if !unmet.contains(&condition) {
@@ -72,7 +94,7 @@ impl Center {
                 }
                 continue;
             }
-            let signable = self.signable(people, &record, None).await?;
+            let signable = self.signable(people, &examined, None).await?;
             for (_, tbs) in &signable.certificates {
                 items.push(item(*number, &signable.ca.name, tbs));
                 prepared.push(tbs.as_der().to_vec());
@@ -90,11 +112,12 @@ impl Center {
 
     pub(crate) async fn sign(
         &self,
-        people: &People,
+        reading: &Reading,
         act: ProvenAct,
         items: Vec<SignedItem>,
         prepared: Prepared,
     ) -> Result<Performed, Failure> {
+        let people = &reading.people;
         let mut order: Vec<RequestNumber> = items.iter().map(|item| item.request).collect();
         order.dedup();
         let mut pairs = items.into_iter().zip(prepared).peekable();
@@ -102,9 +125,12 @@ impl Center {
         let mut writes = vec![Write::InsertAct(act.record.clone())];
         let mut claims = Vec::with_capacity(order.len());
         let mut serials = Vec::new();
+        let mut answers = Vec::with_capacity(order.len());
+        let mut hashes = ActHashes::default();
         for number in &order {
-            let record = self.request_record(*number).await?;
-            let unmet = self.unmet_for_signing(people, &record, Some(&act.person)).await?;
+            let decided = reading.request(*number)?;
+            let examined = self.examine(people, decided, &mut hashes)?;
+            let unmet = self.unmet_given(people, examined.asked(), &examined.approvals, Some(&act.person)).await?;
             if !unmet.is_empty() {
                 return Err(Failure::blocked(
                     format!("request {number} cannot be signed any more"),
@@ -118,7 +144,8 @@ impl Center {
                 }
                 given.push(tbs);
             }
-            let signable = self.signable(people, &record, Some(&given)).await?;
+            let signable = self.signable(people, &examined, Some(&given)).await?;
+            answers.push((decided, examined.subject));
             let mut certificates = Vec::with_capacity(signable.certificates.len());
             for (profile, tbs) in &signable.certificates {
                 let certificate = self.certificate_row(&signable.ca, *number, &act, profile, tbs, now);
@@ -152,37 +179,31 @@ impl Center {
         )?];
         self.commit(Change { writes, events }).await?;
 
-        let finished = join_all(claims.into_iter().map(|claim| self.finish(claim))).await;
-        for result in finished {
-            result?;
+        let finished = join_all(claims.iter().map(|claim| self.finish(claim))).await;
+        let mut requests = Vec::with_capacity(claims.len());
+        for ((result, claim), (decided, subject)) in finished.into_iter().zip(&claims).zip(answers) {
+            requests.push(signed_detail(people, &act, (decided, subject), claim, result?));
         }
-        self.request_details(&order).await
+        Ok(Performed::Requests { requests })
     }
 
-    /// Has a claim signed and records the result.
-    pub(crate) async fn finish(&self, claim: Claim) -> Result<(), Failure> {
+    /// Has a claim signed and records the result: the certificate that the request is for.
+    pub(crate) async fn finish(&self, claim: &Claim) -> Result<Option<Vec<u8>>, Failure> {
         let key = self.pooled(&claim.key);
         let mut writes = Vec::new();
         let mut issued = Vec::new();
         let mut own = None;
         for certificate in &claim.certificates {
-            let signature = key.sign(&certificate.tbs).await.map_err(|error| {
-                let mut failure = crate::tokens::key_failure(&error);
-                failure.message = format!(
-                    "request {} is recorded and not yet signed: {}",
-                    claim.request, failure.message
-                );
-                failure
-                    .remedy
-                    .get_or_insert_with(|| format!("then: chancery request resume {}", claim.request));
-                failure
-            })?;
+            let signature = match key.sign(&certificate.tbs).await {
+                Ok(signature) => signature,
+                Err(error) => return Err(self.not_yet_signed(claim, &error).await),
+            };
             let der = assemble(&certificate.tbs, claim.key.algorithm(), &signature)
                 .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
             issued.push(json!({
                 "ca": claim.ca.name, "serial": hex::encode(&certificate.serial), "certificate": Hash32::of(&der),
             }));
-            own.get_or_insert(certificate.id);
+            own.get_or_insert_with(|| (certificate.id, der.clone()));
             writes.push(Write::IssueCertificate {
                 certificate: certificate.id,
                 epoch: self.epoch,
@@ -191,7 +212,7 @@ impl Center {
         }
         if claim.ca.certificate.is_none()
             && claim.ca.request == claim.request
-            && let Some(certificate) = own
+            && let Some((certificate, _)) = own
         {
             writes.push(Write::SetCaCertificate {
                 ca: claim.ca.id,
@@ -207,36 +228,80 @@ impl Center {
         let actor = act.map_or(Actor::Node, Actor::ActReference);
         let data = json!({ "request": claim.request, "certificates": issued });
         let events = vec![event(self.clock.now_ms(), "certificates-issued", &actor, &data)?];
-        self.commit(Change { writes, events }).await
+        let outcome = self.committer.commit(Change { writes, events }).await;
+        if let Err(CommitError::Conflict(_)) = &outcome {
+            // Somebody took the claim over meanwhile: the signature is given to nobody, and that it was made stays known.
+            let discarded = event(self.clock.now_ms(), "signature-discarded", &actor, &data)?;
+            self.commit(Change {
+                writes: Vec::new(),
+                events: vec![discarded],
+            })
+            .await?;
+        }
+        outcome?;
+        Ok(own.map(|(_, der)| der))
+    }
+
+    async fn not_yet_signed(&self, claim: &Claim, error: &KeyError) -> Failure {
+        let request = claim.request;
+        let mut failure = crate::tokens::key_failure(error);
+        failure.message = format!("request {request} is recorded and not yet signed: {}", failure.message);
+        failure.remedy = Some(match failure.remedy.take() {
+            Some(remedy) => format!("{remedy}; then: chancery request resume {request}"),
+            None => format!("chancery request resume {request}"),
+        });
+        if failure.kind == FailureKind::Blocked && failure.unmet.is_empty() {
+            // The list is what helps; without it the message has to do.
+            failure.unmet = self.quorum_conditions(&claim.key.on).await.unwrap_or_default();
+        }
+        failure
+    }
+
+    /// What a request asks for and which approvals of it hold.
+    fn examine<'a>(
+        &self,
+        people: &People,
+        decided: &'a DecidedRequest,
+        hashes: &mut ActHashes,
+    ) -> Result<Examined<'a>, Failure> {
+        let record = &decided.request;
+        let subject = subject_of(record)?;
+        let approvals = match record.state {
+            RequestState::Done | RequestState::Rejected => Vec::new(),
+            _ => self.approvals_among(people, record, &subject, &decided.decisions, hashes)?,
+        };
+        Ok(Examined { decided, subject, approvals })
     }
 
     /// What signing a request takes. `given` holds the bytes that were decided on; without it they are prepared.
     async fn signable(
         &self,
         people: &People,
-        record: &RequestRecord,
+        examined: &Examined<'_>,
         given: Option<&[Vec<u8>]>,
     ) -> Result<Signable, Failure> {
-        let subject = subject_of(record)?;
-        // Whatever the row's state says: without approvals that hold nothing is signed.
-        let approvers = self.valid_approvers(people, record, &subject).await?;
-        if approvers.len() < super::approve::approvals_needed(people, record.kind) {
+        let (record, approvers) = (&examined.decided.request, &examined.approvals);
+        // Whatever the row's state says: a request is signed once, and never after a rejection.
+        let decisions = &examined.decided.decisions;
+        if decisions.iter().any(|decision| decision.kind != DecisionKind::Approve) || record.certificate.is_some() {
+            return Err(altered(record.number, "it was rejected or signed before"));
+        }
+        if approvers.len() < super::approve::approvals_needed(people, record, approvers) {
             return Err(altered(
                 record.number,
                 "its state says approved, but no approval holds",
             ));
         }
-        match subject {
+        match &examined.subject {
             Subject::Certificate(document) => {
-                let issuance = self.issuance(record, document).await?;
+                let issuance = self.issuance(record, document.clone()).await?;
                 let tbs = match given {
                     Some([tbs]) => issuance.reproduce(record, tbs)?,
                     Some(_) => return Err(altered(record.number, "one certificate was to be signed")),
-                    None => self.fresh(record, &issuance, &approvers)?,
+                    None => self.fresh(record, &issuance, approvers)?,
                 };
-                let ca = self.ca_record(&issuance.authority.name).await?;
                 Ok(Signable {
-                    ca,
+                    ca: issuance.authority.record.clone(),
                     key: issuance.authority.key.clone(),
                     certificates: vec![(issuance.profile.name().to_owned(), tbs)],
                 })
@@ -327,7 +392,7 @@ impl Center {
             .store
             .cas()
             .await
-            .map_err(|error| crate::committer::store_failure(&error))?
+            .map_err(|error| store_failure(&error))?
             .iter()
             .all(|other| other.certificate.is_none());
         if first {

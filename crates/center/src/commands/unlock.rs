@@ -3,11 +3,11 @@
 //! The HSM decides whether an answer counts; nothing here can replace a custodian.
 
 use chancery_api::{
-    Base64, Condition, Failure, FailureKind, HsmLock, HsmView, UnlockAnswer, UnlockChallenge,
+    Base64, Condition, Failure, FailureKind, Hash32, HsmLock, HsmView, UnlockAnswer, UnlockChallenge,
     UnlockChallengeView,
 };
-use chancery_keys::State;
-use chancery_store::Change;
+use chancery_keys::{HsmError, State};
+use chancery_store::{Change, HsmRecord};
 use serde_json::json;
 
 use crate::{
@@ -81,6 +81,17 @@ impl Center {
             .challenge(&custodian.chr)
             .await
             .map_err(|error| hsm_failure(&error))?;
+        let asked = json!({
+            "person": person.name, "chr": custodian.chr, "challenge": hex::encode(challenge.challenge),
+        });
+        {
+            let mut waiting = self.lock(&self.asked);
+            // Challenges that nobody answered are of no use after a while; an HSM has one open at a time.
+            if waiting.len() >= 256 {
+                waiting.clear();
+            }
+            waiting.insert(challenge.session.clone(), asked);
+        }
         Ok(UnlockChallengeView {
             session: challenge.session,
             hsm: record.name,
@@ -98,20 +109,48 @@ impl Center {
         let record = self.hsm_record(&call.hsm).await?;
         let hsm = self.held(&record)?;
         let outcome = hsm.answer(&call.session, &call.signature.0).await;
+        let recorded = self.record_answer(&record, call, &outcome).await;
+        if outcome.is_ok() && recorded.is_err() {
+            // An HSM is not open without a trace: what cannot be recorded is undone.
+            hsm.lock().await.map_err(|error| hsm_failure(&error))?;
+        }
+        let view = recorded?;
+        outcome.map_err(|error| hsm_failure(&error))?;
+        Ok(view)
+    }
+
+    /// Records an answer with everything an outsider needs to check it: who the HSM is, the key that was asked, the signature.
+    async fn record_answer(
+        &self,
+        record: &HsmRecord,
+        call: &UnlockAnswer,
+        outcome: &Result<State, HsmError>,
+    ) -> Result<HsmView, Failure> {
         let now = self.clock.now_ms();
-        let view = self.hsm_view(&record).await?;
-        let (name, data) = match &outcome {
+        let view = self.hsm_view(record).await?;
+        let asked = {
+            let mut waiting = self.lock(&self.asked);
+            match outcome {
+                Ok(_) => waiting.remove(&call.session),
+                // An answer of the wrong form leaves the challenge open.
+                Err(_) => waiting.get(&call.session).cloned(),
+            }
+        };
+        let (name, data) = match outcome {
             Ok(state) => (
                 if matches!(state, State::Unlocked { .. }) {
                     "hsm-unlocked"
                 } else {
                     "custodian-answered"
                 },
-                json!({ "hsm": record.name, "state": view.state }),
+                json!({
+                    "hsm": record.name, "device": record.device, "key": Hash32::of(&record.device_key),
+                    "asked": asked, "signature": call.signature, "state": view.state,
+                }),
             ),
             Err(error) => (
                 "answer-refused",
-                json!({ "hsm": record.name, "because": error.to_string() }),
+                json!({ "hsm": record.name, "asked": asked, "because": error.to_string() }),
             ),
         };
         self.commit(Change {
@@ -119,7 +158,6 @@ impl Center {
             events: vec![event(now, name, &Actor::Node, &data)?],
         })
         .await?;
-        outcome.map_err(|error| hsm_failure(&error))?;
         Ok(view)
     }
 
@@ -128,26 +166,44 @@ impl Center {
     /// # Errors
     /// When an HSM named is unknown or not attached.
     pub async fn hsm_lock(&self, call: &HsmLock, uid: u32) -> Result<Vec<HsmView>, Failure> {
-        let mut views = Vec::new();
+        let mut locked_now = Vec::new();
+        let mut failed = None;
         for record in self.hsm_records().await? {
             let named = call.hsms.contains(&record.name);
             if !named && !call.hsms.is_empty() {
                 continue;
             }
-            let hsm = match self.held(&record) {
-                Ok(hsm) => hsm,
-                Err(failure) if named => return Err(failure),
-                Err(_) => continue,
+            // One HSM that cannot be locked leaves no other one open.
+            let locked = match self.held(&record) {
+                Ok(hsm) => match hsm.lock().await {
+                    // A lost one was locked by its loss.
+                    Err(HsmError::Lost { .. }) if !named => continue,
+                    outcome => outcome.map_err(|error| hsm_failure(&error)),
+                },
+                Err(_) if !named => continue,
+                Err(failure) => Err(failure),
             };
-            hsm.lock().await.map_err(|error| hsm_failure(&error))?;
+            if let Err(failure) = locked {
+                failed.get_or_insert(failure);
+                continue;
+            }
+            locked_now.push(record);
+        }
+        // Locked first, told afterwards: a full disk keeps no HSM open.
+        let mut events = Vec::new();
+        for record in &locked_now {
             let data = json!({ "hsm": record.name });
-            let event = event(self.clock.now_ms(), "hsm-locked", &Actor::Local(uid), &data)?;
-            self.commit(Change {
-                writes: Vec::new(),
-                events: vec![event],
-            })
-            .await?;
-            views.push(self.hsm_view(&record).await?);
+            events.push(event(self.clock.now_ms(), "hsm-locked", &Actor::Local(uid), &data)?);
+        }
+        if !events.is_empty() {
+            self.commit(Change { writes: Vec::new(), events }).await?;
+        }
+        let mut views = Vec::new();
+        for record in &locked_now {
+            views.push(self.hsm_view(record).await?);
+        }
+        if let Some(failure) = failed {
+            return Err(failure);
         }
         if let Some(unknown) = call
             .hsms

@@ -4,7 +4,7 @@ use chancery_api::{Condition, Failure, HsmId, RequestNumber, Role, Subject, WhyV
 use chancery_keys::State;
 use chancery_store::{RequestRecord, RequestState};
 
-use super::approve::approvals_needed;
+use super::approve::{Approval, approvals_needed};
 use crate::{
     Center,
     committer::store_failure,
@@ -90,11 +90,26 @@ impl Center {
         record: &RequestRecord,
         actor: Option<&Person>,
     ) -> Result<Vec<Condition>, Failure> {
-        let number = record.number;
         let subject = subject_of(record)?;
+        let approvals = match record.state {
+            RequestState::Done | RequestState::Rejected => Vec::new(),
+            _ => self.valid_approvers(people, record, &subject).await?,
+        };
+        self.unmet_given(people, (record, &subject), &approvals, actor).await
+    }
+
+    /// As [`Self::unmet_for_signing`], with the approvals that hold.
+    pub(crate) async fn unmet_given(
+        &self,
+        people: &People,
+        (record, subject): (&RequestRecord, &Subject),
+        approvals: &[Approval],
+        actor: Option<&Person>,
+    ) -> Result<Vec<Condition>, Failure> {
+        let number = record.number;
         let mut unmet = Vec::new();
         match record.state {
-            RequestState::Open => unmet.extend(self.approval_condition(people, record, &subject).await?),
+            RequestState::Open => unmet.extend(Self::lacking_approval(people, record, approvals)),
             RequestState::Approved => {}
             RequestState::Signing => unmet.push(Condition::new(
                 "interrupted",
@@ -115,8 +130,8 @@ impl Center {
         if matches!(record.state, RequestState::Done | RequestState::Rejected) {
             return Ok(unmet);
         }
-        unmet.extend(self.key_conditions(&subject).await?);
-        unmet.extend(self.signer_condition(people, record, &subject, actor).await?);
+        unmet.extend(self.key_conditions(subject).await?);
+        unmet.extend(Self::signer_condition(people, record, approvals, actor));
         Ok(unmet)
     }
 
@@ -126,11 +141,15 @@ impl Center {
         record: &RequestRecord,
         subject: &Subject,
     ) -> Result<Option<Condition>, Failure> {
+        let approvals = self.valid_approvers(people, record, subject).await?;
+        Ok(Self::lacking_approval(people, record, &approvals))
+    }
+
+    fn lacking_approval(people: &People, record: &RequestRecord, have: &[Approval]) -> Option<Condition> {
         let role = rights::approver(record.kind);
-        let have = self.valid_approvers(people, record, subject).await?;
-        let need = approvals_needed(people, record.kind);
+        let need = approvals_needed(people, record, have);
         if have.len() >= need {
-            return Ok(None);
+            return None;
         }
         let who: Vec<String> = people
             .all()
@@ -143,7 +162,7 @@ impl Center {
             Some(name) => format!("chancery request approve {number} --as {name}"),
             None => format!("add a person: chancery person add NAME --role {}", role.name()),
         };
-        Ok(Some(Condition::new(
+        Some(Condition::new(
             "approval",
             format!(
                 "request {number} has {} of {need} approvals by a {}",
@@ -152,13 +171,17 @@ impl Center {
             ),
             remedy,
             who,
-        )))
+        ))
     }
 
     /// What stands between a request and the key that signs it.
     async fn key_conditions(&self, subject: &Subject) -> Result<Vec<Condition>, Failure> {
         let on = match subject {
             Subject::Certificate(document) => {
+                // What the HSMs say is known here; only what is missing is looked up.
+                if self.known_authority(&document.ca).is_some_and(|known| self.is_unlocked(&known.key)) {
+                    return Ok(Vec::new());
+                }
                 let ca = self.ca_record(&document.ca).await?;
                 self.ca_key(&ca).await?.map(|key| key.on)
             }
@@ -281,16 +304,14 @@ impl Center {
     }
 
     /// Approval and signing are for two people.
-    async fn signer_condition(
-        &self,
+    fn signer_condition(
         people: &People,
         record: &RequestRecord,
-        subject: &Subject,
+        approvers: &[Approval],
         actor: Option<&Person>,
-    ) -> Result<Option<Condition>, Failure> {
+    ) -> Option<Condition> {
         let number = record.number;
         let officer = Role::CertificationOfficer;
-        let approvers = self.valid_approvers(people, record, subject).await?;
         let able: Vec<String> = people
             .all()
             .into_iter()
@@ -305,28 +326,28 @@ impl Center {
         };
         if let Some(actor) = actor {
             if !actor.has(officer) {
-                return Ok(rights::missing_role(
+                return rights::missing_role(
                     people,
                     actor,
                     &[officer],
                     &format!("sign request {number}"),
-                ));
+                );
             }
             if approvers.iter().any(|approval| approval.person == actor.id) {
                 let what = format!(
                     "{} approved request {number}; another person must have it signed",
                     actor.name
                 );
-                return Ok(Some(Condition::new("other-person", what, remedy, able)));
+                return Some(Condition::new("other-person", what, remedy, able));
             }
         } else if able.is_empty() {
             let what = format!(
                 "there is no {} who did not approve request {number}",
                 officer.title()
             );
-            return Ok(Some(Condition::new("other-person", what, remedy, able)));
+            return Some(Condition::new("other-person", what, remedy, able));
         }
-        Ok(None)
+        None
     }
 
     async fn unmet_for_registration(&self, subject: &Subject) -> Result<Vec<Condition>, Failure> {

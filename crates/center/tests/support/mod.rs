@@ -8,36 +8,39 @@
     reason = "shared by test binaries, each of which uses a part"
 )]
 
+pub mod custodians;
+pub mod extra;
+pub mod faults;
+pub mod line;
+
 use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
 };
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use chancery_agent::{
-    Accepted, AcceptedHsm, LocalTokens, PinSource, RehearsalPins, ShownAct, TokenPins, act_key,
-    answer_challenge, custodian_key, initialise, sign_act,
+    LocalTokens, PinSource, RehearsalPins, ShownAct, TokenPins, act_key, initialise, sign_act,
 };
 use chancery_api::{
-    ActId, ActPayload, Base64, CaCreate, CustodianRegister, Decision, Draft, Failure, Hash32, HsmView,
-    Installation, InstallationId, Intent, Perform, Performed, PersonAdd, PersonDocument, PersonId,
-    RequestDetail, RequestImport, RequestNumber, Role, SecretText, SignedAct, UnlockAnswer, UnlockChallenge,
+    ActId, ActPayload, Base64, CaCreate, Decision, Draft, Failure, Hash32, Installation, InstallationId,
+    Intent, Perform, Performed, PersonAdd, PersonDocument, PersonId, RequestDetail, RequestImport,
+    RequestNumber, Role, SecretText, SignedAct,
 };
 use chancery_audit::NoteSigner;
-use chancery_center::{Center, Clock, Entropy, Setup, TokenSource};
+use chancery_center::{Center, Clock, Entropy, Marks, Setup};
 use chancery_cvc::TrustAnchors;
 use chancery_driver::{Pin, SoPin};
-use chancery_iso7816::{Transport, TransportError};
-use chancery_keys::{Connect, ConnectError, Mark, Token, VirtualConnect};
 use chancery_store::Store;
 use chancery_store_sqlite::SqliteStore;
 use chancery_vtoken::{AtRest, Factory, TokenName};
+use faults::{Faults, FaultyStore};
+use line::{Line, Tokens};
 use time::{Date, Month};
-use zeroize::Zeroizing;
 
 /// PIN of every person's token here.
 pub const PIN: &str = "648219";
@@ -53,56 +56,22 @@ impl Clock for TestClock {
     }
 }
 
-/// What tests see of the line to the HSMs, and do to it.
-#[derive(Default)]
-pub struct Line {
-    /// While set, every token is gone, as when the plug is pulled.
-    pub unplugged: AtomicBool,
-    /// SIGN commands that reached a token.
-    pub signs: AtomicU64,
-    /// All commands that reached a token.
-    pub commands: AtomicU64,
-}
+/// Marks as files.
+pub struct FileMarks(pub PathBuf);
 
-struct Plug {
-    token: Box<dyn Token>,
-    line: Arc<Line>,
-}
-
-impl Transport for Plug {
-    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
-        if self.line.unplugged.load(Ordering::Relaxed) {
-            return Err(TransportError::lost("the plug was pulled"));
+impl Marks for FileMarks {
+    fn load(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        match std::fs::read(self.0.join(name)) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
         }
-        self.line.commands.fetch_add(1, Ordering::Relaxed);
-        if command.get(1) == Some(&0x68) {
-            self.line.signs.fetch_add(1, Ordering::Relaxed);
-        }
-        self.token.transmit(command)
     }
 
-    fn reset(&mut self) -> Result<(), TransportError> {
-        self.token.reset()
-    }
-}
-
-impl Token for Plug {
-    fn mark(&self) -> Option<Mark> {
-        self.token.mark()
-    }
-}
-
-struct Plugged {
-    connect: VirtualConnect,
-    line: Arc<Line>,
-}
-
-impl Connect for Plugged {
-    fn connect(&self) -> Result<Box<dyn Token>, ConnectError> {
-        Ok(Box::new(Plug {
-            token: self.connect.connect()?,
-            line: Arc::clone(&self.line),
-        }))
+    fn save(&self, name: &str, value: &[u8]) -> Result<(), String> {
+        std::fs::create_dir_all(&self.0)
+            .and_then(|()| std::fs::write(self.0.join(name), value))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -114,26 +83,6 @@ impl Entropy for SystemEntropy {
     }
 }
 
-struct Tokens {
-    directory: PathBuf,
-    at_rest: AtRest,
-    line: Arc<Line>,
-}
-
-impl TokenSource for Tokens {
-    fn at(&self, locator: &str) -> Option<Arc<dyn Connect>> {
-        let name = locator.strip_prefix("virtual:")?;
-        let connect = VirtualConnect {
-            dir: self.directory.join(name),
-            at_rest: self.at_rest.clone(),
-        };
-        Some(Arc::new(Plugged {
-            connect,
-            line: Arc::clone(&self.line),
-        }))
-    }
-}
-
 /// A trust center with its people.
 pub struct World {
     pub dir: tempfile::TempDir,
@@ -141,6 +90,7 @@ pub struct World {
     pub store: Arc<SqliteStore>,
     pub clock: Arc<TestClock>,
     pub line: Arc<Line>,
+    pub faults: Arc<Faults>,
     pub installation: Installation,
     pub local: LocalTokens,
     pub pins: PinSource,
@@ -188,13 +138,24 @@ impl World {
         let clock = Arc::new(TestClock(AtomicI64::new(1_795_262_400_000)));
         let audit_pkcs8 = pkcs8.as_ref().to_vec();
         let line = Arc::new(Line::default());
-        let (center, store) = open(dir.path(), &at_rest, &installation, &clock, &line, &audit_pkcs8).await;
+        let faults = Arc::new(Faults::default());
+        let (center, store) = open(
+            dir.path(),
+            &at_rest,
+            &installation,
+            &clock,
+            &line,
+            &faults,
+            &audit_pkcs8,
+        )
+        .await;
         Self {
             dir,
             center,
             store,
             clock,
             line,
+            faults,
             installation,
             local,
             pins,
@@ -230,20 +191,43 @@ impl World {
 
     /// Ends the center and starts another on the same data.
     pub async fn restart(&mut self) {
-        let at_rest = AtRest::MachineSecret(self.dir.path().join("machine.secret"));
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// Ends the center; it gives its HSMs back.
+    pub async fn stop(&self) {
         self.center.close().await;
-        self.line.unplugged.store(false, Ordering::Relaxed);
-        let (center, store) = open(
+        self.line.mend();
+        self.faults.heal();
+    }
+
+    /// Starts a center on the same data.
+    pub async fn start(&mut self) {
+        (self.center, self.store) = self.another(&self.line, &self.faults).await;
+    }
+
+    /// Another center on the same data.
+    pub async fn another(&self, line: &Arc<Line>, faults: &Arc<Faults>) -> (Center, Arc<SqliteStore>) {
+        open(
             self.dir.path(),
-            &at_rest,
+            &self.at_rest(),
             &self.installation,
             &self.clock,
-            &self.line,
+            line,
+            faults,
             &self.audit_pkcs8,
         )
-        .await;
-        self.center = center;
-        self.store = store;
+        .await
+    }
+
+    pub fn at_rest(&self) -> AtRest {
+        AtRest::MachineSecret(self.dir.path().join("machine.secret"))
+    }
+
+    /// Where a token's state is.
+    pub fn token_dir(&self, name: &str) -> PathBuf {
+        self.dir.path().join("tokens").join(name)
     }
 
     pub async fn add_people(&mut self) {
@@ -303,74 +287,6 @@ impl World {
         )
         .await
         .expect("HSMs");
-    }
-
-    pub async fn register_custodians(&mut self) {
-        for name in ["alice", "bob", "carol"] {
-            self.register_custodian(name, &["hsm-a", "hsm-b"])
-                .await
-                .expect("a custodian");
-        }
-    }
-
-    pub async fn register_custodian(&mut self, name: &str, hsms: &[&str]) -> Result<(), Failure> {
-        let mut token = self
-            .local
-            .open(name)
-            .expect("the token opens")
-            .unlock(&self.pins)
-            .expect("the PIN is right");
-        let evidence = custodian_key(&mut token, self.local.anchors()).expect("a custodian key");
-        drop(token);
-        let call = CustodianRegister {
-            person: name.to_owned(),
-            hsms: hsms.iter().map(|hsm| (*hsm).to_owned()).collect(),
-            chain: Base64(evidence.chain),
-            key_request: Base64(evidence.key_request),
-        };
-        let request = self.center.custodian_register(call, 0).await?.request;
-        self.act(
-            "alice",
-            Intent::RequestApprove {
-                requests: vec![request],
-            },
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// One custodian answers one HSM.
-    pub async fn unlock(&mut self, hsm: &str, name: &str) -> Result<HsmView, Failure> {
-        let call = UnlockChallenge {
-            hsm: hsm.to_owned(),
-            person: name.to_owned(),
-        };
-        let mut token = self
-            .local
-            .open(name)
-            .expect("the token opens")
-            .unlock(&self.pins)
-            .expect("the PIN is right");
-        let view = self.center.unlock_challenge(&call).await?;
-        let mut accepted = Accepted::load(&self.dir.path().join("custodians"), name).expect("accepted HSMs");
-        let known = AcceptedHsm::from_chain(hsm, &view.chain.0, self.local.anchors()).expect("an HSM");
-        accepted.accept(hsm, known).expect("it is accepted");
-        let signature =
-            answer_challenge(&mut token, &accepted, self.local.anchors(), hsm, &view).expect("an answer");
-        let answer = UnlockAnswer {
-            hsm: view.hsm,
-            session: view.session,
-            signature: Base64(signature),
-        };
-        self.center.unlock_answer(&answer).await
-    }
-
-    pub async fn unlock_all(&mut self) {
-        for hsm in ["hsm-a", "hsm-b"] {
-            for name in ["alice", "bob"] {
-                self.unlock(hsm, name).await.expect("an answer counts");
-            }
-        }
     }
 
     pub async fn create_ca(&mut self, algorithm: &str) {
@@ -554,6 +470,7 @@ async fn open(
     installation: &Installation,
     clock: &Arc<TestClock>,
     line: &Arc<Line>,
+    faults: &Arc<Faults>,
     audit_pkcs8: &[u8],
 ) -> (Center, Arc<SqliteStore>) {
     let today = Date::from_calendar_date(2026, Month::November, 21).expect("a date");
@@ -570,7 +487,10 @@ async fn open(
     audit_key.extend_from_slice(audit.public_key().as_ref());
     let center = Center::open(Setup {
         installation: installation.clone(),
-        store: Arc::clone(&store) as Arc<dyn Store>,
+        store: Arc::new(FaultyStore {
+            inner: Arc::clone(&store),
+            faults: Arc::clone(faults),
+        }) as Arc<dyn Store>,
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         entropy: Arc::new(SystemEntropy),
         tokens: Arc::new(Tokens {
@@ -578,6 +498,7 @@ async fn open(
             at_rest: at_rest.clone(),
             line: Arc::clone(line),
         }),
+        marks: Arc::new(FileMarks(dir.join("marks"))),
         anchors: Arc::new(anchors),
         audit_signer: NoteSigner::new("chancery/test", audit).expect("a signer"),
         audit_key,

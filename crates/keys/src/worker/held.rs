@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chancery_cvc::{DeviceChain, DeviceIdentity, TrustAnchors};
-use chancery_driver::{Authenticated, Card, Error, PinStatus, Selected};
+use chancery_driver::{Authenticated, Card, Error, PinStatus, QuorumMemory, Selected};
 use chancery_iso7816::{Transport, TransportError};
 use chancery_schsm::{PkaStatus, fid};
 use zeroize::Zeroizing;
@@ -280,6 +280,7 @@ impl Worker {
         let Some(card) = mem::replace(&mut self.card, Held::Gone).into_card() else {
             return Err(self.shared.not_open());
         };
+        self.memory.selected_again();
         match card.select() {
             Ok(card) => self.card = Held::Selected(card),
             Err(refused) => {
@@ -319,6 +320,7 @@ impl Worker {
             _ => None,
         };
         self.chain = attached.chain;
+        self.memory = QuorumMemory::default();
         self.token = Some(attached.token);
         self.card = Held::Selected(attached.card);
         self.look(was)?;

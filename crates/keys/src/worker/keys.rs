@@ -1,16 +1,12 @@
 //! Keys of an HSM: generation, proof of origin, certificates.
 
-use chancery_cvc::{AttestedKey, AuthenticatedRequest, PublicKey, Reference};
+use chancery_cvc::{AttestedKey, AuthenticatedRequest, Reference};
 use chancery_driver::{AttestError, Error, KeyCertificate, KeyDescription, KeySpec, keystore};
 use chancery_schsm::{AlgorithmList, KeyId};
 
 use super::Worker;
 use super::held::{Held, ask};
-use crate::signing::Checker;
 use crate::{GenerateSpec, GeneratedKey, HsmError};
-
-/// What a proof by a key covers, before 32 random bytes: it can be taken for nothing else.
-const PROOF: &[u8] = b"CHANCERY-KEY-PROOF-v1\0";
 
 impl Worker {
     pub(crate) fn generate(&mut self, spec: &GenerateSpec) -> Result<GeneratedKey, HsmError> {
@@ -86,37 +82,11 @@ impl Worker {
         }
     }
 
-    /// Whether the key under `id` is the one of this public key, by a signature that is checked.
-    pub(super) fn proves(&mut self, id: KeyId, expected: &Checker) -> Result<bool, HsmError> {
-        let mut message = PROOF.to_vec();
-        let mut random = [0u8; 32];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| HsmError::Unsupported {
-            hsm: self.shared.name.clone(),
-            what: "the system gives no random bytes",
-        })?;
-        message.extend_from_slice(&random);
-        let (algorithm, input) = expected.prepare(&message);
-        let Held::Open(card) = &mut self.card else {
-            return Err(self.shared.not_open());
-        };
-        match card.sign(id, algorithm.on_card(), &input) {
-            Ok(signature) => Ok(expected.verify(&message, &signature)),
-            // A key of another kind or size refuses what the expected one takes.
-            Err(Error::UseNotPermitted { .. } | Error::Protocol { .. }) => Ok(false),
-            Err(Error::Refused { status, .. }) if [0x6A80, 0x6700].contains(&status.0) => Ok(false),
-            Err(error) => Err(self.failed("prove a key", error)),
-        }
-    }
-
     pub(super) fn require_open(&mut self) -> Result<(), HsmError> {
         match self.card {
             Held::Open(_) => Ok(()),
             _ => Err(self.shared.not_open()),
         }
-    }
-
-    pub(super) fn checker(&self, public_key: &PublicKey) -> Result<Checker, HsmError> {
-        Checker::new(public_key).map_err(|what| self.input(what))
     }
 
     pub(super) fn input(&self, what: impl Into<String>) -> HsmError {
@@ -148,11 +118,14 @@ impl Worker {
         if !spec.algorithm.is_of(attested.public_key()) {
             return Err(self.wrong_key(format!("key {id} is no {} key", spec.algorithm)));
         }
-        let checker = self.checker(attested.public_key())?;
-        if !self.proves(id, &checker)? {
-            return Err(self.wrong_key(format!("key {id} is not the one its request names")));
+        let Held::Open(card) = &mut self.card else {
+            return Err(self.shared.not_open());
+        };
+        match card.proves(id, attested.public_key()) {
+            Ok(true) => Ok((attested, request)),
+            Ok(false) => Err(self.wrong_key(format!("key {id} is not the one its request names"))),
+            Err(error) => Err(self.failed("prove a key", error)),
         }
-        Ok((attested, request))
     }
 
     /// The request in CExx, verified against this device.

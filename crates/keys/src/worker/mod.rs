@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::Instant;
 
 use chancery_cvc::{DeviceIdentity, TrustAnchors};
+use chancery_driver::QuorumMemory;
 use chancery_schsm::{Algorithm, KeyId, PkaStatus};
 use tokio::sync::oneshot;
 
@@ -70,6 +71,8 @@ pub(crate) struct Worker {
     chain: Vec<u8>,
     /// The count of custodians last read.
     status: Option<PkaStatus>,
+    /// What an unlock has shown of the HSM, between two custodians.
+    memory: QuorumMemory,
     initialised: bool,
     /// Public keys (SubjectPublicKeyInfo) of custodians registered through this thread, by name.
     registered: BTreeMap<String, Vec<u8>>,
@@ -107,6 +110,7 @@ pub(crate) fn run(
             device,
             chain,
             status: None,
+            memory: QuorumMemory::default(),
             initialised: false,
             registered: BTreeMap::new(),
             expired: None,
@@ -132,7 +136,7 @@ impl Worker {
             let job = match next.take().map_or_else(|| self.jobs.try_recv(), Ok) {
                 Ok(job) => job,
                 Err(TryRecvError::Empty) => {
-                    replies.send();
+                    replies.send(&self.shared);
                     match self.jobs.recv() {
                         Ok(job) => job,
                         Err(_) => break,
@@ -146,12 +150,12 @@ impl Worker {
                     None
                 }
                 other => {
-                    replies.send();
+                    replies.send(&self.shared);
                     self.handle(other)
                 }
             };
         }
-        replies.send();
+        replies.send(&self.shared);
         self.let_go();
     }
 
@@ -162,10 +166,13 @@ impl Worker {
         let began = Instant::now();
         let result = match &mut self.card {
             Held::Open(card) => card.sign(job.key, job.algorithm, &job.input),
-            _ => return replies.push(job.reply, Err(self.shared.not_open()), began, &self.shared),
+            _ => {
+                let locked = Err(self.shared.not_open());
+                return replies.push(job.key, job.reply, locked, began, &self.shared);
+            }
         };
         let result = result.map_err(|error| self.failed("sign", error));
-        replies.push(job.reply, result, began, &self.shared);
+        replies.push(job.key, job.reply, result, began, &self.shared);
     }
 
     /// Carries out a request. Gives back the one that ended an open challenge, to be carried out next.
@@ -188,7 +195,7 @@ impl Worker {
             Job::Sign(job) => {
                 let mut replies = Replies::default();
                 self.sign(job, &mut replies);
-                replies.send();
+                replies.send(&self.shared);
             }
             Job::Wake => {}
         }

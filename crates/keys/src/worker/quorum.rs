@@ -5,18 +5,26 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use chancery_cvc::Reference;
-use chancery_driver::{ANSWER_LENGTH, PendingChallenge, QuorumError, Selected};
-use chancery_schsm::PkaStatus;
+use chancery_driver::{ANSWER_LENGTH, Failed, Progress, QuorumError, QuorumSession};
 
 use super::held::{Held, SharedToken};
 use super::{Job, Reply, Worker};
 use crate::shared::Shared;
 use crate::{Challenge, HsmError, Inspection, State};
 
+/// What is told of an HSM that has shown that its custodians answer over one challenge.
+const ONE_FOR_ALL: &str =
+    "it takes one challenge for all custodians and forgot the answers before: everybody answers again";
+/// What is told of an HSM whose count fell while a challenge was open.
+const FORGOTTEN: &str =
+    "the answers before are gone: it forgets them when a challenge is drawn, or it was reset";
+
+type Unlocking = QuorumSession<SharedToken>;
+
 /// How the wait for an answer ended.
 enum Ended {
     /// The token has seen an answer.
-    Answered(Result<PkaStatus, QuorumError>, Reply<State>),
+    Answered(Result<Progress, QuorumError>, Reply<State>),
     /// Another request takes its place.
     Replaced(Job),
     /// Nobody answered in time.
@@ -31,62 +39,87 @@ impl Worker {
         if reply.is_closed() {
             return None;
         }
-        let prepared = self.prepare(custodian).and_then(|(seen, name)| {
-            let card = self.take_selected()?;
-            Ok((seen, name, card))
-        });
-        let (seen, name, mut card) = match prepared {
-            Ok(prepared) => prepared,
+        let (seen, name, mut quorum, open) = match self.begin(custodian) {
+            Ok(begun) => begun,
             Err(error) => {
                 drop(reply.send(Err(error)));
                 return None;
             }
         };
-        let before = self.status.map_or(0, |status| status.authenticated);
-        let pending = match card.challenge(&name) {
-            Ok(pending) => pending,
-            Err(error) => {
-                self.card = Held::Selected(card);
-                drop(reply.send(Err(self.quorum_failed("give a challenge", error))));
-                return None;
-            }
-        };
-        let session = match random_session() {
-            Ok(session) => session,
-            Err(what) => {
-                self.card = Held::Selected(card);
-                let hsm = self.shared.name.clone();
-                drop(reply.send(Err(HsmError::Unsupported { hsm, what })));
-                return None;
-            }
-        };
-        let challenge = Challenge {
-            session: session.clone(),
-            challenge: pending.challenge().0,
-        };
-        let ended = match reply.send(Ok(challenge)) {
+        let session = open.session.clone();
+        let ended = match reply.send(Ok(open)) {
             Ok(()) => {
                 let until = Instant::now() + self.options.challenge_expiry;
-                wait(&self.jobs, &self.shared, &seen, &session, until, pending)
+                wait(
+                    &self.jobs,
+                    &self.shared,
+                    &seen,
+                    &session,
+                    until,
+                    &name,
+                    &mut quorum,
+                )
             }
             // Nobody will answer.
             Err(_) => Ended::Closed,
         };
-        self.card = Held::Selected(card);
+        self.put_down(quorum);
         match ended {
             Ended::Answered(result, reply) => {
-                let state = self.answered(before, result);
+                let state = self.answered(result);
                 drop(reply.send(state));
                 None
             }
-            Ended::Replaced(job) => Some(job),
+            Ended::Replaced(job) => {
+                self.unanswered();
+                Some(job)
+            }
             Ended::Expired => {
                 tracing::info!(hsm = self.shared.name, custodian, "challenge expired");
                 self.expired = Some(session);
+                self.unanswered();
                 None
             }
-            Ended::Closed => None,
+            Ended::Closed => {
+                self.unanswered();
+                None
+            }
         }
+    }
+
+    /// Draws the challenge, or takes the one that serves all. The token is in the session's hands afterwards.
+    fn begin(&mut self, custodian: &str) -> Result<(Inspection, Reference, Unlocking, Challenge), HsmError> {
+        let (seen, name) = self.prepare(custodian)?;
+        let mut bytes = [0u8; 16];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| HsmError::Unsupported {
+            hsm: self.shared.name.clone(),
+            what: "the system gives no random bytes",
+        })?;
+        // 128 random bits as text.
+        let session = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let card = self.take_selected()?;
+        let mut quorum = match QuorumSession::resume(card, &self.memory) {
+            Ok(quorum) => quorum,
+            Err(Failed { card, error }) => {
+                self.card = Held::Selected(card);
+                return Err(self.quorum_failed("give a challenge", error));
+            }
+        };
+        match quorum.ask(&name) {
+            Ok(question) => {
+                let challenge = question.challenge.0;
+                Ok((seen, name, quorum, Challenge { session, challenge }))
+            }
+            Err(error) => {
+                self.put_down(quorum);
+                Err(self.quorum_failed("give a challenge", error))
+            }
+        }
+    }
+
+    fn put_down(&mut self, quorum: Unlocking) {
+        self.memory = quorum.memory();
+        self.card = Held::Selected(quorum.stop());
     }
 
     /// Whether this custodian can be asked now.
@@ -98,17 +131,14 @@ impl Worker {
             return Err(HsmError::NoQuorum { hsm, state });
         }
         let custodian = custodian.to_owned();
-        match seen.custodians.iter().find(|known| known.chr == custodian) {
-            None => return Err(HsmError::NoSuchCustodian { hsm, custodian }),
-            // The token would take the answer and count it once.
-            Some(known) if known.answered => return Err(HsmError::AlreadyAnswered { hsm, custodian }),
-            Some(_) => {}
+        if !seen.custodians.iter().any(|known| known.chr == custodian) {
+            return Err(HsmError::NoSuchCustodian { hsm, custodian });
         }
         let name = Reference::new(&custodian).map_err(|_| HsmError::NoSuchCustodian { hsm, custodian })?;
         Ok((seen, name))
     }
 
-    fn take_selected(&mut self) -> Result<Selected<SharedToken>, HsmError> {
+    fn take_selected(&mut self) -> Result<chancery_driver::Selected<SharedToken>, HsmError> {
         match mem::replace(&mut self.card, Held::Gone) {
             Held::Selected(card) => Ok(card),
             other => {
@@ -122,17 +152,14 @@ impl Worker {
     }
 
     /// What an answer led to.
-    fn answered(&mut self, before: u8, result: Result<PkaStatus, QuorumError>) -> Result<State, HsmError> {
+    fn answered(&mut self, result: Result<Progress, QuorumError>) -> Result<State, HsmError> {
         match result {
-            Ok(status) if status.authenticated <= before => {
-                self.look(None)?;
-                Err(HsmError::Unsupported {
-                    hsm: self.shared.name.clone(),
-                    what: "it forgets the answers before whenever a challenge is drawn; this is not handled yet",
-                })
-            }
-            Ok(status) => {
-                self.settle(Some(status), None)?;
+            Ok(progress) => {
+                let because = matches!(progress, Progress::StartAgain(_)).then(|| {
+                    tracing::warn!(hsm = self.shared.name, "{ONE_FOR_ALL}");
+                    ONE_FOR_ALL.to_owned()
+                });
+                self.settle(Some(progress.status()), because)?;
                 Ok(self.shared.state())
             }
             Err(error) => {
@@ -143,6 +170,21 @@ impl Worker {
                 }
                 Err(failure)
             }
+        }
+    }
+
+    /// A challenge that is not answered costs nothing, except where the answers before were forgotten for it.
+    fn unanswered(&mut self) {
+        let (Held::Selected(card), Some(before)) = (&mut self.card, self.status) else {
+            return;
+        };
+        match card.pka_status() {
+            Ok(Some(now)) if now.authenticated < before.authenticated => {
+                // Whoever looks at the HSM next sees what this could not do.
+                drop(self.settle(Some(now), Some(FORGOTTEN.to_owned())));
+            }
+            Ok(_) => {}
+            Err(error) => drop(self.broken("tell its state", error)),
         }
     }
 
@@ -186,7 +228,8 @@ fn wait(
     seen: &Inspection,
     session: &str,
     until: Instant,
-    pending: PendingChallenge<'_, SharedToken>,
+    custodian: &Reference,
+    quorum: &mut Unlocking,
 ) -> Ended {
     const WHY: &str = "a challenge is open";
     loop {
@@ -222,7 +265,7 @@ fn wait(
                 })));
             }
             Job::Answer { signature, reply, .. } => {
-                return Ended::Answered(pending.answer(&signature), reply);
+                return Ended::Answered(quorum.answer(custodian, &signature), reply);
             }
             Job::Inspect(reply) => drop(reply.send(Ok(seen.clone()))),
             Job::Sign(job) => drop(job.reply.send(Err(shared.busy(WHY)))),
@@ -232,11 +275,4 @@ fn wait(
             job @ (Job::Challenge { .. } | Job::Lock(_) | Job::Reconnect(_)) => return Ended::Replaced(job),
         }
     }
-}
-
-/// 128 random bits as text.
-fn random_session() -> Result<String, &'static str> {
-    let mut bytes = [0u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system gives no random bytes")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

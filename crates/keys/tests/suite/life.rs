@@ -158,6 +158,28 @@ async fn closing_gives_the_token_back_at_once() {
 }
 
 #[tokio::test]
+async fn closing_from_a_task_leaves_the_others_running() {
+    let installation = Installation::new();
+    let bench = installation.hsm("hsm-a");
+    let line = bench.line.clone();
+    line.hold();
+    let hsm = bench.hsm.clone();
+    let under_way = tokio::spawn(async move { hsm.inspect().await });
+    tokio::task::spawn_blocking(move || line.wait_until_held())
+        .await
+        .unwrap();
+    // The command ends because this task, on the same thread, gets to let it.
+    tokio::join!(bench.hsm.closed("it was detached"), async {
+        assert!(matches!(bench.hsm.state(), State::Lost { .. }));
+        bench.line.release();
+    });
+    VirtualConnect::new(bench.line.dir(), installation.at_rest())
+        .connect()
+        .unwrap();
+    drop(under_way.await.unwrap());
+}
+
+#[tokio::test]
 async fn closing_ends_an_open_challenge() {
     let installation = Installation::new();
     let (bench, _, custodians) = installation.two_hsms().await;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "tests")]
 
 mod bench;
+mod forgetful;
 mod interrupted;
 mod keys;
 mod life;

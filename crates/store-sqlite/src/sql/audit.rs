@@ -3,7 +3,10 @@
 use chancery_audit::{Frontier, leaf_hash};
 use chancery_store::{AuditHead, AuditLeaf, StoreError};
 
-use super::error::{Key, Table, WriteError, failed, table};
+use super::{
+    batch::{EIGHT, filled},
+    error::{Key, Table, WriteError, failed, table},
+};
 use crate::database::{Connection, Pool};
 
 pub(crate) const LEAF: Table = table!("audit_leaf");
@@ -27,23 +30,14 @@ pub(crate) async fn append(connection: &mut Connection, bodies: &[&[u8]]) -> Res
     .await
     .map_err(|error| HEAD.read_error(error))?;
     let mut frontier = frontier(&head)?;
-    let (eights, rest) = bodies.as_chunks::<8>();
-    for eight in eights {
-        insert_eight(connection, stored(frontier.size())?, *eight).await?;
-        for body in eight {
-            frontier.push(leaf_hash(body));
-        }
+    let mut leaves = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        leaves.push((stored(frontier.push(leaf_hash(body)))?, *body));
     }
-    for body in rest {
-        let index = stored(frontier.push(leaf_hash(body)))?;
-        sqlx::query!(
-            "INSERT INTO audit_leaf (leaf_index, body) VALUES ($1, $2)",
-            index,
-            body
-        )
-        .execute(&mut *connection)
-        .await
-        .map_err(failed(LEAF.writing))?;
+    for some in leaves.chunks(EIGHT) {
+        if let Some(eight) = filled(some) {
+            insert(connection, eight, some.len()).await?;
+        }
     }
     let (size, bytes) = (stored(frontier.size())?, frontier.to_bytes());
     sqlx::query!(
@@ -57,29 +51,41 @@ pub(crate) async fn append(connection: &mut Connection, bodies: &[&[u8]]) -> Res
     .map_err(failed(HEAD.writing))
 }
 
-/// Eight leaves in one statement: each statement costs a round trip, which is more than its work.
-async fn insert_eight(
+/// Eight leaves in one statement: each statement costs a round trip, which is more than its work. With less than eight the first is
+/// repeated, which changes nothing; `leaves` of them must be new.
+async fn insert(
     connection: &mut Connection,
-    index: i64,
-    [a, b, c, d, e, f, g, h]: [&[u8]; 8],
+    eight: [(i64, &[u8]); EIGHT],
+    leaves: usize,
 ) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO audit_leaf (leaf_index, body) VALUES ($1, $2), ($1 + 1, $3), ($1 + 2, $4), ($1 + 3, $5), \
-         ($1 + 4, $6), ($1 + 5, $7), ($1 + 6, $8), ($1 + 7, $9)",
-        index,
+    let [(a, body_a), (b, body_b), (c, body_c), (d, body_d), (e, body_e), (f, body_f), (g, body_g), (h, body_h)] = eight;
+    let result = sqlx::query!(
+        "INSERT INTO audit_leaf (leaf_index, body) VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8), ($9, $10), \
+         ($11, $12), ($13, $14), ($15, $16) ON CONFLICT DO NOTHING",
         a,
+        body_a,
         b,
+        body_b,
         c,
+        body_c,
         d,
+        body_d,
         e,
+        body_e,
         f,
+        body_f,
         g,
-        h
+        body_g,
+        h,
+        body_h
     )
     .execute(connection)
     .await
-    .map(drop)
-    .map_err(failed(LEAF.writing))
+    .map_err(failed(LEAF.writing))?;
+    if usize::try_from(result.rows_affected()) == Ok(leaves) {
+        return Ok(());
+    }
+    Err(LEAF.row(Key::Number(a)).corrupt("the head of the log is behind its leaves".to_owned()))
 }
 
 pub(crate) async fn head(pool: &Pool) -> Result<AuditHead, StoreError> {

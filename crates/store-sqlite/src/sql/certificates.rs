@@ -73,6 +73,7 @@ struct RevokedRow {
     serial: Vec<u8>,
     revoked_seconds: Option<i64>,
     revoked_reason: Option<i64>,
+    revoked_act_id: Option<Vec<u8>>,
 }
 
 impl TryFrom<RevokedRow> for RevokedEntry {
@@ -84,6 +85,10 @@ impl TryFrom<RevokedRow> for RevokedEntry {
             serial: row.serial,
             revoked_seconds: at.column("revoked_seconds", row.revoked_seconds)?,
             reason: at.column("revoked_reason", row.revoked_reason)?,
+            act: at.column(
+                "revoked_act_id",
+                row.revoked_act_id.as_deref().and_then(ActId::from_slice),
+            )?,
         })
     }
 }
@@ -171,7 +176,7 @@ pub(crate) async fn revoked(pool: &Pool, ca: CaId) -> Result<Vec<RevokedEntry>, 
     let ca = ca.as_bytes().as_slice();
     let rows = sqlx::query_as!(
         RevokedRow,
-        "SELECT id, serial, revoked_seconds, revoked_reason FROM certificate \
+        "SELECT id, serial, revoked_seconds, revoked_reason, revoked_act_id FROM certificate \
          WHERE ca_id = $1 AND state = 'revoked' ORDER BY serial",
         ca
     )

@@ -6,6 +6,7 @@ use sqlx::Connection as _;
 use super::{
     apply::apply,
     audit,
+    batch::Batch,
     error::{WriteError, failed},
 };
 use crate::database::{BEGIN, Connection, Pool};
@@ -20,9 +21,8 @@ pub(crate) async fn commit(pool: &Pool, group: &[Change]) -> Result<Vec<Result<(
         .await
         .map_err(failed("waiting for the writing connection"))?;
     let result = match together(&mut connection, group).await {
-        Ok(None) => Ok(vec![Ok(()); group.len()]),
-        Ok(Some(conflict)) if group.len() == 1 => Ok(vec![Err(conflict)]),
-        Ok(Some(_)) => apart(&mut connection, group).await,
+        Ok(true) => Ok(vec![Ok(()); group.len()]),
+        Ok(false) => apart(&mut connection, group).await,
         Err(error) => Err(error),
     };
     if result.is_err() {
@@ -33,18 +33,30 @@ pub(crate) async fn commit(pool: &Pool, group: &[Change]) -> Result<Vec<Result<(
     result
 }
 
-/// The usual way: all changes fit. The first conflict ends the transaction, with nothing written.
-async fn together(connection: &mut Connection, group: &[Change]) -> Result<Option<Conflict>, StoreError> {
+/// The usual way: all changes fit, and rows of one kind are written together. `false`, with nothing written, when something does not fit.
+async fn together(connection: &mut Connection, group: &[Change]) -> Result<bool, StoreError> {
     let mut transaction = connection.begin_with(BEGIN).await.map_err(failed(BEGINNING))?;
+    let mut batch = Batch::default();
+    let mut fits = true;
     for change in group {
-        if let Err(conflict) = rows(&mut transaction, change).await? {
-            transaction.rollback().await.map_err(failed(ROLLING_BACK))?;
-            return Ok(Some(conflict));
+        if fits && !batch.take(change) {
+            fits = rows(&mut transaction, change).await?.is_ok();
         }
+    }
+    if fits {
+        fits = match batch.write(&mut transaction).await {
+            Ok(fits) => fits,
+            Err(WriteError::Conflict(_)) => false,
+            Err(WriteError::Store(error)) => return Err(error),
+        };
+    }
+    if !fits {
+        transaction.rollback().await.map_err(failed(ROLLING_BACK))?;
+        return Ok(false);
     }
     audit::append(&mut transaction, &events(group.iter())).await?;
     transaction.commit().await.map_err(failed(COMMITTING))?;
-    Ok(None)
+    Ok(true)
 }
 
 /// The careful way, when one is known not to fit: each change in a savepoint of its own, so that only the

@@ -9,10 +9,12 @@
 mod acts;
 mod apply;
 mod audit;
+mod batch;
 mod cas;
 mod certificates;
 mod commit;
 mod crls;
+mod decided;
 mod error;
 mod hsms;
 mod people;

@@ -14,17 +14,17 @@ use crate::database::{Connection, Pool};
 pub(crate) const REQUEST: Table = table!("request");
 pub(crate) const DECISION: Table = table!("decision");
 
-struct RequestRow {
-    number: i64,
-    kind: String,
-    state: String,
-    title: String,
-    document: Vec<u8>,
-    evidence: Vec<u8>,
-    tbs: Option<Vec<u8>>,
-    certificate_id: Option<Vec<u8>>,
-    created_by_uid: i64,
-    created_ms: i64,
+pub(super) struct RequestRow {
+    pub(super) number: i64,
+    pub(super) kind: String,
+    pub(super) state: String,
+    pub(super) title: String,
+    pub(super) document: Vec<u8>,
+    pub(super) evidence: Vec<u8>,
+    pub(super) tbs: Option<Vec<u8>>,
+    pub(super) certificate_id: Option<Vec<u8>>,
+    pub(super) created_by_uid: i64,
+    pub(super) created_ms: i64,
 }
 
 impl TryFrom<RequestRow> for RequestRecord {
@@ -79,7 +79,8 @@ impl TryFrom<DecisionRow> for DecisionRecord {
                 signature: row.signature,
                 nonce: row.nonce,
                 created_ms: row.created_ms,
-            })?,
+            })?
+            .into(),
         })
     }
 }

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
 use chancery_store::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
+    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
     RevokedEntry, SignerRecord, Store, StoreError,
 };
 
-use super::{acts, audit, cas, certificates, commit, crls, hsms, people, requests, signers};
+use super::{acts, audit, cas, certificates, commit, crls, decided, hsms, people, requests, signers};
 use crate::database::DatabaseStore;
 
 #[async_trait]
@@ -88,6 +88,10 @@ impl Store for DatabaseStore {
 
     async fn decisions(&self, request: RequestNumber) -> Result<Vec<DecisionRecord>, StoreError> {
         requests::decisions(self.reader(), request).await
+    }
+
+    async fn decided(&self, numbers: &[RequestNumber]) -> Result<Vec<DecidedRequest>, StoreError> {
+        decided::decided(self.reader(), numbers).await
     }
 
     async fn certificate(&self, id: CertificateId) -> Result<Option<CertificateRecord>, StoreError> {

@@ -372,6 +372,7 @@ async fn a_certificate_is_revoked(store: &dyn Store) {
         serial: serial.to_vec(),
         revoked_seconds: 500,
         reason,
+        act: act_id(1),
     };
     assert_eq!(
         store.revoked(ca_id(1)).await.unwrap(),

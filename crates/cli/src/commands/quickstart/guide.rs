@@ -1,0 +1,107 @@
+//! Runs commands as if they were typed, and shows them.
+
+use std::{
+    io::{self, BufRead as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use chancery_api::FailureKind;
+use clap::Parser as _;
+
+use crate::{cli::Cli, context::Context, error::CliError, report::Report};
+
+/// The one who types.
+pub(super) struct Guide {
+    pub(super) context: Context,
+    directory: PathBuf,
+    json: bool,
+    interactive: bool,
+}
+
+impl Guide {
+    /// On a data directory.
+    pub(super) fn new(directory: PathBuf, json: bool, interactive: bool) -> Self {
+        Self { context: Context::at(directory.clone(), false), directory, json, interactive }
+    }
+
+    /// The data directory as it was named.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A file among what is given out.
+    pub(super) fn out(&self, name: &str) -> PathBuf {
+        self.directory.join("out").join(name)
+    }
+
+    /// Says a line: on standard output, or beside the JSON.
+    pub(super) fn say(&self, text: impl AsRef<str>) -> Result<(), CliError> {
+        let text = text.as_ref();
+        if self.json {
+            self.context.tell(text);
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CliError::Output)
+    }
+
+    /// Begins a step.
+    pub(super) fn step(&self, number: u8, title: &str, explanation: &str) -> Result<(), CliError> {
+        self.say(format!("\n== {number}. {title} =="))?;
+        if !self.interactive {
+            return Ok(());
+        }
+        self.say(explanation)?;
+        self.say("Press Enter to go on.")?;
+        // Somebody may think for longer than the node waits.
+        self.context.disconnect();
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(drop).map_err(CliError::Output)
+    }
+
+    /// Shows a command and runs it.
+    pub(super) fn run(&self, words: &[&str]) -> Result<Report, CliError> {
+        self.say(format!("$ {}", typed(words)))?;
+        let parsed = Cli::try_parse_from(std::iter::once("chancery").chain(words.iter().copied()));
+        let cli = parsed.map_err(|error| CliError::new(FailureKind::Internal, error.to_string()))?;
+        let report = cli.command.run(&self.context)?;
+        for line in report.text().lines() {
+            self.say(format!("  {line}"))?;
+        }
+        if report.code() == 0 {
+            return Ok(report);
+        }
+        Err(CliError::new(FailureKind::Refused, format!("{} found what must not be", typed(words))))
+    }
+}
+
+/// A command as it is typed, with the quotes a shell needs.
+pub(super) fn typed(words: &[&str]) -> String {
+    let mut line = "chancery".to_owned();
+    for word in words {
+        line.push(' ');
+        line.push_str(&quoted(word));
+    }
+    line
+}
+
+/// A word with the quotes a shell needs.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_shown_as_a_shell_takes_them() {
+        assert_eq!(typed(&["cert", "show", "#7"]), "chancery cert show '#7'");
+        assert_eq!(typed(&["x", "CN=A B,O=C", "it's", ""]), r"chancery x 'CN=A B,O=C' 'it'\''s' ''");
+    }
+}

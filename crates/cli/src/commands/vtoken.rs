@@ -1,0 +1,202 @@
+//! `vtoken`: virtual tokens. They need no node.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+use chancery_agent::{LocalTokens, TokenPins, initialise};
+use chancery_api::FailureKind;
+use chancery_driver::{Pin, SoPin};
+use chancery_node::{DataDir, SystemClock};
+use chancery_vtoken::{ManageError, TokenName, TokenSummary, destroy};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    context::Context,
+    error::CliError,
+    report::Report,
+    secrets::{ask_twice, rehearsal_pins},
+    table::table,
+};
+
+/// Virtual tokens.
+#[derive(Subcommand)]
+#[command(after_help = "Example: chancery vtoken create alice --init")]
+pub(crate) enum VtokenCommand {
+    /// Make virtual tokens, each with its own device certificate
+    Create(Create),
+    /// Show the tokens here
+    List(List),
+    /// Destroy a token and its keys
+    Destroy(Destroy),
+}
+
+impl VtokenCommand {
+    /// Runs the command.
+    pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        match self {
+            Self::Create(command) => command.run(context),
+            Self::List(command) => command.run(context),
+            Self::Destroy(command) => command.run(context),
+        }
+    }
+}
+
+/// A token as it is shown.
+#[derive(Serialize)]
+struct TokenView {
+    name: String,
+    device: String,
+    created: String,
+    in_use_by: Option<u32>,
+}
+
+impl From<TokenSummary> for TokenView {
+    fn from(token: TokenSummary) -> Self {
+        Self {
+            name: token.name.to_string(),
+            device: token.device_id,
+            created: token.created.to_string(),
+            in_use_by: token.in_use_by,
+        }
+    }
+}
+
+/// Makes tokens.
+#[derive(Args)]
+#[command(after_help = "Example: chancery vtoken create hsm-a hsm-b\n         chancery vtoken create alice bob --init\n\
+A virtual token is software for development, rehearsal and low-assurance use; it never passes for a genuine device.\n\
+A person's token needs --init; a token that becomes an HSM is initialised by chancery hsm init.")]
+pub(crate) struct Create {
+    /// Names
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// Give each a user PIN and an SO-PIN, asked for twice; a token that is there and has none is given them
+    #[arg(long)]
+    init: bool,
+    /// Generate the PINs and keep them in rehearsal-pins.json
+    #[arg(long, requires = "init")]
+    rehearsal: bool,
+}
+
+impl Create {
+    /// Runs the command.
+    pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        let names = self
+            .names
+            .iter()
+            .map(|name| TokenName::new(name).map_err(|error| CliError::new(FailureKind::Invalid, error.to_string())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let data = context.data_or_new()?;
+        let rehearsal = self.rehearsal || context.is_rehearsal()?;
+        let factory = context.factory(&data)?;
+        let tokens = LocalTokens::new(&data.tokens(), data.at_rest(), Some(&factory))?;
+        let mut made = Vec::new();
+        for name in &names {
+            let summary = match factory.create(&data.tokens(), name, SystemClock.today()) {
+                Ok(summary) => summary,
+                // Made before and interrupted: what is missing is done now.
+                Err(ManageError::NameTaken(_)) if self.init && !has_pin(&tokens, name)? => tokens
+                    .list()?
+                    .into_iter()
+                    .find(|token| token.name == *name)
+                    .ok_or_else(|| ManageError::NotFound(name.clone()))?,
+                Err(error) => return Err(error.into()),
+            };
+            if self.init {
+                give_pins(&tokens, &data, name, rehearsal)?;
+            }
+            made.push(TokenView::from(summary));
+        }
+        let mut text = show(&made);
+        if self.init && rehearsal {
+            text.push_str(&format!("for rehearsal: the PINs are in {}\n", Context::rehearsal_file(&data).display()));
+        }
+        Report::new(&made, text)
+    }
+}
+
+fn has_pin(tokens: &LocalTokens, name: &TokenName) -> Result<bool, CliError> {
+    Ok(tokens.open(name.as_str())?.has_pin()?)
+}
+
+/// Initialises a token; its PINs are durable before the token knows them.
+fn give_pins(tokens: &LocalTokens, data: &DataDir, name: &TokenName, rehearsal: bool) -> Result<(), CliError> {
+    let pins = if rehearsal {
+        rehearsal_pins(&Context::rehearsal_file(data), name.as_str(), true)?
+    } else {
+        TokenPins {
+            user_pin: Some(ask_twice(&format!("PIN for token {name} (6 to 16 characters)"))?),
+            so_pin: ask_twice(&format!("SO-PIN for token {name} (16 hexadecimal digits)"))?,
+        }
+    };
+    let invalid = |error: chancery_driver::PinFormatError| {
+        CliError::new(FailureKind::Invalid, format!("token {name}: {error}"))
+    };
+    let user = pins.user_pin.as_ref().map(|pin| pin.secret_text().to_owned()).unwrap_or_default();
+    let user = Pin::from_prompt(user).map_err(invalid)?;
+    let so = SoPin::from_hex(pins.so_pin.secret_text()).map_err(invalid)?;
+    initialise(&mut tokens.open(name.as_str())?, user, so)?;
+    Ok(())
+}
+
+/// Shows tokens.
+#[derive(Args)]
+#[command(after_help = "Example: chancery vtoken list --json")]
+pub(crate) struct List {}
+
+impl List {
+    /// Runs the command.
+    pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        let views: Vec<_> = context.tokens()?.list()?.into_iter().map(TokenView::from).collect();
+        let text = show(&views);
+        Report::new(&views, text)
+    }
+}
+
+/// Destroys a token.
+#[derive(Args)]
+#[command(after_help = "Example: chancery vtoken destroy hsm-old --yes\nIts keys are gone with it. A token in use is refused.")]
+pub(crate) struct Destroy {
+    /// Name
+    name: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Destroy {
+    /// Runs the command.
+    pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        let name = TokenName::new(&self.name).map_err(|error| CliError::new(FailureKind::Invalid, error.to_string()))?;
+        let data = context.data()?;
+        if !self.yes {
+            if !io::stdin().is_terminal() {
+                return Err(CliError::Usage(format!("nobody can be asked whether to destroy {name}: use --yes")));
+            }
+            context.tell(format!("Token {name} and its keys will be gone. Type its name to destroy it:"));
+            let mut line = String::new();
+            io::stdin().lock().read_line(&mut line).map_err(CliError::Output)?;
+            if line.trim() != name.as_str() {
+                return Err(CliError::new(FailureKind::Invalid, "that is not its name: nothing was destroyed"));
+            }
+        }
+        destroy(&data.tokens(), &name)?;
+        Report::new(&json!({ "destroyed": name.as_str() }), format!("token {name} is destroyed"))
+    }
+}
+
+fn show(views: &[TokenView]) -> String {
+    let rows = views
+        .iter()
+        .map(|view| {
+            vec![
+                view.name.clone(),
+                view.device.clone(),
+                view.created.clone(),
+                view.in_use_by.map_or_else(|| "-".to_owned(), |pid| format!("process {pid}")),
+            ]
+        })
+        .collect();
+    table(&["TOKEN", "DEVICE", "CREATED", "IN USE BY"], rows, "no tokens here; chancery vtoken create NAME makes one")
+}

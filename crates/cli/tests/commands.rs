@@ -1,0 +1,162 @@
+//! The commands as a user types them: outcomes, refusals, exit codes.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::{fs, path::PathBuf, process::Stdio};
+
+use common::{Home, documented};
+
+#[test]
+fn with_one_custodian_a_signature_is_blocked_and_the_others_are_named() {
+    let home = Home::ready();
+    let number = home.approved();
+    home.run(&["hsm", "lock"]).ok();
+    home.run(&["hsm", "unlock", "hsm-a", "--as", "carol"]).ok();
+
+    let blocked = home.run(&["request", "sign", &number, "--as", "carol"]);
+    assert_eq!(blocked.code, 4, "{}", blocked.err);
+    insta::assert_snapshot!("blocked", blocked.err);
+
+    let (code, why) = home.json(&["request", "why", &number]);
+    assert_eq!(code, 0);
+    insta::assert_json_snapshot!("why", why, { ".request.created" => "[time]" });
+    let (code, failure) = home.json(&["request", "sign", &number, "--as", "carol"]);
+    assert_eq!((code, &failure["kind"]), (4, &"blocked".into()));
+    assert_eq!(failure["unmet"], why["unmet"]);
+
+    home.run(&["hsm", "unlock", "hsm-a", "--as", "bob"]).ok();
+    let signed = home.run(&["request", "sign", &number, "--as", "carol"]).ok();
+    assert!(signed.out.contains("is done"), "{}", signed.out);
+}
+
+#[test]
+fn who_approved_cannot_sign_and_who_has_no_role_can_do_neither() {
+    let home = Home::ready();
+    let number = home.approved();
+    let by_bob = home.run(&["request", "sign", &number, "--as", "bob"]);
+    assert_eq!(by_bob.code, 4, "{}", by_bob.err);
+    assert!(by_bob.err.contains("Certification Officer") && by_bob.err.contains("who: carol"), "{}", by_bob.err);
+    let (code, request) = home.json(&["request", "import", home.out("second.csr").to_str().unwrap()]);
+    assert_eq!(code, 0);
+    let by_alice = home.run(&["request", "approve", &request["request"].to_string(), "--as", "alice"]);
+    assert_eq!(by_alice.code, 4, "{}", by_alice.err);
+    assert!(by_alice.err.contains("who: bob"), "{}", by_alice.err);
+}
+
+#[test]
+fn another_persons_token_is_refused() {
+    let home = Home::ready();
+    // One key cannot stand for two people.
+    let twice = home.run(&["person", "add", "mallory", "--role", "auditor", "--token", "bob", "--as", "alice"]);
+    assert_eq!(twice.code, 7, "{}", twice.err);
+    assert!(twice.err.contains("is the key of bob already"), "{}", twice.err);
+
+    // carol's token put in bob's place: its own certificates give it away.
+    let about = |name: &str| -> PathBuf {
+        fs::read_dir(home.data().join("tokens").join(name))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("UTCHD")))
+            .unwrap()
+    };
+    let (bob, carol) = (fs::read(about("bob")).unwrap(), fs::read(about("carol")).unwrap());
+    fs::write(about("bob"), &carol).unwrap();
+    fs::write(about("carol"), &bob).unwrap();
+    let (code, request) = home.json(&["request", "import", home.out("leaf.csr").to_str().unwrap()]);
+    assert_eq!(code, 0);
+    let number = request["request"].to_string();
+    let wrong = home.run(&["request", "approve", &number, "--as", "bob"]);
+    assert_eq!(wrong.code, 7, "{}", wrong.err);
+    assert!(wrong.err.contains("it is not used"), "{}", wrong.err);
+    let (_, detail) = home.json(&["request", "show", &number]);
+    assert_eq!(detail["request"]["state"], "open");
+}
+
+#[test]
+fn each_kind_of_failure_has_its_exit_code() {
+    let home = Home::new();
+    let code = |words: &[&str]| home.run(words).code;
+    assert_eq!(code(&["status"]), 5, "no data directory");
+    assert_eq!(code(&["request", "list"]), 5);
+    home.run(&["vtoken", "create", "alice", "--init", "--rehearsal"]).ok();
+    assert_eq!(code(&["status"]), 8, "no node");
+    assert_eq!(code(&["hsm", "list"]), 5, "not initialised");
+    assert_eq!(code(&["nonsense"]), 2);
+    assert_eq!(code(&["request", "show", "zero"]), 2);
+    assert_eq!(code(&["vtoken", "destroy", "alice"]), 2, "nobody to ask");
+    assert_eq!(code(&["vtoken", "create", "Alice"]), 3);
+    assert_eq!(code(&["vtoken", "create", "alice", "--init", "--rehearsal"]), 6);
+    assert_eq!(code(&["init", "--manager", "alice", "--token", "nobody"]), 5);
+
+    let wrong = home.private("wrong", "11111111\n");
+    let init = ["init", "--manager", "alice", "--token", "alice", "--rehearsal"];
+    let (refused, failure) = home.json(&[init.as_slice(), &["--pin-file", &wrong]].concat());
+    assert_eq!((refused, &failure["kind"]), (10, &"token".into()), "{failure}");
+    insta::assert_json_snapshot!("wrong-pin", failure);
+    assert!(!home.data().join("installation.json").exists());
+
+    home.run(&init).ok();
+    assert_eq!(code(&init), 6, "a second time");
+    assert_eq!(code(&["person", "list"]), 0);
+    assert_eq!(code(&["request", "show", "99"]), 5);
+    assert_eq!(code(&["request", "approve", "99", "--as", "nobody"]), 5);
+    let serve = home.run(&["serve"]);
+    assert_eq!(serve.code, 6, "{}", serve.err);
+    assert!(serve.err.contains("in use by process"), "{}", serve.err);
+    let garbage = home.private("garbage.csr", "not a request");
+    assert_eq!(code(&["request", "import", &garbage]), 3);
+    home.run(&["stop"]).ok();
+    assert_eq!(code(&["status"]), 8);
+
+    // The table in the documentation names each code once.
+    let text = documented();
+    for code in 0..=10 {
+        let rows = text.lines().filter(|line| line.starts_with(&format!("| {code} |"))).count();
+        assert_eq!(rows, 1, "exit code {code}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let home = Home::new();
+    let mut child = home
+        .command(&["completion", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The script is larger than a pipe holds or is written after this: either way nobody reads it.
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.stderr, b"");
+}
+
+#[test]
+fn an_audit_bundle_is_checked_anywhere_and_a_changed_one_is_refused() {
+    let home = Home::ready();
+    home.run(&["audit", "log", "--export", "audit.jsonl"]).ok();
+    let again = home.run(&["audit", "log", "--export", "audit.jsonl"]);
+    assert_eq!(again.code, 6, "{}", again.err);
+    let root = home.out("root.pem");
+    let elsewhere = Home::new();
+    let bundle = home.dir.path().join("audit.jsonl");
+    let (bundle_name, root_name) = (bundle.to_str().unwrap(), root.to_str().unwrap());
+    let verify = ["audit", "verify", "--bundle", bundle_name, "--root", root_name];
+    let good = elsewhere.run(&verify).ok();
+    assert!(good.out.contains("the log holds") && good.out.contains("certified by CA root"), "{}", good.out);
+
+    let text = fs::read_to_string(&bundle).unwrap();
+    let leaf = text.lines().position(|line| line.contains("certificates-issued")).unwrap();
+    let without: Vec<_> = text.lines().enumerate().filter(|(index, _)| *index != leaf).map(|(_, line)| line).collect();
+    for bad in [without.join("\n"), text.replace("www.example.com", "www.example.org")] {
+        fs::write(&bundle, bad).unwrap();
+        let (code, verdict) = elsewhere.json(&verify);
+        assert_eq!((code, &verdict["holds"]), (7, &false.into()), "{verdict}");
+    }
+    fs::write(&bundle, &text).unwrap();
+    let other = elsewhere.run(&["audit", "verify", "--bundle", bundle_name, "--root", home.out("leaf.pem").to_str().unwrap()]);
+    assert_eq!(other.code, 7, "{}", other.out);
+}

@@ -1,0 +1,97 @@
+//! What `--json` prints is what the documentation says.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Home, documented};
+use serde_json::Value;
+
+/// Shapes by the heading above them.
+fn shapes() -> BTreeMap<String, Value> {
+    let text = documented();
+    let mut shapes = BTreeMap::new();
+    for part in text.split("\n#### ").skip(1) {
+        let (title, rest) = part.split_once("\n```json\n").unwrap();
+        let (block, _) = rest.split_once("\n```").unwrap();
+        shapes.insert(title.to_owned(), serde_json::from_str(block).unwrap());
+    }
+    shapes
+}
+
+/// Where a value is not of a shape.
+fn differences(shapes: &BTreeMap<String, Value>, shape: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    let mut wrong = |what: String| found.push(format!("{at}: {what}"));
+    match (shape, value) {
+        (Value::String(kind), value) => {
+            let (kind, optional) = kind.strip_suffix('?').map_or((kind.as_str(), false), |kind| (kind, true));
+            let fits = match kind {
+                "any" => true,
+                "string" => value.is_string(),
+                "number" => value.is_number(),
+                "bool" => value.is_boolean(),
+                named => return differences(shapes, &shapes[named], value, at, found),
+            };
+            if !(fits || optional && value.is_null()) {
+                wrong(format!("{value} is no {kind}"));
+            }
+        }
+        (Value::Array(of), Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                differences(shapes, &of[0], item, &format!("{at}[{index}]"), found);
+            }
+        }
+        (Value::Object(members), Value::Object(values)) => {
+            for (name, shape) in members {
+                let (name, optional) = name.strip_suffix('?').map_or((name.as_str(), false), |name| (name, true));
+                match values.get(name) {
+                    Some(value) => differences(shapes, shape, value, &format!("{at}.{name}"), found),
+                    None if optional => {}
+                    None => wrong(format!("{name} is missing")),
+                }
+            }
+            for name in values.keys() {
+                if !members.contains_key(name) && !members.contains_key(&format!("{name}?")) {
+                    found.push(format!("{at}: {name} is not documented"));
+                }
+            }
+        }
+        _ => wrong(format!("{value} is of another kind")),
+    }
+}
+
+#[test]
+fn every_documented_shape_is_what_its_command_prints() {
+    let home = Home::new();
+    let shapes = shapes();
+    let mut seen = vec!["hsm".to_owned()];
+    let mut found = Vec::new();
+    let mut check = |name: &str, words: &[&str], expected: i32| {
+        let (code, value) = home.json(words);
+        assert_eq!(code, expected, "{words:?}: {value}");
+        differences(&shapes, &shapes[name], &value, name, &mut found);
+        seen.push(name.to_owned());
+    };
+    check("quickstart", &["quickstart"], 0);
+    for name in [
+        "status", "vtoken list", "hsm list", "person list", "ca list", "signer list", "request list", "cert list",
+        "audit log", "audit verify",
+    ] {
+        check(name, &name.split(' ').collect::<Vec<_>>(), 0);
+    }
+    check("ca show", &["ca", "show", "root"], 0);
+    check("crl show", &["crl", "show", "root"], 0);
+    for number in ["1", "3", "6", "7"] {
+        check("request show", &["request", "show", number], 0);
+        check("request why", &["request", "why", number], 0);
+    }
+    check("cert show", &["cert", "show", "#8"], 0);
+    check("failure", &["cert", "show", "#99"], 5);
+    check("failure", &["hsm", "unlock", "hsm-a", "--as", "nobody"], 5);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(found, Vec::<String>::new());
+    assert_eq!(seen, shapes.keys().cloned().collect::<Vec<_>>(), "every shape is checked");
+}
