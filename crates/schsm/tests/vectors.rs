@@ -360,7 +360,7 @@ fn a_generated_share_stays_where_it_was_filled_in() {
         *bytes = [0x5A; 32];
         filled = bytes.as_ptr();
     });
-    let moved = vec![share];
+    let moved = [share];
     assert_eq!(moved[0].secret_bytes().as_ptr(), filled);
     assert_eq!(moved[0], KekShare::new([0x5A; 32]));
 }
