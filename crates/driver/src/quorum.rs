@@ -211,7 +211,7 @@ impl<T: Transport> QuorumSession<T> {
         let counted = session.pka_status();
         let status = match counted {
             Ok(Some(status)) => status,
-            Ok(None) => return presented.and_then(|()| Err(QuorumError::NotConfigured)),
+            Ok(None) => return presented.and(Err(QuorumError::NotConfigured)),
             Err(error) => return presented.and_then(|()| Err(error.into())),
         };
         let before = std::mem::replace(&mut self.status, status);
