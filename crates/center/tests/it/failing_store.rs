@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chancery_api::{Failure, FailureKind, Intent, RequestNumber};
+use chancery_api::{Failure, FailureKind, HsmLock, Intent, RequestNumber};
 
 use crate::support::{World, csr, faults::Fault};
 
@@ -266,4 +266,30 @@ async fn initialising_hsms() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_hsm_is_open_without_a_record_of_it() {
+    let world = World::ready().await;
+    world.center.hsm_lock(&HsmLock { hsms: vec![] }, 0).await.unwrap();
+    world.unlock("hsm-a", "alice").await.unwrap();
+    let (session, signature) = world.answer("hsm-a", "bob").await.unwrap();
+    world.faults.fail(1, Fault::Full);
+    let failure = world.hand_in("hsm-a", &session, &signature).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unavailable, "{failure:?}");
+    assert!(!world.center.any_unlocked());
+    assert!(world.faults.heal());
+    assert!(world.sentence("hsm-a").await.starts_with("locked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locking_needs_no_database() {
+    let world = World::ready().await;
+    world.faults.fail(1, Fault::Full);
+    world
+        .center
+        .hsm_lock(&HsmLock { hsms: vec![] }, 0)
+        .await
+        .unwrap_err();
+    assert!(!world.center.any_unlocked());
 }

@@ -146,6 +146,12 @@ async fn a_wrong_session_costs_nothing() {
         assert_eq!(failure.kind, FailureKind::Refused, "{failure:?}");
     }
     let view = world.hand_in("hsm-a", &session, &signature).await.unwrap();
+    let leaves = world.leaves().await;
+    let answered = leaves
+        .iter()
+        .find(|leaf| leaf["event"] == "custodian-answered")
+        .unwrap();
+    assert_eq!(answered["data"]["asked"]["person"], "alice");
     assert!(matches!(view.state, HsmState::Quorum { have: 1, need: 2, .. }));
 }
 
