@@ -130,6 +130,7 @@ impl Center {
         if super::hsm_attach::document(&hsm_record) != document.hsm {
             return Err(altered(request.number, "it names an HSM that is another one now"));
         }
+        self.refuse_unknown_custodians(&hsm_record).await?;
         let hsm = self.held(&hsm_record)?;
         let spec = GenerateSpec {
             key_id: u8::try_from(record.key_id)
@@ -157,6 +158,7 @@ impl Center {
         let data = json!({
             "ca": document.name, "signer": signer, "hsm": hsm_record.name,
             "key": Hash32::of(&key.public_key_spki), "attestation": Base64(key.request.clone()),
+            "chain": Base64(hsm.identity().chain.clone()), "request": request.number,
         });
         let mut writes = vec![
             Write::InsertSigner(SignerRecord {

@@ -33,7 +33,7 @@ impl Center {
         }
         let hsm = self.connect(token, &format!("virtual:{token}")).await?;
         let identity = hsm.identity().clone();
-        hsm.close("it was only looked at");
+        hsm.closed("it was only looked at").await;
         let document = match known {
             Some(record) => {
                 let document = document(&record);
@@ -53,19 +53,27 @@ impl Center {
     }
 
     pub(crate) async fn hsm_attach(&self, act: ProvenAct, hsm: HsmDocument) -> Result<Performed, Failure> {
+        let _one_at_a_time = self.procedures.lock().await;
         let known = self
             .hsm_records()
             .await?
             .into_iter()
             .find(|record| record.id == hsm.id);
-        if let Some(old) = self.pool.remove(hsm.id) {
-            old.close("it is attached again");
+        if let Some(old) = self.pool.get(hsm.id) {
+            if !matches!(old.state(), chancery_keys::State::Lost { .. }) {
+                return Err(Failure::new(
+                    FailureKind::Conflict,
+                    format!("HSM {} is attached already", hsm.name),
+                ));
+            }
+            self.pool.remove(hsm.id);
+            old.closed("it is attached again").await;
         }
         let handle = self.connect(&hsm.name, &format!("virtual:{}", hsm.name)).await?;
         let identity = handle.identity();
         if identity.device != hsm.device || Hash32::of(&identity.device_key) != hsm.key {
             let found = identity.device.clone();
-            handle.close("it is another token");
+            handle.closed("it is another token").await;
             return Err(Failure::new(
                 FailureKind::Refused,
                 format!(
@@ -137,7 +145,7 @@ impl Center {
         })
         .await?;
         if let Some(handle) = self.pool.remove(record.id) {
-            handle.close("it was detached");
+            handle.closed("it was detached").await;
         }
         Ok(Performed::Hsms {
             hsms: vec![self.hsm_view(&record).await?],

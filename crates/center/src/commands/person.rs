@@ -3,6 +3,7 @@
 use chancery_api::{
     Failure, FailureKind, Hash32, PersonAdd, PersonDocument, PersonId, PersonView, RequestView, Role, Subject,
 };
+use chancery_cvc::Genuineness;
 use chancery_store::{PersonRecord, RequestRecord, Write};
 
 use crate::{
@@ -31,6 +32,19 @@ impl Center {
         }
         let what = format!("the key of {}", call.name);
         let key = attested(&self.anchors, &call.chain.0, &call.key_request.0, &what)?;
+        for record in self.hsm_records().await? {
+            let hardware = self
+                .pool
+                .get(record.id)
+                .is_some_and(|hsm| hsm.identity().genuineness == Genuineness::Production);
+            if hardware && key.genuineness != Genuineness::Production {
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("this trust center has a hardware HSM ({}) and {what} is not in a genuine hardware token", record.name),
+                )
+                .with_remedy("people of such a trust center need hardware tokens"));
+            }
+        }
         if acts::p256_point(&key.spki).is_none() {
             return Err(
                 Failure::new(FailureKind::Invalid, format!("{what} is not a P-256 key"))
