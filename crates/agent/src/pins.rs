@@ -219,7 +219,9 @@ mod tests {
             user_pin: Some(SecretText::new("648219".to_owned())),
             so_pin: SecretText::new("3537363231383830".to_owned()),
         };
-        let tokens = (0..40).map(|index| (format!("token-{index}"), pins.clone())).collect();
+        let tokens = (0..40)
+            .map(|index| (format!("token-{index}"), pins.clone()))
+            .collect();
         RehearsalPins {
             tokens,
             ..RehearsalPins::default()
@@ -265,6 +267,10 @@ mod tests {
         assert_eq!(fs::read(&victim).unwrap(), b"as it was");
         assert!(fs::symlink_metadata(&path).unwrap().is_file());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing temporary is left");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            3,
+            "nothing temporary is left"
+        );
     }
 }
