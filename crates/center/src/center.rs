@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
 };
 
-use chancery_api::{ActPayload, Base64, CaId, Failure, FailureKind, Hash32, HsmId, Installation, RequestNumber};
+use chancery_api::{
+    ActPayload, Base64, CaId, Failure, FailureKind, Hash32, HsmId, Installation, RequestNumber,
+};
 use chancery_audit::NoteSigner;
 use chancery_cvc::TrustAnchors;
 use chancery_keys::{Inspection, Pool};
@@ -95,7 +97,8 @@ impl Center {
         let failed = |error| store_failure(&error);
         let epoch = setup.store.begin_epoch(now).await.map_err(failed)?;
         let RequestNumber(last) = setup.store.last_request().await.map_err(failed)?;
-        let signer = CheckpointSigner::open(&*setup.store, setup.audit_signer, Arc::clone(&setup.marks)).await?;
+        let signer =
+            CheckpointSigner::open(&*setup.store, setup.audit_signer, Arc::clone(&setup.marks)).await?;
         let grandfathered = Grandfathered::load(&*setup.marks)?;
         let reader = Reader::start(Arc::clone(&setup.store));
         let center = Self {
@@ -152,7 +155,7 @@ impl Center {
                 let _ = self.save_mark(id, &inspection).await;
             }
             self.pool.remove(id);
-            hsm.close("the node is stopping");
+            hsm.closed("the node is stopping").await;
         }
     }
 

@@ -38,7 +38,12 @@ impl CheckpointSigner {
         };
         let head = extend(store, &signed).await?;
         let behind = head != signed;
-        Ok(Self { signer, marks, signed, behind })
+        Ok(Self {
+            signer,
+            marks,
+            signed,
+            behind,
+        })
     }
 
     /// Whether an earlier start of the node left leaves that no signed head covers.
@@ -51,7 +56,10 @@ impl CheckpointSigner {
         let head = match extend(store, &self.signed).await {
             Ok(head) => head,
             Err(failure) => {
-                error!(failure = failure.message, "the head of the audit log is not signed");
+                error!(
+                    failure = failure.message,
+                    "the head of the audit log is not signed"
+                );
                 return None;
             }
         };
@@ -59,18 +67,27 @@ impl CheckpointSigner {
         let note = match Checkpoint::of(self.signer.verifier().name(), &head).sign(&self.signer) {
             Ok(note) => note,
             Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "the head of the audit log is not signed");
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "the head of the audit log is not signed"
+                );
                 return None;
             }
         };
         let (marks, bytes) = (Arc::clone(&self.marks), head.to_bytes());
         let saved = tokio::task::spawn_blocking(move || marks.save(HEAD, &bytes)).await;
         if let Err(why) = saved.unwrap_or_else(|error| Err(error.to_string())) {
-            error!(why, "the head of the audit log is not remembered outside the database");
+            error!(
+                why,
+                "the head of the audit log is not remembered outside the database"
+            );
         }
         self.signed = head;
         self.behind = false;
-        Some(Write::InsertCheckpoint { size, note: note.encode() })
+        Some(Write::InsertCheckpoint {
+            size,
+            note: note.encode(),
+        })
     }
 }
 
@@ -81,11 +98,17 @@ async fn extend(store: &dyn Store, signed: &Frontier) -> Result<Frontier, Failur
     let head = store.audit_head().await.map_err(failed)?;
     let head = Frontier::from_bytes(&head.frontier).map_err(|error| refuse(&error.to_string()))?;
     if head.size() < frontier.size() {
-        return Err(refuse(&format!("it has {} leaves, {} were signed", head.size(), frontier.size())));
+        return Err(refuse(&format!(
+            "it has {} leaves, {} were signed",
+            head.size(),
+            frontier.size()
+        )));
     }
     while frontier.size() < head.size() {
         let from = i64::try_from(frontier.size()).unwrap_or(i64::MAX);
-        let left = u32::try_from(head.size() - frontier.size()).unwrap_or(PAGE).min(PAGE);
+        let left = u32::try_from(head.size() - frontier.size())
+            .unwrap_or(PAGE)
+            .min(PAGE);
         let leaves = store.audit_leaves(from, left).await.map_err(failed)?;
         if leaves.is_empty() {
             return Err(refuse(&format!("leaf {from} is missing")));
@@ -94,7 +117,11 @@ async fn extend(store: &dyn Store, signed: &Frontier) -> Result<Frontier, Failur
             frontier.push(leaf_hash(&leaf.body));
         }
     }
-    if frontier == head { Ok(head) } else { Err(refuse("its leaves do not give its head")) }
+    if frontier == head {
+        Ok(head)
+    } else {
+        Err(refuse("its leaves do not give its head"))
+    }
 }
 
 fn refuse(why: &str) -> Failure {

@@ -97,7 +97,12 @@ impl Center {
         if let Some(people) = known {
             return Ok(Reading { people, rows });
         }
-        let people = People::from_rows(rows.people(), rows.requests(), &self.installation, grandfathered.as_ref())?;
+        let people = People::from_rows(
+            rows.people(),
+            rows.requests(),
+            &self.installation,
+            grandfathered.as_ref(),
+        )?;
         let people = Arc::new(people);
         if grandfathered.is_none()
             && let Some(now) = people.grandfathered()
@@ -105,8 +110,11 @@ impl Center {
             now.save(&*self.marks)?;
             *self.lock(&self.grandfathered) = Some(now);
         }
-        *self.lock(&self.known_people) =
-            Some(KnownPeople { rows: rows.clone(), grandfathered, people: Arc::clone(&people) });
+        *self.lock(&self.known_people) = Some(KnownPeople {
+            rows: rows.clone(),
+            grandfathered,
+            people: Arc::clone(&people),
+        });
         Ok(Reading { people, rows })
     }
 
@@ -149,7 +157,10 @@ impl Reader {
 async fn answer(store: Arc<dyn Store>, mut calls: mpsc::Receiver<Call>) {
     let mut group = Vec::with_capacity(GROUP);
     while calls.recv_many(&mut group, GROUP).await > 0 {
-        let wanted = group.iter().flat_map(|call| call.numbers.iter().copied()).collect();
+        let wanted = group
+            .iter()
+            .flat_map(|call| call.numbers.iter().copied())
+            .collect();
         let rows = rows(&*store, wanted).await;
         for call in group.drain(..) {
             // Nobody may be waiting any more.
@@ -162,7 +173,15 @@ async fn rows(store: &dyn Store, mut wanted: BTreeSet<RequestNumber>) -> Result<
     let people = store.people().await.map_err(|error| store_failure(&error))?;
     wanted.extend(people.iter().filter_map(|row| row.request));
     let wanted: Vec<_> = wanted.into_iter().collect();
-    let found = store.decided(&wanted).await.map_err(|error| store_failure(&error))?;
-    let requests = found.into_iter().map(|decided| (decided.request.number, decided)).collect();
-    Ok(Rows { inner: Arc::new(Inner { people, requests }) })
+    let found = store
+        .decided(&wanted)
+        .await
+        .map_err(|error| store_failure(&error))?;
+    let requests = found
+        .into_iter()
+        .map(|decided| (decided.request.number, decided))
+        .collect();
+    Ok(Rows {
+        inner: Arc::new(Inner { people, requests }),
+    })
 }

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chancery_api::{
-    ActPayload, ApprovedItem, Decision, Failure, FailureKind, Hash32, Installation, PersonDocument, PersonId, Role,
-    Subject, canonical_json,
+    ActPayload, ApprovedItem, Decision, Failure, FailureKind, Hash32, Installation, PersonDocument, PersonId,
+    Role, Subject, canonical_json,
 };
 use chancery_store::{DecisionKind, DecisionRecord, PersonRecord, RequestRecord};
 use serde::{Deserialize, Serialize};
@@ -56,14 +56,26 @@ impl Grandfathered {
     const MARK: &str = "two-managers";
 
     pub(crate) fn load(marks: &dyn Marks) -> Result<Option<Self>, Failure> {
-        let damaged = |why: String| Failure::new(FailureKind::Refused, format!("the mark of the second manager: {why}"));
-        let Some(bytes) = marks.load(Self::MARK).map_err(damaged)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(error.to_string()))
+        let damaged = |why: String| {
+            Failure::new(
+                FailureKind::Refused,
+                format!("the mark of the second manager: {why}"),
+            )
+        };
+        let Some(bytes) = marks.load(Self::MARK).map_err(damaged)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| damaged(error.to_string()))
     }
 
     pub(crate) fn save(&self, marks: &dyn Marks) -> Result<(), Failure> {
         let failed = |why: String| {
-            Failure::new(FailureKind::Unavailable, format!("that there are two managers cannot be remembered: {why}"))
+            Failure::new(
+                FailureKind::Unavailable,
+                format!("that there are two managers cannot be remembered: {why}"),
+            )
         };
         let bytes = serde_json::to_vec(self).map_err(|error| failed(error.to_string()))?;
         marks.save(Self::MARK, &bytes).map_err(failed)
@@ -87,7 +99,10 @@ impl People {
         installation: &Installation,
         grandfathered: Option<&Grandfathered>,
     ) -> Result<Self, Failure> {
-        let mut people = Self { grandfathered: grandfathered.cloned(), ..Self::default() };
+        let mut people = Self {
+            grandfathered: grandfathered.cloned(),
+            ..Self::default()
+        };
         let first = first_manager(installation)?;
         let first_id = first.id;
         people.by_id.insert(first.id, first);
@@ -164,13 +179,18 @@ impl People {
 
     /// How many managers must sign people, roles and custodians: one while there is one, then two.
     pub(crate) fn managers_needed(&self) -> usize {
-        if self.grandfathered.is_some() { 2 } else { self.with_role(Role::TrustcenterManager).len().min(2) }
+        if self.grandfathered.is_some() {
+            2
+        } else {
+            self.with_role(Role::TrustcenterManager).len().min(2)
+        }
     }
 
     /// What is to be remembered once there are two managers: everybody who counts now.
     pub(crate) fn grandfathered(&self) -> Option<Grandfathered> {
-        (self.with_role(Role::TrustcenterManager).len() >= 2)
-            .then(|| Grandfathered { people: self.by_id.keys().copied().collect() })
+        (self.with_role(Role::TrustcenterManager).len() >= 2).then(|| Grandfathered {
+            people: self.by_id.keys().copied().collect(),
+        })
     }
 
     /// How many managers had to sign at a time (RFC 3339): managers who came to count later do not shake what was right before.
@@ -184,7 +204,11 @@ impl People {
 
     /// When the last person came to count, RFC 3339. Acts drafted later carry no earlier time, whatever the clock says.
     pub(crate) fn newest(&self) -> &str {
-        self.by_id.values().map(|person| person.since.as_str()).max().unwrap_or_default()
+        self.by_id
+            .values()
+            .map(|person| person.since.as_str())
+            .max()
+            .unwrap_or_default()
     }
 
     /// Managers whose approval of exactly this subject holds.

@@ -9,8 +9,8 @@ use crate::{
     Center,
     acts::{self, Prepared, ProvenAct},
     env::rfc3339,
-    rights,
     reading::Reading,
+    rights,
     trust::{People, Person},
 };
 
@@ -87,8 +87,7 @@ impl Center {
             payload,
             person: person.clone(),
         };
-        self.carry_out(&reading, act, prepared, &call.so_pins)
-            .await
+        self.carry_out(&reading, act, prepared, &call.so_pins).await
     }
 
     async fn resolve(

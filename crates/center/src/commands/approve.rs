@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chancery_api::{
     ApprovedItem, Condition, Decision, Failure, FailureKind, Hash32, PersonId, RequestNumber, Subject,
 };
-use chancery_store::{ActRecord, Change, DecisionKind, DecisionRecord, RequestKind, RequestRecord, RequestState, Write};
+use chancery_store::{
+    ActRecord, Change, DecisionKind, DecisionRecord, RequestKind, RequestRecord, RequestState, Write,
+};
 use serde_json::json;
 
 use crate::{
@@ -88,10 +90,15 @@ impl Center {
             None => None,
         };
         let people = fresh.as_deref().unwrap_or(people);
-        let decides_on_people = items.iter().any(|item| !matches!(item.subject, Subject::Certificate(_)));
+        let decides_on_people = items
+            .iter()
+            .any(|item| !matches!(item.subject, Subject::Certificate(_)));
         if decides_on_people && act.payload.time.as_str() < people.newest() {
-            return Err(Failure::new(FailureKind::Conflict, "somebody came to count since this approval was drafted")
-                .with_remedy("repeat the command"));
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                "somebody came to count since this approval was drafted",
+            )
+            .with_remedy("repeat the command"));
         }
         let mut unmet = Vec::new();
         let mut writes = vec![Write::InsertAct(act.record.clone())];
@@ -147,13 +154,20 @@ impl Center {
                 left.push((number, failure));
             }
         }
-        let resume: Vec<_> = left.iter().map(|(number, _)| format!("chancery request resume {number}")).collect();
+        let resume: Vec<_> = left
+            .iter()
+            .map(|(number, _)| format!("chancery request resume {number}"))
+            .collect();
         let Some((number, mut failure)) = left.into_iter().next() else {
             return self.request_details(people, &numbers).await;
         };
-        failure.message =
-            format!("request {number} is approved, but not yet carried out: {}", failure.message);
-        failure.remedy.get_or_insert_with(|| format!("remove the cause, then: {}", resume.join("; ")));
+        failure.message = format!(
+            "request {number} is approved, but not yet carried out: {}",
+            failure.message
+        );
+        failure
+            .remedy
+            .get_or_insert_with(|| format!("remove the cause, then: {}", resume.join("; ")));
         Err(failure)
     }
 
@@ -222,7 +236,12 @@ impl Center {
         subject: &Subject,
     ) -> Result<Option<Hash32>, Failure> {
         let act_key = acts::digest(&[b"act", &hash.0, &person.public_key]);
-        let key = acts::digest(&[b"approval", &act_key.0, &record.document, &record.number.0.to_be_bytes()]);
+        let key = acts::digest(&[
+            b"approval",
+            &act_key.0,
+            &record.document,
+            &record.number.0.to_be_bytes(),
+        ]);
         let known = self.lock(&self.checked).get(&key);
         if let Some(tbs) = known {
             return Ok(tbs);
@@ -231,15 +250,20 @@ impl Center {
         let payload = match proven {
             Some(payload) => payload,
             None => {
-                let payload = acts::verify_record(self.installation.id, act, &person.public_key).map_err(|error| {
-                    altered(record.number, &format!("the approval of {} does not hold: {error}", person.name))
-                })?;
+                let payload =
+                    acts::verify_record(self.installation.id, act, &person.public_key).map_err(|error| {
+                        altered(
+                            record.number,
+                            &format!("the approval of {} does not hold: {error}", person.name),
+                        )
+                    })?;
                 let payload = Arc::new(payload);
                 self.lock(&self.proven).put(act_key, Arc::clone(&payload));
                 payload
             }
         };
-        let tbs = trust::covers(person, &payload, record, subject).map_err(|why| altered(record.number, &why))?;
+        let tbs =
+            trust::covers(person, &payload, record, subject).map_err(|why| altered(record.number, &why))?;
         self.lock(&self.checked).put(key, tbs);
         Ok(tbs)
     }

@@ -130,7 +130,10 @@ impl Center {
             .ca(record.ca)
             .await
             .map_err(|error| store_failure(&error))?;
-        Ok(view(record, ca.map_or_else(|| record.ca.to_string(), |ca| ca.name)))
+        Ok(view(
+            record,
+            ca.map_or_else(|| record.ca.to_string(), |ca| ca.name),
+        ))
     }
 }
 

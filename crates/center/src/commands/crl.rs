@@ -4,7 +4,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use chancery_api::{Base64, CrlDetail, Decision, Failure, FailureKind, Hash32, Performed, Role};
 use chancery_keys::SigningKey as _;
-use chancery_pki::{CrlToBeSigned, RevocationList, RevocationReason, Revoked, SerialNumber, assemble, prepare_crl};
+use chancery_pki::{
+    CrlToBeSigned, RevocationList, RevocationReason, Revoked, SerialNumber, assemble, prepare_crl,
+};
 use chancery_store::{CertificateState, Change, CrlRecord, RevokedEntry, Write};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -48,9 +50,15 @@ impl Center {
     pub(crate) async fn draft_crl(&self, ca: &str) -> Result<(Decision, Prepared), Failure> {
         let authority = self.authority(ca).await?;
         self.require_unlocked(&authority).await?;
-        let last = self.store.last_crl(authority.id).await.map_err(|error| store_failure(&error))?;
+        let last = self
+            .store
+            .last_crl(authority.id)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let this_update = self.now();
-        let tbs = self.prepare_crl(&authority, last.map_or(0, |crl| crl.number) + 1, this_update).await?;
+        let tbs = self
+            .prepare_crl(&authority, last.map_or(0, |crl| crl.number) + 1, this_update)
+            .await?;
         let decision = Decision::CrlCreate {
             ca: ca.to_owned(),
             number: i64::try_from(tbs.number()).unwrap_or(i64::MAX),
@@ -71,16 +79,25 @@ impl Center {
         let authority = self.authority(ca).await?;
         self.require_unlocked(&authority).await?;
         // A CRL whose signing was interrupted is finished first, with the bytes that were recorded: no number is given twice.
-        let mut last = self.store.last_crl(authority.id).await.map_err(|error| store_failure(&error))?;
+        let mut last = self
+            .store
+            .last_crl(authority.id)
+            .await
+            .map_err(|error| store_failure(&error))?;
         if let Some(crl) = last.take_if(|crl| crl.state == CertificateState::Signing) {
             self.check_interrupted(&authority, &crl).await?;
             last = Some(self.finish_crl(&authority, crl).await?);
         }
         let meanwhile = || {
-            Failure::new(FailureKind::Conflict, format!("what is revoked by CA {ca} has changed since the draft"))
-                .with_remedy("repeat the command")
+            Failure::new(
+                FailureKind::Conflict,
+                format!("what is revoked by CA {ca} has changed since the draft"),
+            )
+            .with_remedy("repeat the command")
         };
-        let [tbs] = prepared.as_slice() else { return Err(meanwhile()) };
+        let [tbs] = prepared.as_slice() else {
+            return Err(meanwhile());
+        };
         let made = read_tbs(&authority, tbs).map_err(|_| meanwhile())?;
         let number = last.map_or(0, |crl| crl.number) + 1;
         let again = self.prepare_crl(&authority, number, made.this_update).await?;
@@ -122,8 +139,14 @@ impl Center {
         let entries = self.revoked_entries(authority).await?;
         let number = u64::try_from(number)
             .map_err(|_| Failure::new(FailureKind::Refused, "the last CRL has an impossible number"))?;
-        prepare_crl(&authority.issuer, number, this_update, this_update + VALIDITY, &entries)
-            .map_err(|error| Failure::new(FailureKind::Invalid, chain(&error)))
+        prepare_crl(
+            &authority.issuer,
+            number,
+            this_update,
+            this_update + VALIDITY,
+            &entries,
+        )
+        .map_err(|error| Failure::new(FailureKind::Invalid, chain(&error)))
     }
 
     async fn finish_crl(&self, authority: &Arc<Authority>, mut crl: CrlRecord) -> Result<CrlRecord, Failure> {
@@ -134,8 +157,17 @@ impl Center {
                 epoch: self.epoch,
             };
             let data = json!({ "ca": authority.name, "crl": crl.number, "epoch": self.epoch });
-            let events = vec![event(self.clock.now_ms(), "claim-taken-over", &Actor::Node, &data)?];
-            self.commit(Change { writes: vec![reclaim], events }).await?;
+            let events = vec![event(
+                self.clock.now_ms(),
+                "claim-taken-over",
+                &Actor::Node,
+                &data,
+            )?];
+            self.commit(Change {
+                writes: vec![reclaim],
+                events,
+            })
+            .await?;
             crl.epoch = self.epoch;
         }
         let signature = self
@@ -180,12 +212,19 @@ impl Center {
         let altered = |why: String| {
             Failure::new(
                 FailureKind::Refused,
-                format!("CRL {} of CA {} was altered in the database: {why}", crl.number, authority.name),
+                format!(
+                    "CRL {} of CA {} was altered in the database: {why}",
+                    crl.number, authority.name
+                ),
             )
             .with_remedy("nothing was signed; find out who changed the database (`chancery audit verify`)")
         };
         let people = self.people().await?;
-        let act = self.store.act(crl.act).await.map_err(|error| store_failure(&error))?;
+        let act = self
+            .store
+            .act(crl.act)
+            .await
+            .map_err(|error| store_failure(&error))?;
         let act = act.ok_or_else(|| altered("nobody decided on it".to_owned()))?;
         let officer = people
             .get(act.person)
@@ -207,12 +246,21 @@ impl Center {
             && list.next_update.unix_timestamp() == crl.next_update_seconds
             && i64::try_from(list.entries.len()) == Ok(crl.entries);
         if !as_recorded {
-            return Err(altered("its times or its length are not those of its bytes".to_owned()));
+            return Err(altered(
+                "its times or its length are not those of its bytes".to_owned(),
+            ));
         }
-        let known: HashSet<SerialNumber> =
-            self.revoked_entries(authority).await?.iter().map(|entry| entry.serial).collect();
+        let known: HashSet<SerialNumber> = self
+            .revoked_entries(authority)
+            .await?
+            .iter()
+            .map(|entry| entry.serial)
+            .collect();
         match list.entries.iter().find(|entry| !known.contains(&entry.serial)) {
-            Some(entry) => Err(altered(format!("certificate {} is not revoked any more", entry.serial.to_hex()))),
+            Some(entry) => Err(altered(format!(
+                "certificate {} is not revoked any more",
+                entry.serial.to_hex()
+            ))),
             None => Ok(()),
         }
     }
@@ -222,7 +270,10 @@ impl Center {
         let altered = |serial: &[u8], why: &str| {
             Failure::new(
                 FailureKind::Refused,
-                format!("the revocation of certificate {} was altered in the database: {why}", hex::encode(serial)),
+                format!(
+                    "the revocation of certificate {} was altered in the database: {why}",
+                    hex::encode(serial)
+                ),
             )
             .with_remedy("no CRL was signed; find out who changed the database (`chancery audit verify`)")
         };
@@ -235,7 +286,9 @@ impl Center {
                 .ok()
                 .and_then(RevocationReason::from_number)
                 .ok_or_else(|| altered(&row.serial, "its reason is impossible"))?;
-            self.revocation_holds(&people, authority, &row, reason).await.map_err(|why| altered(&row.serial, &why))?;
+            self.revocation_holds(&people, authority, &row, reason)
+                .await
+                .map_err(|why| altered(&row.serial, &why))?;
             entries.push(Revoked {
                 serial: SerialNumber::from_bytes(&row.serial)
                     .map_err(|_| altered(&row.serial, "its serial number is impossible"))?,
@@ -244,13 +297,28 @@ impl Center {
                 reason,
             });
         }
-        if let Some(der) = self.store.issued_crl(authority.id).await.map_err(failed)?.and_then(|crl| crl.der) {
-            let damaged = |why: String| Failure::new(FailureKind::Refused, format!("the newest CRL does not hold: {why}"));
-            chancery_pki::verify_signature(&der, authority.issuer.key()).map_err(|error| damaged(chain(&error)))?;
+        if let Some(der) = self
+            .store
+            .issued_crl(authority.id)
+            .await
+            .map_err(failed)?
+            .and_then(|crl| crl.der)
+        {
+            let damaged = |why: String| {
+                Failure::new(
+                    FailureKind::Refused,
+                    format!("the newest CRL does not hold: {why}"),
+                )
+            };
+            chancery_pki::verify_signature(&der, authority.issuer.key())
+                .map_err(|error| damaged(chain(&error)))?;
             let listed = RevocationList::parse(&der).map_err(|error| damaged(chain(&error)))?;
             let known: HashSet<SerialNumber> = entries.iter().map(|entry| entry.serial).collect();
             if let Some(gone) = listed.entries.iter().find(|entry| !known.contains(&entry.serial)) {
-                return Err(altered(gone.serial.as_bytes(), "the newest CRL lists it and its row does not"));
+                return Err(altered(
+                    gone.serial.as_bytes(),
+                    "the newest CRL lists it and its row does not",
+                ));
             }
         }
         Ok(entries)
@@ -266,7 +334,9 @@ impl Center {
     ) -> Result<(), String> {
         let act = self.store.act(row.act).await.map_err(|error| error.to_string())?;
         let act = act.ok_or("nobody decided on it")?;
-        let person = people.get(act.person).ok_or("somebody decided on it who gives no rights")?;
+        let person = people
+            .get(act.person)
+            .ok_or("somebody decided on it who gives no rights")?;
         let key = acts::digest(&[
             b"revocation",
             authority.id.as_bytes(),
@@ -288,9 +358,11 @@ impl Center {
         }
         let serial = hex::encode(&row.serial);
         match &payload.decision {
-            Decision::CertificateRevoke { ca, serial: decided, reason: word }
-                if *ca == authority.name && *decided == serial && word == reason.word() =>
-            {
+            Decision::CertificateRevoke {
+                ca,
+                serial: decided,
+                reason: word,
+            } if *ca == authority.name && *decided == serial && word == reason.word() => {
                 self.lock(&self.checked).put(key, None);
                 Ok(())
             }
@@ -314,7 +386,8 @@ impl Center {
 fn read_tbs(authority: &Authority, tbs: &[u8]) -> Result<RevocationList, Failure> {
     let internal = |why: String| Failure::new(FailureKind::Internal, why);
     let algorithm = authority.key.algorithm();
-    let der = assemble(tbs, algorithm, &blank_signature(algorithm)).map_err(|error| internal(chain(&error)))?;
+    let der =
+        assemble(tbs, algorithm, &blank_signature(algorithm)).map_err(|error| internal(chain(&error)))?;
     RevocationList::parse(&der).map_err(|error| internal(chain(&error)))
 }
 

@@ -1,11 +1,11 @@
 //! `custodian register`: a person's key becomes one of those that open an HSM.
 
 use chancery_api::{
-    CustodianDocument, CustodianRegister, Failure, FailureKind, Hash32, HsmDocument, RequestNumber, RequestView,
-    Subject, canonical_json,
+    Condition, CustodianDocument, CustodianRegister, Failure, FailureKind, Hash32, HsmDocument,
+    RequestNumber, RequestView, Subject, canonical_json,
 };
 use chancery_cvc::Genuineness;
-use chancery_store::{Change, CustodianRecord, RequestRecord, RequestState, Write};
+use chancery_store::{Change, CustodianRecord, HsmRecord, RequestRecord, RequestState, Write};
 use serde_json::json;
 
 use super::hsm_attach::document;
@@ -55,7 +55,10 @@ impl Center {
                 .with_remedy("custodians of hardware HSMs need hardware tokens"));
             }
             if hsms.iter().any(|hsm: &HsmDocument| hsm.id == record.id) {
-                return Err(Failure::new(FailureKind::Invalid, format!("{name} is named twice")));
+                return Err(Failure::new(
+                    FailureKind::Invalid,
+                    format!("{name} is named twice"),
+                ));
             }
             hsms.push(document(&record));
         }
@@ -118,7 +121,10 @@ impl Center {
             if rows.iter().any(same) {
                 return Err(Failure::new(
                     FailureKind::Conflict,
-                    format!("{} or this key is registered in HSM {} already", custodian.name, hsm.name),
+                    format!(
+                        "{} or this key is registered in HSM {} already",
+                        custodian.name, hsm.name
+                    ),
                 ));
             }
         }
@@ -143,9 +149,14 @@ impl Center {
         }
         Err(Failure::new(
             FailureKind::Conflict,
-            format!("all {} custodians of HSM {} are registered", quorum.total, hsm.name),
+            format!(
+                "all {} custodians of HSM {} are registered",
+                quorum.total, hsm.name
+            ),
         )
-        .with_remedy("custodians are never replaced: initialise another HSM with the new ones and copy the keys to it"))
+        .with_remedy(
+            "custodians are never replaced: initialise another HSM with the new ones and copy the keys to it",
+        ))
     }
 
     /// Registers an approved custodian in the HSMs; HSMs that have the key already are passed over.
@@ -161,9 +172,18 @@ impl Center {
         if Hash32::of(&key.spki) != custodian.key || key.chr != custodian.chr {
             return Err(altered(request.number, "its evidence is about another key"));
         }
-        if self.people().await?.all().iter().any(|person| person.public_key == key.spki) {
-            return Err(Failure::new(FailureKind::Refused, format!("{what} signs acts; a custodian key is used for nothing else"))
-                .with_remedy("reject this request and register another key"));
+        if self
+            .people()
+            .await?
+            .all()
+            .iter()
+            .any(|person| person.public_key == key.spki)
+        {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("{what} signs acts; a custodian key is used for nothing else"),
+            )
+            .with_remedy("reject this request and register another key"));
         }
         for hsm in &custodian.hsms {
             let record = self.hsm_record(&hsm.name).await?;
@@ -185,7 +205,10 @@ impl Center {
             if taken {
                 return Err(Failure::new(
                     FailureKind::Conflict,
-                    format!("{} or this key is registered in HSM {} already", custodian.name, hsm.name),
+                    format!(
+                        "{} or this key is registered in HSM {} already",
+                        custodian.name, hsm.name
+                    ),
                 )
                 .with_remedy("one person is one custodian; reject this request"));
             }
@@ -231,6 +254,39 @@ impl Center {
         .await
     }
 
+    /// No key is made in or copied to an HSM that somebody could open whom no manager approved.
+    pub(crate) async fn refuse_unknown_custodians(&self, record: &HsmRecord) -> Result<(), Failure> {
+        let hsm = self.held(record)?;
+        let inspection = self
+            .inspect(record.id, &hsm)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
+        let names = self.custodian_names(record.id).await?;
+        let unknown: Vec<_> = inspection
+            .custodians
+            .iter()
+            .filter(|custodian| !names.contains_key(&custodian.chr))
+            .map(|custodian| custodian.chr.clone())
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "HSM {} can be opened with keys that no manager approved: {}",
+            record.name,
+            unknown.join(", ")
+        );
+        Err(Failure::blocked(
+            format!("no key is put into HSM {}", record.name),
+            vec![Condition::new(
+                "custodian-unknown",
+                what,
+                "initialise another HSM with known custodians",
+                Vec::new(),
+            )],
+        ))
+    }
+
     /// Whether managers approved this registration.
     pub(crate) async fn custodian_holds(
         &self,
@@ -269,7 +325,11 @@ impl Center {
 
 /// A key has one purpose: it opens HSMs or it signs acts.
 fn refuse_act_key(people: &People, key: Hash32, what: &str) -> Result<(), Failure> {
-    if people.all().iter().any(|person| Hash32::of(&person.public_key) == key) {
+    if people
+        .all()
+        .iter()
+        .any(|person| Hash32::of(&person.public_key) == key)
+    {
         return Err(Failure::new(
             FailureKind::Refused,
             format!("{what} signs acts already; a custodian key is used for nothing else"),

@@ -14,7 +14,11 @@ use crate::{
 impl Center {
     /// Compares a token that was just connected with what is recorded of it: its stored state must not be older, and keys it held
     /// must be there. What differs becomes a warning of the HSM, and comes back as rows and events to commit.
-    pub(crate) async fn compare(&self, record: &HsmRecord, inspection: &Inspection) -> Result<Change, Failure> {
+    pub(crate) async fn compare(
+        &self,
+        record: &HsmRecord,
+        inspection: &Inspection,
+    ) -> Result<Change, Failure> {
         let mut change = Change::default();
         let mut found = Vec::new();
         let now = self.clock.now_ms();
@@ -23,12 +27,16 @@ impl Center {
                 "its stored state (change {is}) is older than one seen before (change {known}): somebody restored a copy; retry and use counters came back with it"
             ));
             let data = json!({ "hsm": record.name, "seen": known, "is": is });
-            change.events.push(event(now, "hsm-state-older", &Actor::Node, &data)?);
+            change
+                .events
+                .push(event(now, "hsm-state-older", &Actor::Node, &data)?);
         }
         for (ca, write) in self.missing_replicas(record.id, inspection).await? {
             found.push(format!("it does not hold the key of CA {ca} any more"));
             let data = json!({ "hsm": record.name, "ca": ca });
-            change.events.push(event(now, "replica-gone", &Actor::Node, &data)?);
+            change
+                .events
+                .push(event(now, "replica-gone", &Actor::Node, &data)?);
             change.writes.push(write);
         }
         self.lock(&self.warnings).insert(record.id, found);

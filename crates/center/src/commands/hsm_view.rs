@@ -155,14 +155,23 @@ impl Center {
 
     /// Records once that an HSM was lost, with time and cause.
     async fn note_loss(&self, record: &HsmRecord, hsm: &Hsm) -> Result<(), Failure> {
-        let State::Lost { at_ms, because } = hsm.state() else { return Ok(()) };
+        let State::Lost { at_ms, because } = hsm.state() else {
+            return Ok(());
+        };
         if record.lost.is_some() {
             return Ok(());
         }
         let data = json!({ "hsm": record.name, "since": rfc3339(at_ms), "because": because });
         let event = event(self.clock.now_ms(), "hsm-lost", &Actor::Node, &data)?;
-        let lost = HsmRecord { lost: Some((at_ms, because)), ..record.clone() };
-        self.commit(Change { writes: vec![Write::UpdateHsm(lost)], events: vec![event] }).await
+        let lost = HsmRecord {
+            lost: Some((at_ms, because)),
+            ..record.clone()
+        };
+        self.commit(Change {
+            writes: vec![Write::UpdateHsm(lost)],
+            events: vec![event],
+        })
+        .await
     }
 
     fn hsm_state(&self, record: &HsmRecord, hsm: Option<&Hsm>, custodians: &[CustodianView]) -> HsmState {

@@ -5,7 +5,8 @@ use chancery_api::{
     RequestNumber, RequestPage, Subject,
 };
 use chancery_store::{
-    CertificateRecord, CertificateState, DecidedRequest, DecisionKind, DecisionRecord, RequestRecord, RequestState,
+    CertificateRecord, CertificateState, DecidedRequest, DecisionKind, DecisionRecord, RequestRecord,
+    RequestState,
 };
 
 use super::sign::Claim;
@@ -122,7 +123,10 @@ pub(crate) fn signed_detail(
     claim: &Claim,
     der: Option<Vec<u8>>,
 ) -> RequestDetail {
-    let record = RequestRecord { state: RequestState::Done, ..decided.request.clone() };
+    let record = RequestRecord {
+        state: RequestState::Done,
+        ..decided.request.clone()
+    };
     let name = |decision: &DecisionRecord| {
         let person = people.get(decision.act.person);
         person.map_or_else(|| decision.act.person.to_string(), |person| person.name.clone())
@@ -144,7 +148,10 @@ pub(crate) fn signed_detail(
         reason: None,
     });
     let certificate = claim.certificates.first().map(|certificate| {
-        let issued = CertificateRecord { state: CertificateState::Issued, ..certificate.clone() };
+        let issued = CertificateRecord {
+            state: CertificateState::Issued,
+            ..certificate.clone()
+        };
         super::certificate::view(&issued, claim.ca.name.clone())
     });
     RequestDetail {

@@ -3,7 +3,9 @@
 use chancery_api::{
     ActPayload, Decision, Failure, FailureKind, Hash32, RequestDetail, RequestNumber, Role, Subject,
 };
-use chancery_store::{CertificateRecord, Change, DecisionKind, DecisionRecord, RequestRecord, RequestState, Write};
+use chancery_store::{
+    CertificateRecord, Change, DecisionKind, DecisionRecord, RequestRecord, RequestState, Write,
+};
 use serde_json::json;
 
 use super::{approve::Approval, sign::Claim};
@@ -146,10 +148,18 @@ impl Center {
             })
             .collect();
         if !writes.is_empty() {
-            let serials: Vec<_> =
-                certificates.iter().map(|certificate| hex::encode(&certificate.serial)).collect();
-            let data = json!({ "request": record.number, "ca": ca.name, "serials": serials, "epoch": self.epoch });
-            let events = vec![event(self.clock.now_ms(), "claim-taken-over", &Actor::Node, &data)?];
+            let serials: Vec<_> = certificates
+                .iter()
+                .map(|certificate| hex::encode(&certificate.serial))
+                .collect();
+            let data =
+                json!({ "request": record.number, "ca": ca.name, "serials": serials, "epoch": self.epoch });
+            let events = vec![event(
+                self.clock.now_ms(),
+                "claim-taken-over",
+                &Actor::Node,
+                &data,
+            )?];
             self.commit(Change { writes, events }).await?;
         }
         Ok(Claim {
@@ -193,9 +203,9 @@ impl Center {
                     },
                 )?;
             if let Decision::RequestSign { items } = payload.decision
-                && items
-                    .iter()
-                    .any(|item| item.request == record.number && item.ca == ca && item.tbs == tbs && item.serial == serial)
+                && items.iter().any(|item| {
+                    item.request == record.number && item.ca == ca && item.tbs == tbs && item.serial == serial
+                })
             {
                 return Ok(());
             }

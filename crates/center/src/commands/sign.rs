@@ -24,8 +24,8 @@ use crate::{
     Center,
     acts::{ActHashes, Prepared, ProvenAct},
     authority::CaKey,
-    committer::store_failure,
     committer::CommitError,
+    committer::store_failure,
     event::{Actor, event},
     issuance::Issuance,
     reading::Reading,
@@ -85,7 +85,9 @@ impl Center {
         let mut hashes = ActHashes::default();
         for number in requests {
             let examined = self.examine(people, reading.request(*number)?, &mut hashes)?;
-            let blocked = self.unmet_given(people, examined.asked(), &examined.approvals, Some(person)).await?;
+            let blocked = self
+                .unmet_given(people, examined.asked(), &examined.approvals, Some(person))
+                .await?;
             if !blocked.is_empty() {
                 for condition in blocked {
                     if !unmet.contains(&condition) {
@@ -130,7 +132,9 @@ impl Center {
         for number in &order {
             let decided = reading.request(*number)?;
             let examined = self.examine(people, decided, &mut hashes)?;
-            let unmet = self.unmet_given(people, examined.asked(), &examined.approvals, Some(&act.person)).await?;
+            let unmet = self
+                .unmet_given(people, examined.asked(), &examined.approvals, Some(&act.person))
+                .await?;
             if !unmet.is_empty() {
                 return Err(Failure::blocked(
                     format!("request {number} cannot be signed any more"),
@@ -245,7 +249,10 @@ impl Center {
     async fn not_yet_signed(&self, claim: &Claim, error: &KeyError) -> Failure {
         let request = claim.request;
         let mut failure = crate::tokens::key_failure(error);
-        failure.message = format!("request {request} is recorded and not yet signed: {}", failure.message);
+        failure.message = format!(
+            "request {request} is recorded and not yet signed: {}",
+            failure.message
+        );
         failure.remedy = Some(match failure.remedy.take() {
             Some(remedy) => format!("{remedy}; then: chancery request resume {request}"),
             None => format!("chancery request resume {request}"),
@@ -270,7 +277,11 @@ impl Center {
             RequestState::Done | RequestState::Rejected => Vec::new(),
             _ => self.approvals_among(people, record, &subject, &decided.decisions, hashes)?,
         };
-        Ok(Examined { decided, subject, approvals })
+        Ok(Examined {
+            decided,
+            subject,
+            approvals,
+        })
     }
 
     /// What signing a request takes. `given` holds the bytes that were decided on; without it they are prepared.
@@ -283,7 +294,11 @@ impl Center {
         let (record, approvers) = (&examined.decided.request, &examined.approvals);
         // Whatever the row's state says: a request is signed once, and never after a rejection.
         let decisions = &examined.decided.decisions;
-        if decisions.iter().any(|decision| decision.kind != DecisionKind::Approve) || record.certificate.is_some() {
+        if decisions
+            .iter()
+            .any(|decision| decision.kind != DecisionKind::Approve)
+            || record.certificate.is_some()
+        {
             return Err(altered(record.number, "it was rejected or signed before"));
         }
         if approvers.len() < super::approve::approvals_needed(people, record, approvers) {

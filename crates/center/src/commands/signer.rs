@@ -1,10 +1,10 @@
 //! `signer list`, `signer verify`, `signer replicate`.
 
 use chancery_api::{
-    Decision, Failure, FailureKind, Hash32, HsmDocument, Performed, ReplicaView, SignerId, SignerVerify,
-    SignerView,
+    Base64, Decision, Failure, FailureKind, Hash32, HsmDocument, Performed, ReplicaView, SignerId,
+    SignerVerify, SignerView,
 };
-use chancery_keys::SigningKey as _;
+use chancery_keys::{KeyError, SigningKey as _};
 use chancery_store::{CaRecord, Change, HsmRecord, ReplicaRecord, ReplicaState, Write};
 use serde_json::json;
 
@@ -100,6 +100,7 @@ impl Center {
             ));
         }
         let source = self.source_for(&key, &target).await?;
+        self.refuse_unknown_custodians(&target).await?;
         let from = self.held(&source)?;
         let to = self.held(&target)?;
         let now = self.clock.now_ms();
@@ -227,19 +228,47 @@ impl Center {
         // Text in front: no certificate, CRL or act begins like this.
         let mut message = b"CHANCERY-TEST-SIGNATURE\0".to_vec();
         message.extend_from_slice(&self.random::<32>());
-        self.pool
+        let data = json!({ "ca": ca.name, "signer": key.signer, "hsm": record.name, "message": Base64(message.clone()) });
+        let begun = event(self.clock.now_ms(), "test-signature-begun", actor, &data)?;
+        self.commit(Change {
+            writes: Vec::new(),
+            events: vec![begun],
+        })
+        .await?;
+        let signed = self
+            .pool
             .signer(key.spki.clone(), key.key_id, vec![record.id])
             .sign(&message)
-            .await
-            .map_err(|error| key_failure(&error))?;
+            .await;
         let now = self.clock.now_ms();
-        let replica = ReplicaRecord {
-            signer: key.signer,
-            hsm: record.id,
-            state: ReplicaState::Verified,
-            checked_ms: now,
+        let replica = |state| {
+            Write::PutReplica(ReplicaRecord {
+                signer: key.signer,
+                hsm: record.id,
+                state,
+                checked_ms: now,
+            })
         };
-        let mut writes = vec![Write::PutReplica(replica)];
+        if let Err(error) = signed {
+            let failure = key_failure(&error);
+            let data = json!({ "ca": ca.name, "signer": key.signer, "hsm": record.name, "because": failure.message });
+            let failed = event(now, "test-signature-failed", actor, &data)?;
+            // A key that signs wrongly is no replica; one that could not be asked is what it was.
+            let wrong = matches!(error, KeyError::WrongSignature { .. });
+            let writes = if wrong {
+                vec![replica(ReplicaState::Absent)]
+            } else {
+                Vec::new()
+            };
+            self.commit(Change {
+                writes,
+                events: vec![failed],
+            })
+            .await?;
+            self.forget_authority(ca.id);
+            return Err(failure);
+        }
+        let mut writes = vec![replica(ReplicaState::Verified)];
         if let Ok(inspection) = self.inspect(record.id, &hsm).await {
             writes.extend(Self::mark_write(record.id, &inspection));
         }

@@ -193,10 +193,19 @@ impl Center {
         let mut events = Vec::new();
         for record in &locked_now {
             let data = json!({ "hsm": record.name });
-            events.push(event(self.clock.now_ms(), "hsm-locked", &Actor::Local(uid), &data)?);
+            events.push(event(
+                self.clock.now_ms(),
+                "hsm-locked",
+                &Actor::Local(uid),
+                &data,
+            )?);
         }
         if !events.is_empty() {
-            self.commit(Change { writes: Vec::new(), events }).await?;
+            self.commit(Change {
+                writes: Vec::new(),
+                events,
+            })
+            .await?;
         }
         let mut views = Vec::new();
         for record in &locked_now {

@@ -95,7 +95,8 @@ impl Center {
             RequestState::Done | RequestState::Rejected => Vec::new(),
             _ => self.valid_approvers(people, record, &subject).await?,
         };
-        self.unmet_given(people, (record, &subject), &approvals, actor).await
+        self.unmet_given(people, (record, &subject), &approvals, actor)
+            .await
     }
 
     /// As [`Self::unmet_for_signing`], with the approvals that hold.
@@ -110,7 +111,16 @@ impl Center {
         let mut unmet = Vec::new();
         match record.state {
             RequestState::Open => unmet.extend(Self::lacking_approval(people, record, approvals)),
-            RequestState::Approved => {}
+            RequestState::Approved => {
+                if let Subject::Certificate(document) = &subject
+                    && let Err(failure) = self.issuance(record, document.clone()).await
+                {
+                    let remedy = failure
+                        .remedy
+                        .unwrap_or_else(|| format!("chancery request show {number}"));
+                    unmet.push(Condition::new("changed", failure.message, remedy, Vec::new()));
+                }
+            }
             RequestState::Signing => unmet.push(Condition::new(
                 "interrupted",
                 format!("request {number} was decided on and its signing was interrupted"),
@@ -179,7 +189,10 @@ impl Center {
         let on = match subject {
             Subject::Certificate(document) => {
                 // What the HSMs say is known here; only what is missing is looked up.
-                if self.known_authority(&document.ca).is_some_and(|known| self.is_unlocked(&known.key)) {
+                if self
+                    .known_authority(&document.ca)
+                    .is_some_and(|known| self.is_unlocked(&known.key))
+                {
                     return Ok(Vec::new());
                 }
                 let ca = self.ca_record(&document.ca).await?;
@@ -210,7 +223,8 @@ impl Center {
         }
     }
 
-    /// Empty when one of these HSMs is unlocked; otherwise what each of them lacks. Any one of them is enough.
+    /// Empty when one of these HSMs is unlocked. Any one of them is enough: the condition is of the one that needs least, and its remedy
+    /// names the others.
     pub(crate) async fn quorum_conditions(&self, on: &[HsmId]) -> Result<Vec<Condition>, Failure> {
         let mut unmet = Vec::new();
         let mut detached = Vec::new();
@@ -240,18 +254,28 @@ impl Center {
                 could.first().map_or("NAME", String::as_str)
             );
             let quorum = view.quorum;
-            unmet.push(match hsm.state() {
+            let answers_missing = match hsm.state() {
+                State::Quorum { have, need } => need.saturating_sub(have),
+                State::Locked => quorum.map_or(u8::MAX, |quorum| quorum.required),
+                _ => u8::MAX,
+            };
+            let condition = match hsm.state() {
                 // It was opened while the question was asked.
                 State::Unlocked { .. } => return Ok(Vec::new()),
-                State::Locked => Condition::new(
-                    "quorum",
-                    format!(
-                        "quorum 0 of {} on {name}",
-                        quorum.map_or(0, |quorum| quorum.required)
+                State::Locked => match quorum {
+                    Some(quorum) => Condition::new(
+                        "quorum",
+                        format!("quorum 0 of {} on {name}", quorum.required),
+                        unlock,
+                        could,
                     ),
-                    unlock,
-                    could,
-                ),
+                    None => Condition::new(
+                        "no-quorum",
+                        format!("HSM {name} was not initialised to be opened by custodians"),
+                        "use an HSM made with `chancery hsm init`",
+                        Vec::new(),
+                    ),
+                },
                 State::Quorum { have, need } => Condition::new(
                     "quorum",
                     format!("quorum {have} of {need} on {name}"),
@@ -276,10 +300,24 @@ impl Center {
                     format!("bring the token back, then: chancery hsm attach {name} --as NAME"),
                     Vec::new(),
                 ),
-            });
+            };
+            unmet.push((answers_missing, condition));
         }
-        // The one that needs least comes first.
-        unmet.sort_by_key(|condition| condition.code != "quorum");
+        unmet.sort_by_key(|(answers_missing, _)| *answers_missing);
+        let mut unmet: Vec<Condition> = unmet.into_iter().map(|(_, condition)| condition).collect();
+        if unmet.len() + detached.len() > 1 && !unmet.is_empty() {
+            let mut others: Vec<String> = unmet
+                .drain(1..)
+                .map(|other| format!("{}: {}", other.what, other.remedy))
+                .collect();
+            others.extend(
+                detached
+                    .iter()
+                    .map(|name| format!("chancery hsm attach {name} --as NAME")),
+            );
+            unmet[0].remedy.push_str("; or instead: ");
+            unmet[0].remedy.push_str(&others.join("; "));
+        }
         if unmet.is_empty() {
             let people = self.people().await?;
             let mut who = people.with_role(Role::TrustcenterOperator);
@@ -326,12 +364,7 @@ impl Center {
         };
         if let Some(actor) = actor {
             if !actor.has(officer) {
-                return rights::missing_role(
-                    people,
-                    actor,
-                    &[officer],
-                    &format!("sign request {number}"),
-                );
+                return rights::missing_role(people, actor, &[officer], &format!("sign request {number}"));
             }
             if approvers.iter().any(|approval| approval.person == actor.id) {
                 let what = format!(

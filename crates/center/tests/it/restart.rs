@@ -191,6 +191,7 @@ async fn a_copy_that_was_interrupted_is_finished() {
         hsm: "hsm-b".into(),
     };
     let mut interruptions = 0;
+    let mut begun = false;
     let mut left = 0;
     loop {
         let act = world.signed("alice", "alice", replicate()).await.unwrap();
@@ -199,7 +200,16 @@ async fn a_copy_that_was_interrupted_is_finished() {
         world.line.mend();
         match outcome {
             Ok(_) => break,
-            Err(_) => assert!(["partial", "verified"].contains(&replica(&world).await.as_str())),
+            // Before the copy is begun nothing is noted; from then on it is never forgotten.
+            Err(_) => {
+                let known = replica(&world).await;
+                assert!(
+                    ["absent", "partial", "verified"].contains(&known.as_str()),
+                    "{known}"
+                );
+                assert!(known != "absent" || !begun, "a copy that was begun is forgotten");
+                begun |= known != "absent";
+            }
         }
         interruptions += 1;
         left += 3;
