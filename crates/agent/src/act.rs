@@ -186,8 +186,17 @@ fn decision_lines(decision: &Decision, lines: &mut Vec<String>) {
                 one_line(reason)
             ));
         }
-        Decision::CrlCreate { ca, number, entries, next_update, tbs } => {
-            line(format!("CRL {number} of CA {}: {entries} certificates revoked", one_line(ca)));
+        Decision::CrlCreate {
+            ca,
+            number,
+            entries,
+            next_update,
+            tbs,
+        } => {
+            line(format!(
+                "CRL {number} of CA {}: {entries} certificates revoked",
+                one_line(ca)
+            ));
             line(format!("  good until {}", one_line(next_update)));
             line(format!("  to-be-signed bytes SHA-256 {tbs}"));
         }

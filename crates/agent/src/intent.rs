@@ -26,21 +26,36 @@ pub(crate) const fn verb(intent: &Intent) -> &'static str {
 pub(crate) fn check(intent: &Intent, decision: &Decision) -> Result<(), AgentError> {
     let answers = match (intent, decision) {
         (
-            Intent::HsmInit { tokens, required, total, shares },
-            Decision::HsmInit { hsms, quorum_required, quorum_total, shares: decided },
+            Intent::HsmInit {
+                tokens,
+                required,
+                total,
+                shares,
+            },
+            Decision::HsmInit {
+                hsms,
+                quorum_required,
+                quorum_total,
+                shares: decided,
+            },
         ) => {
             hsms.iter().map(|hsm| &hsm.name).eq(tokens)
                 && (required, total, shares) == (quorum_required, quorum_total, decided)
         }
         (Intent::HsmAttach { token: name }, Decision::HsmAttach { hsm })
         | (Intent::HsmDetach { hsm: name }, Decision::HsmDetach { hsm })
-        | (Intent::SignerReplicate { hsm: name, .. }, Decision::SignerReplicate { hsm, .. }) => named(hsm, name),
+        | (Intent::SignerReplicate { hsm: name, .. }, Decision::SignerReplicate { hsm, .. }) => {
+            named(hsm, name)
+        }
         (Intent::RequestApprove { requests }, Decision::RequestApprove { items }) => {
             items.iter().map(|item| item.request).eq(requests.iter().copied())
         }
         (
             Intent::RequestReject { requests, reason },
-            Decision::RequestReject { requests: decided, reason: said },
+            Decision::RequestReject {
+                requests: decided,
+                reason: said,
+            },
         ) => requests == decided && reason == said,
         (Intent::RequestSign { requests }, Decision::RequestSign { items }) => {
             // A new CA takes two certificates of one request, its own and that of the audit log.
@@ -48,7 +63,12 @@ pub(crate) fn check(intent: &Intent, decision: &Decision) -> Result<(), AgentErr
             decided.dedup();
             decided == *requests
         }
-        (Intent::CertificateRevoke { certificate, reason }, Decision::CertificateRevoke { serial, reason: said, .. }) => {
+        (
+            Intent::CertificateRevoke { certificate, reason },
+            Decision::CertificateRevoke {
+                serial, reason: said, ..
+            },
+        ) => {
             let asked: String = certificate.chars().filter(|c| *c != ':').collect();
             reason == said && (certificate.starts_with('#') || asked.eq_ignore_ascii_case(serial))
         }
@@ -58,7 +78,10 @@ pub(crate) fn check(intent: &Intent, decision: &Decision) -> Result<(), AgentErr
     if answers {
         Ok(())
     } else {
-        Err(AgentError::OtherAct(format!("its {} names other things", decision.verb())))
+        Err(AgentError::OtherAct(format!(
+            "its {} names other things",
+            decision.verb()
+        )))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A person's side with real virtual tokens: what is signed, and what is refused before a token is asked.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "tests")]
 
 use std::{
     fs::{self, Permissions},
@@ -9,12 +9,12 @@ use std::{
 };
 
 use chancery_agent::{
-    Accepted, AcceptedHsm, AgentError, CUSTODIAN_KEY, LocalTokens, PinSource, RehearsalPins, ShownAct, TokenPins,
-    UnlockedToken, act_key, answer_challenge, custodian_key, initialise, sign_act,
+    Accepted, AcceptedHsm, AgentError, CUSTODIAN_KEY, LocalTokens, PinSource, RehearsalPins, ShownAct,
+    TokenPins, UnlockedToken, act_key, answer_challenge, custodian_key, initialise, sign_act,
 };
 use chancery_api::{
-    ActId, ActPayload, ApprovedItem, Base64, CertificateDocument, Decision, Hash32, InstallationId, Intent, PersonId,
-    RequestNumber, SecretText, Subject, UnlockChallengeView, canonical_json, statement,
+    ActId, ActPayload, ApprovedItem, Base64, CertificateDocument, Decision, Hash32, InstallationId, Intent,
+    PersonId, RequestNumber, SecretText, Subject, UnlockChallengeView, canonical_json, statement,
 };
 use chancery_cvc::AuthenticatedRequest;
 use chancery_driver::{Error as CardError, Pin, SoPin};
@@ -41,13 +41,20 @@ impl Place {
         let factory = Factory::open_or_create(&dir.path().join("factory"), &at_rest, today).unwrap();
         let directory = dir.path().join("tokens");
         for name in people.iter().chain(hsms) {
-            factory.create(&directory, &TokenName::new(name).unwrap(), today).unwrap();
+            factory
+                .create(&directory, &TokenName::new(name).unwrap(), today)
+                .unwrap();
         }
         let tokens = LocalTokens::new(&directory, at_rest, Some(&factory)).unwrap();
         for name in people {
             let mut token = tokens.open(name).unwrap();
             assert!(!token.has_pin().unwrap());
-            initialise(&mut token, Pin::new(PIN).unwrap(), SoPin::from_hex(SO_PIN).unwrap()).unwrap();
+            initialise(
+                &mut token,
+                Pin::new(PIN).unwrap(),
+                SoPin::from_hex(SO_PIN).unwrap(),
+            )
+            .unwrap();
             assert!(token.has_pin().unwrap());
         }
         Self { dir, tokens }
@@ -69,7 +76,13 @@ impl Place {
     }
 
     fn chain(&self, name: &str) -> Vec<u8> {
-        self.tokens.open(name).unwrap().card().read_file(fid::DEVICE_CERTIFICATES).unwrap().unwrap()
+        self.tokens
+            .open(name)
+            .unwrap()
+            .card()
+            .read_file(fid::DEVICE_CERTIFICATES)
+            .unwrap()
+            .unwrap()
     }
 }
 
@@ -107,10 +120,20 @@ fn read(payload: &ActPayload, verb: &str) -> Result<ShownAct, AgentError> {
 #[test]
 fn a_wrong_pin_costs_a_try_and_three_block() {
     let place = Place::new(&["alice"], &[]);
-    let attempt = |pin: &str| place.tokens.open("alice").unwrap().unlock(&place.pins(pin)).map(drop);
+    let attempt = |pin: &str| {
+        place
+            .tokens
+            .open("alice")
+            .unwrap()
+            .unlock(&place.pins(pin))
+            .map(drop)
+    };
     for left in [2, 1] {
         match attempt("111111").unwrap_err() {
-            AgentError::Card { name, source: CardError::WrongPin { tries_left, .. } } => {
+            AgentError::Card {
+                name,
+                source: CardError::WrongPin { tries_left, .. },
+            } => {
                 assert_eq!((name.as_str(), tries_left), ("alice", left));
             }
             other => panic!("{other:?}"),
@@ -118,27 +141,60 @@ fn a_wrong_pin_costs_a_try_and_three_block() {
     }
     attempt(PIN).unwrap();
     for _ in 0..2 {
-        assert!(matches!(attempt("111111"), Err(AgentError::Card { source: CardError::WrongPin { .. }, .. })));
+        assert!(matches!(
+            attempt("111111"),
+            Err(AgentError::Card {
+                source: CardError::WrongPin { .. },
+                ..
+            })
+        ));
     }
     let last = attempt("111111").unwrap_err();
     assert!(matches!(last, AgentError::Card { .. }), "{last:?}");
     let blocked = attempt(PIN).unwrap_err();
-    assert!(matches!(blocked, AgentError::Card { source: CardError::PinBlocked { .. }, .. }), "{blocked:?}");
+    assert!(
+        matches!(
+            blocked,
+            AgentError::Card {
+                source: CardError::PinBlocked { .. },
+                ..
+            }
+        ),
+        "{blocked:?}"
+    );
 }
 
 #[test]
 fn a_pin_that_cannot_be_is_never_sent() {
     let place = Place::new(&["alice"], &[]);
     for bad in ["", "12345", "12345678901234567"] {
-        let error = place.tokens.open("alice").unwrap().unlock(&place.pins(bad)).map(drop).unwrap_err();
+        let error = place
+            .tokens
+            .open("alice")
+            .unwrap()
+            .unlock(&place.pins(bad))
+            .map(drop)
+            .unwrap_err();
         assert!(matches!(error, AgentError::Pin { .. }), "{error:?}");
     }
     let exposed = PinSource::File(place.file("exposed", PIN, 0o644));
-    let error = place.tokens.open("alice").unwrap().unlock(&exposed).map(drop).unwrap_err();
+    let error = place
+        .tokens
+        .open("alice")
+        .unwrap()
+        .unlock(&exposed)
+        .map(drop)
+        .unwrap_err();
     assert!(error.to_string().contains("chmod 600"), "{error}");
     // No try was lost on any of them.
     for left in [2, 1] {
-        let error = place.tokens.open("alice").unwrap().unlock(&place.pins("111111")).map(drop).unwrap_err();
+        let error = place
+            .tokens
+            .open("alice")
+            .unwrap()
+            .unlock(&place.pins("111111"))
+            .map(drop)
+            .unwrap_err();
         assert!(
             matches!(error, AgentError::Card { source: CardError::WrongPin { tries_left, .. }, .. } if tries_left == left),
             "{error:?}"
@@ -160,11 +216,19 @@ fn rehearsal_pins_are_for_their_owner_alone() {
     pins.save(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(RehearsalPins::load(&path).unwrap(), pins);
-    place.tokens.open("alice").unwrap().unlock(&PinSource::Rehearsal(path.clone())).unwrap();
+    place
+        .tokens
+        .open("alice")
+        .unwrap()
+        .unlock(&PinSource::Rehearsal(path.clone()))
+        .unwrap();
     assert!(!format!("{pins:?}").contains(PIN));
 
     fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-    assert!(matches!(RehearsalPins::load(&path), Err(AgentError::BadFile { .. })));
+    assert!(matches!(
+        RehearsalPins::load(&path),
+        Err(AgentError::BadFile { .. })
+    ));
 }
 
 #[test]
@@ -172,7 +236,11 @@ fn an_act_is_signed_over_its_statement_by_the_attested_key() {
     let place = Place::new(&["alice"], &[]);
     let mut token = place.unlocked("alice");
     let evidence = act_key(&mut token, place.tokens.anchors()).unwrap();
-    assert_eq!(act_key(&mut token, place.tokens.anchors()).unwrap(), evidence, "made once");
+    assert_eq!(
+        act_key(&mut token, place.tokens.anchors()).unwrap(),
+        evidence,
+        "made once"
+    );
     let request = AuthenticatedRequest::parse(&evidence.key_request).unwrap();
     let key = PKey::public_key_from_der(&request.request().public_key().to_spki_der().unwrap()).unwrap();
 
@@ -180,7 +248,9 @@ fn an_act_is_signed_over_its_statement_by_the_attested_key() {
     let act = sign_act(&mut token, &read(&payload, "crl-create").unwrap()).unwrap();
     assert_eq!(act.payload.0, canonical_json(&payload).unwrap());
     let mut verifier = Verifier::new(MessageDigest::sha256(), &key).unwrap();
-    let holds = verifier.verify_oneshot(&act.signature.0, &statement(installation(), &act.payload.0)).unwrap();
+    let holds = verifier
+        .verify_oneshot(&act.signature.0, &statement(installation(), &act.payload.0))
+        .unwrap();
     assert!(holds);
 }
 
@@ -189,7 +259,10 @@ fn only_init_is_signed_without_a_draft() {
     let place = Place::new(&["alice"], &[]);
     let mut token = place.unlocked("alice");
     act_key(&mut token, place.tokens.anchors()).unwrap();
-    assert!(matches!(token.sign_first_act(&draft(crl())), Err(AgentError::OtherAct(_))));
+    assert!(matches!(
+        token.sign_first_act(&draft(crl())),
+        Err(AgentError::OtherAct(_))
+    ));
 }
 
 #[test]
@@ -229,19 +302,35 @@ fn a_draft_has_to_answer_exactly_what_was_asked() {
         requests: numbers.iter().copied().map(RequestNumber).collect(),
         reason: reason.to_owned(),
     };
-    let intent = Intent::RequestReject { requests: vec![RequestNumber(4), RequestNumber(5)], reason: "no".to_owned() };
+    let intent = Intent::RequestReject {
+        requests: vec![RequestNumber(4), RequestNumber(5)],
+        reason: "no".to_owned(),
+    };
     let answers = |decision: Decision| {
         let bytes = canonical_json(&draft(decision)).unwrap();
         ShownAct::answering(&bytes, installation(), "alice", &intent).map(drop)
     };
     answers(reject(&[4, 5], "no")).unwrap();
-    for other in [reject(&[4], "no"), reject(&[4, 5, 6], "no"), reject(&[4, 6], "no"), reject(&[4, 5], "yes"), crl()] {
+    for other in [
+        reject(&[4], "no"),
+        reject(&[4, 5, 6], "no"),
+        reject(&[4, 6], "no"),
+        reject(&[4, 5], "yes"),
+        crl(),
+    ] {
         assert!(matches!(answers(other), Err(AgentError::OtherAct(_))));
     }
-    let revoke = Decision::CertificateRevoke { ca: "root".into(), serial: "00ab".into(), reason: "superseded".into() };
+    let revoke = Decision::CertificateRevoke {
+        ca: "root".into(),
+        serial: "00ab".into(),
+        reason: "superseded".into(),
+    };
     let bytes = canonical_json(&draft(revoke)).unwrap();
     for (certificate, fits) in [("00ab", true), ("00:AB", true), ("#7", true), ("00ac", false)] {
-        let intent = Intent::CertificateRevoke { certificate: certificate.into(), reason: "superseded".into() };
+        let intent = Intent::CertificateRevoke {
+            certificate: certificate.into(),
+            reason: "superseded".into(),
+        };
         let outcome = ShownAct::answering(&bytes, installation(), "alice", &intent);
         assert_eq!(outcome.is_ok(), fits, "{certificate}");
     }
@@ -266,13 +355,28 @@ fn what_is_shown_stays_on_its_line() {
         subject: Subject::Certificate(document),
         tbs: Some(Hash32([9; 32])),
     };
-    let shown = read(&draft(Decision::RequestApprove { items: vec![item] }), "request-approve").unwrap();
+    let shown = read(
+        &draft(Decision::RequestApprove { items: vec![item] }),
+        "request-approve",
+    )
+    .unwrap();
     let lines = shown.lines();
-    assert!(lines.iter().all(|line| line.chars().all(|c| !c.is_control() && c != '\u{202e}')), "{lines:#?}");
-    assert!(lines[1].contains("CN=good.example\\u{a}  name dns:evil.example\\u{1b}[2K"), "{lines:#?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.chars().all(|c| !c.is_control() && c != '\u{202e}')),
+        "{lines:#?}"
+    );
+    assert!(
+        lines[1].contains("CN=good.example\\u{a}  name dns:evil.example\\u{1b}[2K"),
+        "{lines:#?}"
+    );
     assert!(lines.iter().any(|line| line.contains("\\u{202e}elpmaxe.dab")));
     // Everything that is decided is shown, the bytes that were prepared included.
-    assert!(lines.iter().any(|line| line.contains(&"09".repeat(32))), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.contains(&"09".repeat(32))),
+        "{lines:#?}"
+    );
 }
 
 #[test]
@@ -291,11 +395,13 @@ fn another_hsm_under_an_accepted_name_is_never_answered() {
         chr: "UTCHDALICE00001".to_owned(),
         challenge: Base64(vec![1, 2, 3, 4, 5, 6, 7, 8]),
     };
-    let mut refused = |accepted: &Accepted, view: &UnlockChallengeView| {
-        match answer_challenge(&mut token, accepted, anchors, "hsm-a", view).unwrap_err() {
-            AgentError::NotAccepted { why, .. } => why,
-            other => panic!("{other:?}"),
-        }
+    let mut refused = |accepted: &Accepted, view: &UnlockChallengeView| match answer_challenge(
+        &mut token, accepted, anchors, "hsm-a", view,
+    )
+    .unwrap_err()
+    {
+        AgentError::NotAccepted { why, .. } => why,
+        other => panic!("{other:?}"),
     };
     assert!(refused(&accepted, &view("hsm-a", &chain)).contains("never accepted"));
     let known = AcceptedHsm::from_chain("hsm-a", &chain, anchors).unwrap();
@@ -308,7 +414,10 @@ fn another_hsm_under_an_accepted_name_is_never_answered() {
 
     // What was accepted is never overwritten, and stays.
     let other = AcceptedHsm::from_chain("hsm-a", &false_chain, anchors).unwrap();
-    assert!(matches!(accepted.accept("hsm-a", other), Err(AgentError::NotAccepted { .. })));
+    assert!(matches!(
+        accepted.accept("hsm-a", other),
+        Err(AgentError::NotAccepted { .. })
+    ));
     let accepted = Accepted::load(&directory, "UTCHDALICE00000").unwrap();
     accepted.check("hsm-a", &known).unwrap();
 
@@ -324,7 +433,11 @@ fn another_hsm_under_an_accepted_name_is_never_answered() {
     )
     .unwrap();
     let signed = [known.device.as_bytes(), &[1, 2, 3, 4, 5, 6, 7, 8]].concat();
-    assert!(signature.verify(&sha256(&signed), &key.ec_key().unwrap()).unwrap());
+    assert!(
+        signature
+            .verify(&sha256(&signed), &key.ec_key().unwrap())
+            .unwrap()
+    );
     assert_eq!(CUSTODIAN_KEY.0, 1);
 }
 
@@ -332,7 +445,14 @@ fn another_hsm_under_an_accepted_name_is_never_answered() {
 fn a_token_in_anothers_place_is_refused() {
     let place = Place::new(&["alice", "bob"], &[]);
     let device = |name: &str| {
-        place.tokens.list().unwrap().into_iter().find(|token| token.name.as_str() == name).unwrap().device_id
+        place
+            .tokens
+            .list()
+            .unwrap()
+            .into_iter()
+            .find(|token| token.name.as_str() == name)
+            .unwrap()
+            .device_id
     };
     let alice = device("alice");
     assert_eq!(place.tokens.by_device(&alice).unwrap().name(), "alice");
@@ -353,5 +473,8 @@ fn a_token_in_anothers_place_is_refused() {
         AgentError::OtherToken { name, .. } => assert_eq!(name, "bob"),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(place.tokens.by_device("UTCHDNOBODY00000"), Err(AgentError::NoToken { .. })));
+    assert!(matches!(
+        place.tokens.by_device("UTCHDNOBODY00000"),
+        Err(AgentError::NoToken { .. })
+    ));
 }
