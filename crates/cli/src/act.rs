@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use chancery_agent::{ShownAct, sign_act};
 use chancery_api::{
-    CertificateDetail, CrlDetail, Draft, FailureKind, HsmView, Intent, Perform, Performed, RequestDetail, SecretText,
-    SignerView,
+    CertificateDetail, CrlDetail, Draft, FailureKind, HsmView, Intent, Perform, Performed, RequestDetail,
+    SecretText, SignerView,
 };
 
 use crate::{context::Context, error::CliError};
@@ -37,7 +37,10 @@ pub(crate) fn decide_with(
     so_pins: BTreeMap<String, SecretText>,
 ) -> Result<Performed, CliError> {
     let installation = context.installation()?.id;
-    let draft = context.call(&Draft { person: actor.name.to_owned(), intent: intent.clone() })?;
+    let draft = context.call(&Draft {
+        person: actor.name.to_owned(),
+        intent: intent.clone(),
+    })?;
     let shown = ShownAct::answering(&draft.payload.0, installation, actor.name, &intent)?;
     for line in shown.lines() {
         context.tell(line);

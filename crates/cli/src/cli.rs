@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         audit::AuditCommand, ca::CaCommand, cert::CertCommand, completion::Completion, crl::CrlCommand,
-        custodian::CustodianCommand, hsm::HsmCommand, init::Init, node, person::PersonCommand, quickstart::Quickstart,
-        request::RequestCommand, signer::SignerCommand, vtoken::VtokenCommand,
+        custodian::CustodianCommand, hsm::HsmCommand, init::Init, node, person::PersonCommand,
+        quickstart::Quickstart, request::RequestCommand, signer::SignerCommand, vtoken::VtokenCommand,
     },
     context::Context,
     error::CliError,
@@ -35,7 +35,13 @@ Exit codes: 0 done, 1 defect, 2 usage, 3 invalid, 4 blocked, 5 not found, 6 conf
 #[derive(Args, Clone)]
 pub(crate) struct Global {
     /// Data directory of the trust center [default: $XDG_DATA_HOME/chancery or ~/.local/share/chancery]
-    #[arg(long, global = true, env = "CHANCERY_DATA_DIR", hide_env_values = true, value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "CHANCERY_DATA_DIR",
+        hide_env_values = true,
+        value_name = "DIR"
+    )]
     pub(crate) data_dir: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
@@ -140,7 +146,10 @@ mod tests {
     #[test]
     fn every_command_shows_an_example() {
         fn walk(command: &clap::Command, path: &str, without: &mut Vec<String>) {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             if !help.contains("Example") {
                 without.push(path.to_owned());
             }

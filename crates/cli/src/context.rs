@@ -30,12 +30,22 @@ impl Context {
             Some(directory) => directory.clone(),
             None => default_directory()?,
         };
-        Ok(Self { named: global.data_dir.is_some(), directory, json: global.json, client: RefCell::new(None) })
+        Ok(Self {
+            named: global.data_dir.is_some(),
+            directory,
+            json: global.json,
+            client: RefCell::new(None),
+        })
     }
 
     /// On this data directory.
     pub(crate) const fn at(directory: PathBuf, json: bool) -> Self {
-        Self { directory, named: true, json, client: RefCell::new(None) }
+        Self {
+            directory,
+            named: true,
+            json,
+            client: RefCell::new(None),
+        }
     }
 
     /// Whether JSON is printed.
@@ -83,7 +93,10 @@ impl Context {
         };
         let reply = client.call(method);
         // After a failure of the connection the next call begins anew.
-        if !reply.as_ref().is_err_and(|failure| failure.kind == FailureKind::Unavailable) {
+        if !reply
+            .as_ref()
+            .is_err_and(|failure| failure.kind == FailureKind::Unavailable)
+        {
             *slot = Some(client);
         }
         Ok(reply?)
@@ -100,7 +113,12 @@ impl Context {
         data.installation()?;
         let exe = std::env::current_exe().map_err(CliError::file("find", Path::new("this program")))?;
         let path = data.path().as_os_str();
-        let args = ["--data-dir".as_ref(), path, "serve".as_ref(), "--background".as_ref()];
+        let args = [
+            "--data-dir".as_ref(),
+            path,
+            "serve".as_ref(),
+            "--background".as_ref(),
+        ];
         Ok(ensure_running(&data, &exe, &args)?)
     }
 
@@ -115,12 +133,20 @@ impl Context {
         let data = self.data()?;
         let made = fs::read_dir(data.factory()).is_ok_and(|mut entries| entries.next().is_some());
         let factory = if made { Some(self.factory(&data)?) } else { None };
-        Ok(LocalTokens::new(&data.tokens(), data.at_rest(), factory.as_ref())?)
+        Ok(LocalTokens::new(
+            &data.tokens(),
+            data.at_rest(),
+            factory.as_ref(),
+        )?)
     }
 
     /// The factory of the tokens here, made when it is missing.
     pub(crate) fn factory(&self, data: &DataDir) -> Result<Factory, CliError> {
-        Ok(Factory::open_or_create(&data.factory(), &data.at_rest(), SystemClock.today())?)
+        Ok(Factory::open_or_create(
+            &data.factory(),
+            &data.at_rest(),
+            SystemClock.today(),
+        )?)
     }
 
     /// Where the PINs of an installation for rehearsal are.
@@ -135,17 +161,24 @@ impl Context {
 
     /// A person by name, as the node knows them.
     pub(crate) fn person(&self, name: &str) -> Result<PersonView, CliError> {
-        self.call(&PersonList {})?.into_iter().find(|person| person.name == name).ok_or_else(|| {
-            CliError::with_remedy(
-                FailureKind::NotFound,
-                format!("there is no person named {name}"),
-                "chancery person list; chancery person add --help",
-            )
-        })
+        self.call(&PersonList {})?
+            .into_iter()
+            .find(|person| person.name == name)
+            .ok_or_else(|| {
+                CliError::with_remedy(
+                    FailureKind::NotFound,
+                    format!("there is no person named {name}"),
+                    "chancery person list; chancery person add --help",
+                )
+            })
     }
 
     /// Opens the token of a person, which must be here, and presents its PIN.
-    pub(crate) fn unlocked_token_of(&self, person: &str, pin_file: Option<&Path>) -> Result<UnlockedToken, CliError> {
+    pub(crate) fn unlocked_token_of(
+        &self,
+        person: &str,
+        pin_file: Option<&Path>,
+    ) -> Result<UnlockedToken, CliError> {
         let device = self.person(person)?.device;
         let token = self.tokens()?.by_device(&device)?;
         let pins = self.pin_source(token.name(), pin_file)?;
@@ -153,7 +186,11 @@ impl Context {
     }
 
     /// Opens a token by its own name and presents its PIN.
-    pub(crate) fn unlocked_token(&self, name: &str, pin_file: Option<&Path>) -> Result<UnlockedToken, CliError> {
+    pub(crate) fn unlocked_token(
+        &self,
+        name: &str,
+        pin_file: Option<&Path>,
+    ) -> Result<UnlockedToken, CliError> {
         let token = self.tokens()?.open(name)?;
         let pins = self.pin_source(name, pin_file)?;
         Ok(token.unlock(&pins)?)
@@ -162,7 +199,11 @@ impl Context {
     /// Where a token's PIN comes from: the file named, the rehearsal file, the terminal.
     fn pin_source(&self, token: &str, pin_file: Option<&Path>) -> Result<PinSource, CliError> {
         if let Some(path) = pin_file {
-            return Ok(if path == Path::new("-") { PinSource::Stdin } else { PinSource::File(path.to_owned()) });
+            return Ok(if path == Path::new("-") {
+                PinSource::Stdin
+            } else {
+                PinSource::File(path.to_owned())
+            });
         }
         let data = self.data()?;
         let file = Self::rehearsal_file(&data);
@@ -171,7 +212,10 @@ impl Context {
         if !initialised || self.is_rehearsal()? {
             let pins = RehearsalPins::load(&file)?;
             if pins.tokens.get(token).is_some_and(|pins| pins.user_pin.is_some()) {
-                self.tell(format!("(rehearsal: the PIN of token {token} is taken from {})", file.display()));
+                self.tell(format!(
+                    "(rehearsal: the PIN of token {token} is taken from {})",
+                    file.display()
+                ));
                 return Ok(PinSource::Rehearsal(file));
             }
         }
@@ -180,9 +224,15 @@ impl Context {
 }
 
 fn default_directory() -> Result<PathBuf, CliError> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     absolute("XDG_DATA_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
         .map(|base| base.join("chancery"))
-        .ok_or_else(|| CliError::Usage("there is no home directory; name the data directory with --data-dir".to_owned()))
+        .ok_or_else(|| {
+            CliError::Usage("there is no home directory; name the data directory with --data-dir".to_owned())
+        })
 }

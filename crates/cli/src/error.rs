@@ -44,7 +44,11 @@ impl CliError {
     }
 
     /// A failure with the next step.
-    pub(crate) fn with_remedy(kind: FailureKind, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn with_remedy(
+        kind: FailureKind,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self::Failed(Failure::new(kind, message).with_remedy(remedy))
     }
 
@@ -90,10 +94,16 @@ impl CliError {
     fn json(&self) -> serde_json::Value {
         match self {
             Self::Failed(failure) => json!(failure),
-            Self::Token { message, remedy: Some(remedy) } => {
+            Self::Token {
+                message,
+                remedy: Some(remedy),
+            } => {
                 json!({ "kind": "token", "message": message, "remedy": remedy })
             }
-            Self::Token { message, remedy: None } => json!({ "kind": "token", "message": message }),
+            Self::Token {
+                message,
+                remedy: None,
+            } => json!({ "kind": "token", "message": message }),
             Self::Usage(message) => json!({ "kind": "usage", "message": message }),
             Self::Output(error) => json!({ "kind": "unavailable", "message": error.to_string() }),
         }
@@ -102,7 +112,11 @@ impl CliError {
     /// The failure as lines for people: conditions in order, each with its remedy and who can do it.
     pub(crate) fn text(&self) -> String {
         let (message, remedy, unmet) = match self {
-            Self::Failed(failure) => (failure.message.clone(), failure.remedy.clone(), failure.unmet.as_slice()),
+            Self::Failed(failure) => (
+                failure.message.clone(),
+                failure.remedy.clone(),
+                failure.unmet.as_slice(),
+            ),
             Self::Token { message, remedy } => (message.clone(), remedy.clone(), [].as_slice()),
             Self::Usage(message) => (message.clone(), Some("see --help".to_owned()), [].as_slice()),
             Self::Output(error) => (format!("cannot write the output: {error}"), None, [].as_slice()),
@@ -125,9 +139,10 @@ impl From<Failure> for CliError {
 impl From<LayoutError> for CliError {
     fn from(error: LayoutError) -> Self {
         let (kind, remedy) = match &error {
-            LayoutError::Missing(_) | LayoutError::NotInitialised(_) => {
-                (FailureKind::NotFound, Some("chancery init --help, or chancery quickstart"))
-            }
+            LayoutError::Missing(_) | LayoutError::NotInitialised(_) => (
+                FailureKind::NotFound,
+                Some("chancery init --help, or chancery quickstart"),
+            ),
             LayoutError::AlreadyInitialised(_) => (FailureKind::Conflict, None),
             LayoutError::Damaged { .. } => (FailureKind::Refused, None),
             LayoutError::UnknownVersion { .. } => (FailureKind::Version, None),
@@ -195,7 +210,8 @@ impl From<ManageError> for CliError {
         };
         let mut failure = Failure::new(kind, chain(&error));
         if let ManageError::InUse { .. } = error {
-            failure.remedy = Some("an HSM is held by the node: chancery hsm detach, or chancery stop".to_owned());
+            failure.remedy =
+                Some("an HSM is held by the node: chancery hsm detach, or chancery stop".to_owned());
         }
         Self::Failed(failure)
     }
@@ -206,26 +222,39 @@ impl From<AgentError> for CliError {
         let message = chain(&error);
         let failed = |kind| Self::new(kind, message.clone());
         match &error {
-            AgentError::NoToken { .. } => {
-                Self::with_remedy(FailureKind::NotFound, message, "chancery vtoken list shows the tokens here")
-            }
-            AgentError::Open { source: OpenError::InUse { .. }, .. } => {
-                Self::with_remedy(FailureKind::Conflict, message, "wait for that process, or end it")
-            }
-            AgentError::Open { source: OpenError::Damaged { .. }, .. } => failed(FailureKind::Refused),
+            AgentError::NoToken { .. } => Self::with_remedy(
+                FailureKind::NotFound,
+                message,
+                "chancery vtoken list shows the tokens here",
+            ),
+            AgentError::Open {
+                source: OpenError::InUse { .. },
+                ..
+            } => Self::with_remedy(FailureKind::Conflict, message, "wait for that process, or end it"),
+            AgentError::Open {
+                source: OpenError::Damaged { .. },
+                ..
+            } => failed(FailureKind::Refused),
             AgentError::Open { .. } | AgentError::File { .. } => failed(FailureKind::Unavailable),
             AgentError::Card { source, .. } => card(message, source),
             AgentError::Custodian { source, .. } => match source {
-                CustodianError::Card(source) | CustodianError::Attest(AttestError::Card(source)) => card(message, source),
+                CustodianError::Card(source) | CustodianError::Attest(AttestError::Card(source)) => {
+                    card(message, source)
+                }
                 _ => failed(FailureKind::Refused),
             },
-            AgentError::ActKey { source: AttestError::Card(source), .. } => card(message, source),
+            AgentError::ActKey {
+                source: AttestError::Card(source),
+                ..
+            } => card(message, source),
             AgentError::ActKey { .. }
             | AgentError::Chain { .. }
             | AgentError::OtherToken { .. }
             | AgentError::OtherAct(_)
             | AgentError::NotAccepted { .. } => failed(FailureKind::Refused),
-            AgentError::Pin { .. } | AgentError::NoPin { .. } | AgentError::BadFile { .. } => failed(FailureKind::Invalid),
+            AgentError::Pin { .. } | AgentError::NoPin { .. } | AgentError::BadFile { .. } => {
+                failed(FailureKind::Invalid)
+            }
             AgentError::Manage(_) => match error {
                 AgentError::Manage(inner) => inner.into(),
                 _ => failed(FailureKind::Unavailable),
@@ -243,7 +272,10 @@ fn card(message: String, source: &CardError) -> CliError {
         _ => None,
     };
     match source {
-        _ if source.status().is_some() => CliError::Token { message, remedy: remedy.map(str::to_owned) },
+        _ if source.status().is_some() => CliError::Token {
+            message,
+            remedy: remedy.map(str::to_owned),
+        },
         CardError::Chain(_) | CardError::Disagreement { .. } => CliError::new(FailureKind::Refused, message),
         _ => CliError::new(FailureKind::Unavailable, message),
     }
@@ -273,8 +305,18 @@ mod tests {
     #[test]
     fn a_blocked_action_lists_condition_remedy_and_who_in_order() {
         let unmet = vec![
-            Condition::new("approval", "request 7 has 0 of 1 approvals", "chancery request approve 7 --as bob", vec!["bob".into()]),
-            Condition::new("attached", "HSM hsm-a is not attached", "bring it back", Vec::new()),
+            Condition::new(
+                "approval",
+                "request 7 has 0 of 1 approvals",
+                "chancery request approve 7 --as bob",
+                vec!["bob".into()],
+            ),
+            Condition::new(
+                "attached",
+                "HSM hsm-a is not attached",
+                "bring it back",
+                Vec::new(),
+            ),
         ];
         let error = CliError::Failed(Failure::blocked("request 7 cannot be signed now", unmet));
         insta::assert_snapshot!(error.text(), @r"

@@ -19,15 +19,24 @@ pub(crate) struct Report {
 impl Report {
     /// An outcome whose JSON is `view`.
     pub(crate) fn new<T: Serialize + ?Sized>(view: &T, text: impl Into<String>) -> Result<Self, CliError> {
-        let json = serde_json::to_value(view)
-            .map_err(|error| CliError::new(FailureKind::Internal, format!("the answer is no JSON: {error}")))?;
-        Ok(Self { text: text.into(), json, code: 0 })
+        let json = serde_json::to_value(view).map_err(|error| {
+            CliError::new(FailureKind::Internal, format!("the answer is no JSON: {error}"))
+        })?;
+        Ok(Self {
+            text: text.into(),
+            json,
+            code: 0,
+        })
     }
 
     /// Text that is the output itself, such as PEM; its JSON is one string.
     pub(crate) fn raw(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { json: Value::String(text.clone()), text, code: 0 }
+        Self {
+            json: Value::String(text.clone()),
+            text,
+            code: 0,
+        }
     }
 
     /// The command did what it was asked, and what it found deserves an exit code of its own.
@@ -52,7 +61,11 @@ impl Report {
 
     /// Prints the outcome to standard output and returns the exit code. A reader that has gone away is no failure.
     pub(crate) fn print(&self, as_json: bool) -> u8 {
-        let text = if as_json { format!("{:#}\n", self.json) } else { self.text() };
+        let text = if as_json {
+            format!("{:#}\n", self.json)
+        } else {
+            self.text()
+        };
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => self.code,

@@ -50,26 +50,35 @@ pub(crate) fn random_so_pin() -> Result<SecretText, CliError> {
 /// Random bytes of the operating system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], CliError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| CliError::new(FailureKind::Unavailable, format!("the system has no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        CliError::new(
+            FailureKind::Unavailable,
+            format!("the system has no random bytes: {error}"),
+        )
+    })?;
     Ok(bytes)
 }
 
 /// Asks for a new secret twice.
 pub(crate) fn ask_twice(what: &str) -> Result<SecretText, CliError> {
     let ask = |prompt: String| {
-        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
-            CliError::with_remedy(
-                FailureKind::Invalid,
-                format!("no terminal to ask at: {error}"),
-                "run this at a terminal, or with --rehearsal",
-            )
-        })
+        rpassword::prompt_password(prompt)
+            .map(Zeroizing::new)
+            .map_err(|error| {
+                CliError::with_remedy(
+                    FailureKind::Invalid,
+                    format!("no terminal to ask at: {error}"),
+                    "run this at a terminal, or with --rehearsal",
+                )
+            })
     };
     let first = ask(format!("New {what}: "))?;
     let second = ask(format!("New {what} again: "))?;
     if *first != *second {
-        return Err(CliError::new(FailureKind::Invalid, format!("the two entries of the {what} differ: nothing was done")));
+        return Err(CliError::new(
+            FailureKind::Invalid,
+            format!("the two entries of the {what} differ: nothing was done"),
+        ));
     }
     Ok(SecretText::new((*first).clone()))
 }
@@ -80,7 +89,10 @@ pub(crate) fn rehearsal_pins(file: &Path, token: &str, with_user_pin: bool) -> R
     let known = all.tokens.get(token).cloned();
     let mut pins = match known.clone() {
         Some(pins) => pins,
-        None => TokenPins { user_pin: None, so_pin: random_so_pin()? },
+        None => TokenPins {
+            user_pin: None,
+            so_pin: random_so_pin()?,
+        },
     };
     if with_user_pin && pins.user_pin.is_none() {
         pins.user_pin = Some(random_pin()?);

@@ -10,26 +10,39 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, none: &str) -> Stri
         return format!("{none}\n");
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().copied());
     for row in rows {
         table.add_row(row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>());
     }
-    let lines: Vec<_> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    let lines: Vec<_> = table
+        .to_string()
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
     lines.join("\n") + "\n"
 }
 
 /// Facts, a line each: `name   value`.
 pub(crate) fn facts(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    facts.iter().map(|(name, value)| format!("{name:width$}  {}\n", one_line(value))).collect()
+    facts
+        .iter()
+        .map(|(name, value)| format!("{name:width$}  {}\n", one_line(value)))
+        .collect()
 }
 
 /// Unmet conditions in order, each with its remedy and who can do it.
 pub(crate) fn conditions(unmet: &[Condition]) -> String {
     let mut text = String::new();
     for (index, condition) in unmet.iter().enumerate() {
-        let who = if condition.who.is_empty() { "nobody at present".to_owned() } else { condition.who.join(", ") };
+        let who = if condition.who.is_empty() {
+            "nobody at present".to_owned()
+        } else {
+            condition.who.join(", ")
+        };
         text.push_str(&format!(
             "  {}. {}\n     do:  {}\n     who: {}\n",
             index + 1,

@@ -37,10 +37,20 @@ fn who_approved_cannot_sign_and_who_has_no_role_can_do_neither() {
     let number = home.approved();
     let by_bob = home.run(&["request", "sign", &number, "--as", "bob"]);
     assert_eq!(by_bob.code, 4, "{}", by_bob.err);
-    assert!(by_bob.err.contains("Certification Officer") && by_bob.err.contains("who: carol"), "{}", by_bob.err);
+    assert!(
+        by_bob.err.contains("Certification Officer") && by_bob.err.contains("who: carol"),
+        "{}",
+        by_bob.err
+    );
     let (code, request) = home.json(&["request", "import", home.out("second.csr").to_str().unwrap()]);
     assert_eq!(code, 0);
-    let by_alice = home.run(&["request", "approve", &request["request"].to_string(), "--as", "alice"]);
+    let by_alice = home.run(&[
+        "request",
+        "approve",
+        &request["request"].to_string(),
+        "--as",
+        "alice",
+    ]);
     assert_eq!(by_alice.code, 4, "{}", by_alice.err);
     assert!(by_alice.err.contains("who: bob"), "{}", by_alice.err);
 }
@@ -49,7 +59,9 @@ fn who_approved_cannot_sign_and_who_has_no_role_can_do_neither() {
 fn another_persons_token_is_refused() {
     let home = Home::ready();
     // One key cannot stand for two people.
-    let twice = home.run(&["person", "add", "mallory", "--role", "auditor", "--token", "bob", "--as", "alice"]);
+    let twice = home.run(&[
+        "person", "add", "mallory", "--role", "auditor", "--token", "bob", "--as", "alice",
+    ]);
     assert_eq!(twice.code, 7, "{}", twice.err);
     assert!(twice.err.contains("is the key of bob already"), "{}", twice.err);
 
@@ -80,7 +92,8 @@ fn each_kind_of_failure_has_its_exit_code() {
     let code = |words: &[&str]| home.run(words).code;
     assert_eq!(code(&["status"]), 5, "no data directory");
     assert_eq!(code(&["request", "list"]), 5);
-    home.run(&["vtoken", "create", "alice", "--init", "--rehearsal"]).ok();
+    home.run(&["vtoken", "create", "alice", "--init", "--rehearsal"])
+        .ok();
     assert_eq!(code(&["status"]), 8, "no node");
     assert_eq!(code(&["hsm", "list"]), 5, "not initialised");
     assert_eq!(code(&["nonsense"]), 2);
@@ -113,7 +126,10 @@ fn each_kind_of_failure_has_its_exit_code() {
     // The table in the documentation names each code once.
     let text = documented();
     for code in 0..=10 {
-        let rows = text.lines().filter(|line| line.starts_with(&format!("| {code} |"))).count();
+        let rows = text
+            .lines()
+            .filter(|line| line.starts_with(&format!("| {code} |")))
+            .count();
         assert_eq!(rows, 1, "exit code {code}");
     }
 }
@@ -146,17 +162,39 @@ fn an_audit_bundle_is_checked_anywhere_and_a_changed_one_is_refused() {
     let (bundle_name, root_name) = (bundle.to_str().unwrap(), root.to_str().unwrap());
     let verify = ["audit", "verify", "--bundle", bundle_name, "--root", root_name];
     let good = elsewhere.run(&verify).ok();
-    assert!(good.out.contains("the log holds") && good.out.contains("certified by CA root"), "{}", good.out);
+    assert!(
+        good.out.contains("the log holds") && good.out.contains("certified by CA root"),
+        "{}",
+        good.out
+    );
 
     let text = fs::read_to_string(&bundle).unwrap();
-    let leaf = text.lines().position(|line| line.contains("certificates-issued")).unwrap();
-    let without: Vec<_> = text.lines().enumerate().filter(|(index, _)| *index != leaf).map(|(_, line)| line).collect();
-    for bad in [without.join("\n"), text.replace("www.example.com", "www.example.org")] {
+    let leaf = text
+        .lines()
+        .position(|line| line.contains("certificates-issued"))
+        .unwrap();
+    let without: Vec<_> = text
+        .lines()
+        .enumerate()
+        .filter(|(index, _)| *index != leaf)
+        .map(|(_, line)| line)
+        .collect();
+    for bad in [
+        without.join("\n"),
+        text.replace("www.example.com", "www.example.org"),
+    ] {
         fs::write(&bundle, bad).unwrap();
         let (code, verdict) = elsewhere.json(&verify);
         assert_eq!((code, &verdict["holds"]), (7, &false.into()), "{verdict}");
     }
     fs::write(&bundle, &text).unwrap();
-    let other = elsewhere.run(&["audit", "verify", "--bundle", bundle_name, "--root", home.out("leaf.pem").to_str().unwrap()]);
+    let other = elsewhere.run(&[
+        "audit",
+        "verify",
+        "--bundle",
+        bundle_name,
+        "--root",
+        home.out("leaf.pem").to_str().unwrap(),
+    ]);
     assert_eq!(other.code, 7, "{}", other.out);
 }

@@ -22,11 +22,18 @@ fn shapes() -> BTreeMap<String, Value> {
 }
 
 /// Where a value is not of a shape.
-fn differences(shapes: &BTreeMap<String, Value>, shape: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
-    let mut wrong = |what: String| found.push(format!("{at}: {what}"));
+fn differences(
+    shapes: &BTreeMap<String, Value>,
+    shape: &Value,
+    value: &Value,
+    at: &str,
+    found: &mut Vec<String>,
+) {
     match (shape, value) {
         (Value::String(kind), value) => {
-            let (kind, optional) = kind.strip_suffix('?').map_or((kind.as_str(), false), |kind| (kind, true));
+            let (kind, optional) = kind
+                .strip_suffix('?')
+                .map_or((kind.as_str(), false), |kind| (kind, true));
             let fits = match kind {
                 "any" => true,
                 "string" => value.is_string(),
@@ -35,7 +42,7 @@ fn differences(shapes: &BTreeMap<String, Value>, shape: &Value, value: &Value, a
                 named => return differences(shapes, &shapes[named], value, at, found),
             };
             if !(fits || optional && value.is_null()) {
-                wrong(format!("{value} is no {kind}"));
+                found.push(format!("{at}: {value} is no {kind}"));
             }
         }
         (Value::Array(of), Value::Array(items)) => {
@@ -45,11 +52,13 @@ fn differences(shapes: &BTreeMap<String, Value>, shape: &Value, value: &Value, a
         }
         (Value::Object(members), Value::Object(values)) => {
             for (name, shape) in members {
-                let (name, optional) = name.strip_suffix('?').map_or((name.as_str(), false), |name| (name, true));
+                let (name, optional) = name
+                    .strip_suffix('?')
+                    .map_or((name.as_str(), false), |name| (name, true));
                 match values.get(name) {
                     Some(value) => differences(shapes, shape, value, &format!("{at}.{name}"), found),
                     None if optional => {}
-                    None => wrong(format!("{name} is missing")),
+                    None => found.push(format!("{at}: {name} is missing")),
                 }
             }
             for name in values.keys() {
@@ -58,7 +67,7 @@ fn differences(shapes: &BTreeMap<String, Value>, shape: &Value, value: &Value, a
                 }
             }
         }
-        _ => wrong(format!("{value} is of another kind")),
+        _ => found.push(format!("{at}: {value} is of another kind")),
     }
 }
 
@@ -76,8 +85,16 @@ fn every_documented_shape_is_what_its_command_prints() {
     };
     check("quickstart", &["quickstart"], 0);
     for name in [
-        "status", "vtoken list", "hsm list", "person list", "ca list", "signer list", "request list", "cert list",
-        "audit log", "audit verify",
+        "status",
+        "vtoken list",
+        "hsm list",
+        "person list",
+        "ca list",
+        "signer list",
+        "request list",
+        "cert list",
+        "audit log",
+        "audit verify",
     ] {
         check(name, &name.split(' ').collect::<Vec<_>>(), 0);
     }
@@ -93,5 +110,9 @@ fn every_documented_shape_is_what_its_command_prints() {
     seen.sort();
     seen.dedup();
     assert_eq!(found, Vec::<String>::new());
-    assert_eq!(seen, shapes.keys().cloned().collect::<Vec<_>>(), "every shape is checked");
+    assert_eq!(
+        seen,
+        shapes.keys().cloned().collect::<Vec<_>>(),
+        "every shape is checked"
+    );
 }

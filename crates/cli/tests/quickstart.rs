@@ -39,7 +39,13 @@ fn keys(home: &Home) -> (serde_json::Value, serde_json::Value, serde_json::Value
 fn two_runs_leave_a_trust_center_and_one_more_certificate() {
     let home = Home::new();
     let first = home.run(&["quickstart"]).ok();
-    assert!(first.out.contains("hsm-a: quorum 1 of 2; answered: alice; could: bob, carol"), "{}", first.out);
+    assert!(
+        first
+            .out
+            .contains("hsm-a: quorum 1 of 2; answered: alice; could: bob, carol"),
+        "{}",
+        first.out
+    );
     check_files(&home);
     let before = keys(&home);
 
@@ -63,13 +69,34 @@ fn a_request_from_elsewhere_is_issued() {
     let home = Home::new();
     let csr = home.dir.path().join("own.csr");
     let made = Command::new("openssl")
-        .args(["req", "-new", "-newkey", "rsa:3072", "-nodes", "-subj", "/CN=own.example.org"])
-        .args(["-addext", "subjectAltName=DNS:own.example.org", "-keyout", "/dev/null", "-out"])
+        .args([
+            "req",
+            "-new",
+            "-newkey",
+            "rsa:3072",
+            "-nodes",
+            "-subj",
+            "/CN=own.example.org",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=DNS:own.example.org",
+            "-keyout",
+            "/dev/null",
+            "-out",
+        ])
         .arg(&csr)
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
-    home.run(&["quickstart", "--csr", csr.to_str().unwrap(), "--algorithm", "ec:P-384"]).ok();
+    home.run(&[
+        "quickstart",
+        "--csr",
+        csr.to_str().unwrap(),
+        "--algorithm",
+        "ec:P-384",
+    ])
+    .ok();
     check_files(&home);
     let shown = Command::new("openssl")
         .args(["x509", "-noout", "-text", "-in"])
@@ -77,7 +104,10 @@ fn a_request_from_elsewhere_is_issued() {
         .output()
         .unwrap();
     let text = String::from_utf8(shown.stdout).unwrap();
-    assert!(text.contains("DNS:own.example.org") && text.contains("(3072 bit)"), "{text}");
+    assert!(
+        text.contains("DNS:own.example.org") && text.contains("(3072 bit)"),
+        "{text}"
+    );
     assert!(text.contains("ecdsa-with-SHA384"), "{text}");
 }
 
@@ -126,9 +156,15 @@ fn a_run_that_was_killed_anywhere_is_finished_by_the_next() {
 fn an_installation_for_real_use_is_not_touched() {
     let home = Home::ready();
     let file = home.data().join("installation.json");
-    let text = fs::read_to_string(&file).unwrap().replace("\"rehearsal\": true", "\"rehearsal\": false");
+    let text = fs::read_to_string(&file)
+        .unwrap()
+        .replace("\"rehearsal\": true", "\"rehearsal\": false");
     fs::write(&file, text).unwrap();
     let ended = home.run(&["quickstart"]);
     assert_eq!(ended.code, 6, "{}", ended.err);
-    assert!(ended.err.contains("real use") && ended.err.contains("--data-dir"), "{}", ended.err);
+    assert!(
+        ended.err.contains("real use") && ended.err.contains("--data-dir"),
+        "{}",
+        ended.err
+    );
 }

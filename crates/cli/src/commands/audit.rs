@@ -46,7 +46,9 @@ impl AuditCommand {
 
 /// Shows events.
 #[derive(Args)]
-#[command(after_help = "Example: chancery audit log --limit 20\n         chancery audit log --export audit.jsonl")]
+#[command(
+    after_help = "Example: chancery audit log --limit 20\n         chancery audit log --export audit.jsonl"
+)]
 pub(crate) struct Log {
     /// First leaf; the last ones when absent
     #[arg(long)]
@@ -72,20 +74,34 @@ impl Log {
                 size.saturating_sub(u64::from(self.limit))
             }
         };
-        let page = context.call(&AuditLog { from, limit: self.limit })?;
+        let page = context.call(&AuditLog {
+            from,
+            limit: self.limit,
+        })?;
         let mut text = String::new();
         for leaf in &page.leaves {
-            let member = |name: &str| leaf.event.get(name).and_then(|value| value.as_str()).unwrap_or("-");
+            let member = |name: &str| {
+                leaf.event
+                    .get(name)
+                    .and_then(|value| value.as_str())
+                    .unwrap_or("-")
+            };
             let actor = leaf.event.get("actor");
             let who = match actor {
-                Some(actor) if actor.get("name").is_some() => {
-                    actor.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
-                }
+                Some(actor) if actor.get("name").is_some() => actor
+                    .get("name")
+                    .and_then(|name| name.as_str())
+                    .unwrap_or_default()
+                    .to_owned(),
                 Some(actor) if actor.get("uid").is_some() => format!("user {}", actor["uid"]),
                 Some(actor) if actor.get("act").is_some() => "as decided".to_owned(),
                 _ => "the node".to_owned(),
             };
-            let data = leaf.event.get("data").map(ToString::to_string).unwrap_or_default();
+            let data = leaf
+                .event
+                .get("data")
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let data: String = data.chars().take(120).collect();
             text.push_str(&format!(
                 "{:>6}  {}  {:24}  {:12}  {}\n",
@@ -104,24 +120,39 @@ impl Log {
 fn export(context: &Context, path: &Path) -> Result<Report, CliError> {
     let data = context.data()?;
     let failed = || CliError::file("write", path);
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed())?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed())?;
     let mut out = BufWriter::new(file);
     let mut records = 0_u64;
     let _progress = Progress::start("reading the log");
     source::read(&data, &mut |record| {
         records += 1;
-        serde_json::to_writer(&mut out, &record).map_err(io::Error::from).map_err(failed())?;
+        serde_json::to_writer(&mut out, &record)
+            .map_err(io::Error::from)
+            .map_err(failed())?;
         out.write_all(b"\n").map_err(failed())
     })?;
-    out.into_inner().map_err(|error| failed()(error.into_error()))?.sync_all().map_err(failed())?;
-    let text = format!("{records} records are in {0}; check them anywhere: chancery audit verify --bundle {0}", path.display());
+    out.into_inner()
+        .map_err(|error| failed()(error.into_error()))?
+        .sync_all()
+        .map_err(failed())?;
+    let text = format!(
+        "{records} records are in {0}; check them anywhere: chancery audit verify --bundle {0}",
+        path.display()
+    );
     Report::new(&json!({ "bundle": path, "records": records }), text)
 }
 
 /// Checks the log.
 #[derive(Args)]
-#[command(after_help = "Example: chancery audit verify\n         chancery audit verify --bundle audit.jsonl --root root.pem\n\
-Exit code 7 when something does not hold. Compare the first manager's key with what was written down at init.")]
+#[command(
+    after_help = "Example: chancery audit verify\n         chancery audit verify --bundle audit.jsonl --root root.pem\n\
+Exit code 7 when something does not hold. Compare the first manager's key with what was written down at init."
+)]
 pub(crate) struct Verify {
     /// Check a bundle instead of the data directory
     #[arg(long, value_name = "FILE")]
@@ -135,14 +166,22 @@ impl Verify {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let _progress = Progress::start("checking the log");
-        let mut judge = Judge { checker: None, root: self.root.as_deref().map(read_root).transpose()?, root_seen: false };
+        let mut judge = Judge {
+            checker: None,
+            root: self.root.as_deref().map(read_root).transpose()?,
+            root_seen: false,
+        };
         match &self.bundle {
             Some(path) => read_bundle(path, &mut |record| judge.take(record))?,
             None => source::read(&context.data()?, &mut |record| judge.take(record))?,
         }
         let verdict = judge.finish()?;
         let text = show(&verdict);
-        let code = if verdict.holds { 0 } else { FailureKind::Refused.exit_code() };
+        let code = if verdict.holds {
+            0
+        } else {
+            FailureKind::Refused.exit_code()
+        };
         Ok(Report::new(&verdict, text)?.with_code(code))
     }
 }
@@ -156,13 +195,17 @@ struct Judge {
 
 impl Judge {
     fn take(&mut self, record: Record) -> Result<(), CliError> {
-        let refuse = |why: String| CliError::new(FailureKind::Refused, format!("the log cannot be checked: {why}"));
+        let refuse =
+            |why: String| CliError::new(FailureKind::Refused, format!("the log cannot be checked: {why}"));
         match (&mut self.checker, record) {
             (None, Record::Header(header)) => self.checker = Some(Checker::new(header).map_err(refuse)?),
             (None, _) => return Err(refuse("it does not begin with its header".to_owned())),
             (Some(checker), record) => {
                 if let (Record::Ca(ca), Some(root)) = (&record, &self.root) {
-                    self.root_seen |= ca.certificate.as_ref().is_some_and(|certificate| certificate.0 == *root);
+                    self.root_seen |= ca
+                        .certificate
+                        .as_ref()
+                        .is_some_and(|certificate| certificate.0 == *root);
                 }
                 checker.take(record);
             }
@@ -171,10 +214,14 @@ impl Judge {
     }
 
     fn finish(self) -> Result<Verdict, CliError> {
-        let checker = self.checker.ok_or_else(|| CliError::new(FailureKind::Invalid, "there is nothing to check"))?;
+        let checker = self
+            .checker
+            .ok_or_else(|| CliError::new(FailureKind::Invalid, "there is nothing to check"))?;
         let mut verdict = checker.finish();
         if self.root.is_some() && !self.root_seen {
-            verdict.problems.push("the root certificate given is not that of a CA of this log".to_owned());
+            verdict
+                .problems
+                .push("the root certificate given is not that of a CA of this log".to_owned());
             verdict.holds = false;
         }
         Ok(verdict)
@@ -183,9 +230,12 @@ impl Judge {
 
 fn read_root(path: &Path) -> Result<Vec<u8>, CliError> {
     let text = super::read_input(path, 64 * 1024)?;
-    X509::from_pem(&text)
-        .and_then(|root| root.to_der())
-        .map_err(|_| CliError::new(FailureKind::Invalid, format!("{} is no certificate in PEM", path.display())))
+    X509::from_pem(&text).and_then(|root| root.to_der()).map_err(|_| {
+        CliError::new(
+            FailureKind::Invalid,
+            format!("{} is no certificate in PEM", path.display()),
+        )
+    })
 }
 
 /// Longest line of a bundle, in bytes: an act over 500 requests fits.
@@ -197,12 +247,18 @@ fn read_bundle(path: &Path, sink: &mut dyn FnMut(Record) -> Result<(), CliError>
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
-        let read = (&mut lines).take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(failed())?;
+        let read = (&mut lines)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+            .map_err(failed())?;
         if read == 0 {
             break;
         }
         let record = serde_json::from_slice(&line).map_err(|error| {
-            CliError::new(FailureKind::Invalid, format!("{}, line {number} is no record: {error}", path.display()))
+            CliError::new(
+                FailureKind::Invalid,
+                format!("{}, line {number} is no record: {error}", path.display()),
+            )
         })?;
         sink(record)?;
     }
@@ -216,11 +272,29 @@ fn show(verdict: &Verdict) -> String {
     };
     let mut text = facts(&[
         ("installation", verdict.installation.clone()),
-        ("first manager", format!("key SHA-256 {}", verdict.first_manager_key)),
-        ("audit key", format!("{}, {certified}", verdict.audit_key.as_deref().unwrap_or("none"))),
+        (
+            "first manager",
+            format!("key SHA-256 {}", verdict.first_manager_key),
+        ),
+        (
+            "audit key",
+            format!("{}, {certified}", verdict.audit_key.as_deref().unwrap_or("none")),
+        ),
         ("leaves", format!("{}, root {}", verdict.leaves, verdict.root)),
-        ("checkpoints", format!("{}, the newest covers {} leaves", verdict.checkpoints, verdict.signed_leaves)),
-        ("acts", format!("{} by {} people, all signatures checked", verdict.acts, verdict.people)),
+        (
+            "checkpoints",
+            format!(
+                "{}, the newest covers {} leaves",
+                verdict.checkpoints, verdict.signed_leaves
+            ),
+        ),
+        (
+            "acts",
+            format!(
+                "{} by {} people, all signatures checked",
+                verdict.acts, verdict.people
+            ),
+        ),
         ("certificates", verdict.certificates.to_string()),
     ]);
     if verdict.holds {

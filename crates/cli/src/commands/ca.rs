@@ -41,8 +41,10 @@ impl CaCommand {
 
 /// Asks for a CA.
 #[derive(Args)]
-#[command(after_help = "Example: chancery ca create root --subject 'CN=Example Root CA,O=Example' --hsm hsm-a --as alice --sign-as carol\n\
-A TrustCenter Manager approves it (--as), a Certification Officer has its certificate signed (--sign-as).")]
+#[command(
+    after_help = "Example: chancery ca create root --subject 'CN=Example Root CA,O=Example' --hsm hsm-a --as alice --sign-as carol\n\
+A TrustCenter Manager approves it (--as), a Certification Officer has its certificate signed (--sign-as)."
+)]
 pub(crate) struct Create {
     /// Name
     name: String,
@@ -83,10 +85,20 @@ impl Create {
         };
         let numbers = vec![opened.request];
         let approver = Actor::new(manager, self.approver.as_pin_file.as_deref());
-        let mut outcome = requests(decide(context, approver, Intent::RequestApprove { requests: numbers.clone() })?)?;
+        let mut outcome = requests(decide(
+            context,
+            approver,
+            Intent::RequestApprove {
+                requests: numbers.clone(),
+            },
+        )?)?;
         if let Some(officer) = &self.sign_as {
             let officer = Actor::new(officer, self.sign_pin_file.as_deref());
-            outcome = requests(decide(context, officer, Intent::RequestSign { requests: numbers })?)?;
+            outcome = requests(decide(
+                context,
+                officer,
+                Intent::RequestSign { requests: numbers },
+            )?)?;
         }
         request::decided(&outcome)
     }
@@ -114,8 +126,11 @@ impl List {
                 ]
             })
             .collect();
-        let text =
-            table(&["CA", "STATE", "KEY", "ON", "NOT AFTER", "SUBJECT"], rows, "no CAs yet; see chancery ca create --help");
+        let text = table(
+            &["CA", "STATE", "KEY", "ON", "NOT AFTER", "SUBJECT"],
+            rows,
+            "no CAs yet; see chancery ca create --help",
+        );
         Report::new(&cas, text)
     }
 }
@@ -142,14 +157,20 @@ impl Show {
             return Report::new(&detail, show(&detail));
         }
         let Some(der) = &detail.certificate else {
-            return Err(CliError::new(FailureKind::Conflict, format!("CA {} has no certificate yet", detail.ca.name)));
+            return Err(CliError::new(
+                FailureKind::Conflict,
+                format!("CA {} has no certificate yet", detail.ca.name),
+            ));
         };
         let text = certificates_pem([der.0.as_slice()])?;
         match &self.out {
             None => Ok(Report::raw(text)),
             Some(path) => {
                 write_output(path, text.as_bytes())?;
-                Report::new(&detail, format!("certificate of CA {} is in {}", detail.ca.name, path.display()))
+                Report::new(
+                    &detail,
+                    format!("certificate of CA {} is in {}", detail.ca.name, path.display()),
+                )
             }
         }
     }

@@ -59,7 +59,11 @@ pub(crate) struct List {
 impl List {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let page = context.call(&CertList { ca: self.ca, before: self.before, limit: self.limit })?;
+        let page = context.call(&CertList {
+            ca: self.ca,
+            before: self.before,
+            limit: self.limit,
+        })?;
         let rows = page
             .certificates
             .iter()
@@ -67,15 +71,20 @@ impl List {
                 vec![
                     certificate.serial.clone(),
                     certificate.ca.clone(),
-                    certificate.request.map_or_else(|| "-".to_owned(), |number| format!("#{number}")),
+                    certificate
+                        .request
+                        .map_or_else(|| "-".to_owned(), |number| format!("#{number}")),
                     certificate.state.clone(),
                     certificate.not_after.clone(),
                     title(certificate),
                 ]
             })
             .collect();
-        let mut text =
-            table(&["SERIAL", "CA", "REQUEST", "STATE", "NOT AFTER", "FOR"], rows, "no certificates yet");
+        let mut text = table(
+            &["SERIAL", "CA", "REQUEST", "STATE", "NOT AFTER", "FOR"],
+            rows,
+            "no certificates yet",
+        );
         if let Some(next) = &page.next {
             text.push_str(&format!("more: --before {next}\n"));
         }
@@ -95,7 +104,9 @@ pub(crate) struct Show {
 impl Show {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let detail = context.call(&CertShow { certificate: self.certificate })?;
+        let detail = context.call(&CertShow {
+            certificate: self.certificate,
+        })?;
         Report::new(&detail, show(&detail))
     }
 }
@@ -118,7 +129,9 @@ pub(crate) struct Export {
 impl Export {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let detail = context.call(&CertShow { certificate: self.certificate })?;
+        let detail = context.call(&CertShow {
+            certificate: self.certificate,
+        })?;
         let Some(der) = &detail.der else {
             return Err(CliError::with_remedy(
                 FailureKind::Conflict,
@@ -132,15 +145,24 @@ impl Export {
             return Ok(Report::raw(text));
         }
         write_output(&self.out, text.as_bytes())?;
-        Report::new(&detail, format!("certificate {} is in {}", detail.certificate.serial, self.out.display()))
+        Report::new(
+            &detail,
+            format!(
+                "certificate {} is in {}",
+                detail.certificate.serial,
+                self.out.display()
+            ),
+        )
     }
 }
 
 /// Revokes a certificate.
 #[derive(Args)]
-#[command(after_help = "Example: chancery cert revoke '#7' --reason key-compromise --as carol\n\
+#[command(
+    after_help = "Example: chancery cert revoke '#7' --reason key-compromise --as carol\n\
 Reasons: unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation,\n\
-certificate-hold, privilege-withdrawn, aa-compromise. It takes effect with the next chancery crl create.")]
+certificate-hold, privilege-withdrawn, aa-compromise. It takes effect with the next chancery crl create."
+)]
 pub(crate) struct Revoke {
     /// Serial number in hexadecimal, or #N for the certificate of request N
     #[arg(value_name = "SERIAL|#N")]
@@ -159,7 +181,10 @@ impl Revoke {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let actor = Actor::new(&self.actor, self.pin.pin_file.as_deref());
-        let intent = Intent::CertificateRevoke { certificate: self.certificate, reason: self.reason };
+        let intent = Intent::CertificateRevoke {
+            certificate: self.certificate,
+            reason: self.reason,
+        };
         let detail = act::certificate(decide(context, actor, intent)?)?;
         Report::new(&detail, show(&detail))
     }
@@ -181,7 +206,11 @@ fn show(detail: &CertificateDetail) -> String {
     if let Some(number) = certificate.request {
         lines.push(("request", number.to_string()));
     }
-    if let Some(description) = detail.der.as_ref().and_then(|der| chancery_pki::describe(&der.0).ok()) {
+    if let Some(description) = detail
+        .der
+        .as_ref()
+        .and_then(|der| chancery_pki::describe(&der.0).ok())
+    {
         lines.push(("key", description.key));
         lines.push(("SHA-256", description.sha256));
     }

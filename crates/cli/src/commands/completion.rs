@@ -7,7 +7,9 @@ use crate::{cli::Cli, context::Context, error::CliError, report::Report};
 
 /// Prints a completion script.
 #[derive(Args)]
-#[command(after_help = "Example: chancery completion bash > ~/.local/share/bash-completion/completions/chancery")]
+#[command(
+    after_help = "Example: chancery completion bash > ~/.local/share/bash-completion/completions/chancery"
+)]
 pub(crate) struct Completion {
     /// The shell
     shell: Shell,

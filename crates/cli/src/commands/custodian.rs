@@ -34,9 +34,11 @@ impl CustodianCommand {
 
 /// Asks for a custodian.
 #[derive(Args)]
-#[command(after_help = "Example: chancery custodian register bob --hsm hsm-a,hsm-b --as alice\n\
+#[command(
+    after_help = "Example: chancery custodian register bob --hsm hsm-a,hsm-b --as alice\n\
 The custodian's token makes a key that answers HSMs and does nothing else, and the custodian's side remembers name and\n\
-device key of each HSM: it never answers another one under that name.")]
+device key of each HSM: it never answers another one under that name."
+)]
 pub(crate) struct Register {
     /// The person
     person: String,
@@ -63,7 +65,9 @@ impl Register {
             chain: Base64(evidence.chain),
             key_request: Base64(evidence.key_request),
         })?;
-        let detail = context.call(&RequestShow { request: opened.request })?;
+        let detail = context.call(&RequestShow {
+            request: opened.request,
+        })?;
         let Subject::Custodian(custodian) = detail.subject else {
             return Err(CliError::new(
                 FailureKind::Refused,
@@ -74,7 +78,13 @@ impl Register {
         let data = context.data()?;
         let mut accepted = Accepted::load(&Context::accepted_directory(&data), &custodian.device)?;
         for hsm in &custodian.hsms {
-            accepted.accept(&hsm.name, AcceptedHsm { device: hsm.device.clone(), key: hsm.key })?;
+            accepted.accept(
+                &hsm.name,
+                AcceptedHsm {
+                    device: hsm.device.clone(),
+                    key: hsm.key,
+                },
+            )?;
             context.tell(format!(
                 "{} accepts HSM {}: device {}, key SHA-256 {}",
                 self.person, hsm.name, hsm.device, hsm.key
@@ -84,7 +94,9 @@ impl Register {
             return request::opened(&opened);
         };
         let actor = Actor::new(manager, self.approver.as_pin_file.as_deref());
-        let intent = Intent::RequestApprove { requests: vec![opened.request] };
+        let intent = Intent::RequestApprove {
+            requests: vec![opened.request],
+        };
         request::decided(&requests(decide(context, actor, intent)?)?)
     }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use chancery_agent::{act_key, one_line};
 use chancery_api::{
-    ActId, ActPayload, Base64, Decision, FailureKind, Hash32, Installation, InstallationId, PersonDocument, PersonId,
-    Role,
+    ActId, ActPayload, Base64, Decision, FailureKind, Hash32, Installation, InstallationId, PersonDocument,
+    PersonId, Role,
 };
 use chancery_cvc::{AuthenticatedRequest, DeviceChain};
 use chancery_node::{LayoutError, SystemClock};
@@ -18,8 +18,10 @@ use crate::{context::Context, error::CliError, report::Report, secrets::random, 
 
 /// Makes an installation.
 #[derive(Args)]
-#[command(after_help = "Example: chancery vtoken create alice --init\n         chancery init --manager alice --token alice\n\
-All rights go back to this manager's key, which is pinned in installation.json. It is never replaced; a second init is refused.")]
+#[command(
+    after_help = "Example: chancery vtoken create alice --init\n         chancery init --manager alice --token alice\n\
+All rights go back to this manager's key, which is pinned in installation.json. It is never replaced; a second init is refused."
+)]
 pub(crate) struct Init {
     /// Name of the first TrustCenter Manager
     #[arg(long, value_name = "NAME")]
@@ -55,20 +57,30 @@ impl Init {
                 "1 to 32 of a-z, 0-9 and -, not beginning with -",
             )
         })?;
-        context.tell(format!("{} becomes the first manager of a new installation in {}", self.manager, data.path().display()));
+        context.tell(format!(
+            "{} becomes the first manager of a new installation in {}",
+            self.manager,
+            data.path().display()
+        ));
         let anchors = context.tokens()?;
         let mut token = context.unlocked_token(&self.token, self.pin_file.as_deref())?;
         let evidence = act_key(&mut token, anchors.anchors())?;
 
-        let refused = |why: String| CliError::new(FailureKind::Refused, format!("token {}: {why}", self.token));
+        let refused =
+            |why: String| CliError::new(FailureKind::Refused, format!("token {}: {why}", self.token));
         let identity = DeviceChain::parse(&evidence.chain)
             .map_err(|error| refused(error.to_string()))?
             .verify(anchors.anchors(), None)
             .map_err(|error| refused(error.to_string()))?;
         let request =
             AuthenticatedRequest::parse(&evidence.key_request).map_err(|error| refused(error.to_string()))?;
-        let attested = request.verify(&identity).map_err(|error| refused(error.to_string()))?;
-        let key = attested.public_key().to_spki_der().map_err(|error| refused(error.to_string()))?;
+        let attested = request
+            .verify(&identity)
+            .map_err(|error| refused(error.to_string()))?;
+        let key = attested
+            .public_key()
+            .to_spki_der()
+            .map_err(|error| refused(error.to_string()))?;
 
         let mut roles = self.roles;
         roles.push(Role::TrustcenterManager);
@@ -82,16 +94,23 @@ impl Init {
             key: Hash32::of(&key),
             device: identity.name().to_string(),
         };
-        let now = SystemClock.now().replace_nanosecond(0).unwrap_or_else(|_| SystemClock.now());
+        let now = SystemClock
+            .now()
+            .replace_nanosecond(0)
+            .unwrap_or_else(|_| SystemClock.now());
         let payload = ActPayload {
             v: 1,
             installation: id,
             act: ActId::new(Uuid::new_v4()),
             nonce: Hash32(random()?),
-            time: now.format(&Rfc3339).map_err(|error| CliError::new(FailureKind::Internal, error.to_string()))?,
+            time: now
+                .format(&Rfc3339)
+                .map_err(|error| CliError::new(FailureKind::Internal, error.to_string()))?,
             person: person.id,
             name: person.name.clone(),
-            decision: Decision::Init { person: person.clone() },
+            decision: Decision::Init {
+                person: person.clone(),
+            },
         };
         let installation = Installation {
             v: 1,
@@ -111,7 +130,15 @@ impl Init {
             ("roles", titles.join(", ")),
             ("token", person.device.clone()),
             ("pinned key", format!("SHA-256 {}", person.key)),
-            ("for", if self.rehearsal { "rehearsal: its PINs are in a file" } else { "real use" }.to_owned()),
+            (
+                "for",
+                if self.rehearsal {
+                    "rehearsal: its PINs are in a file"
+                } else {
+                    "real use"
+                }
+                .to_owned(),
+            ),
         ]);
         Report::new(&installation, text)
     }

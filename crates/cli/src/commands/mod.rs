@@ -49,19 +49,30 @@ fn read_input(path: &Path, limit: u64) -> Result<Vec<u8>, CliError> {
     };
     read.map_err(failed)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        return Err(CliError::new(FailureKind::Invalid, format!("{} has more than {limit} bytes", path.display())));
+        return Err(CliError::new(
+            FailureKind::Invalid,
+            format!("{} has more than {limit} bytes", path.display()),
+        ));
     }
     Ok(bytes)
 }
 
 /// Writes a public file whole or not at all: beside it, synced, renamed over it.
 fn write_output(path: &Path, content: &[u8]) -> Result<(), CliError> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."));
     let mut beside = path.file_name().unwrap_or_default().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = directory.join(beside);
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&beside)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o644)
+            .open(&beside)?;
         file.write_all(content)?;
         file.sync_all()?;
         std::fs::rename(&beside, path)?;
@@ -76,13 +87,20 @@ fn write_output(path: &Path, content: &[u8]) -> Result<(), CliError> {
 
 /// Certificates as PEM, one after another.
 fn certificates_pem<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> Result<String, CliError> {
-    certificates.into_iter().map(|der| pem_text(pem::CERTIFICATE, der)).collect()
+    certificates
+        .into_iter()
+        .map(|der| pem_text(pem::CERTIFICATE, der))
+        .collect()
 }
 
 /// DER as PEM.
 fn pem_text(label: &str, der: &[u8]) -> Result<String, CliError> {
-    pem::encode(label, der)
-        .map_err(|error| CliError::new(FailureKind::Internal, format!("the {label} cannot be written: {error}")))
+    pem::encode(label, der).map_err(|error| {
+        CliError::new(
+            FailureKind::Internal,
+            format!("the {label} cannot be written: {error}"),
+        )
+    })
 }
 
 #[cfg(test)]

@@ -34,7 +34,11 @@ impl Serve {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let data = context.data()?;
         let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            .with_ansi(false)
+            .init();
         let mut options = Options::new(data);
         options.idle_stop = (self.idle_stop > 0).then(|| Duration::from_secs(self.idle_stop));
         options.background = self.background;
@@ -50,7 +54,9 @@ impl Serve {
 
 /// Ends the node.
 #[derive(Args)]
-#[command(after_help = "Example: chancery stop\nUnlock state is in the node's memory only: after this every HSM is locked.")]
+#[command(
+    after_help = "Example: chancery stop\nUnlock state is in the node's memory only: after this every HSM is locked."
+)]
 pub(crate) struct Stop {}
 
 impl Stop {
@@ -59,7 +65,11 @@ impl Stop {
         let data = context.data()?;
         context.disconnect();
         let stopped = stop(&data, PATIENCE)?;
-        let text = if stopped { "the node has ended; every HSM is locked" } else { "no node was running" };
+        let text = if stopped {
+            "the node has ended; every HSM is locked"
+        } else {
+            "no node was running"
+        };
         Report::new(&json!({ "stopped": stopped }), text)
     }
 }

@@ -38,8 +38,10 @@ impl PersonCommand {
 
 /// Asks for a person.
 #[derive(Args)]
-#[command(after_help = "Example: chancery person add bob --role registration-officer --token bob --as alice\n\
-The person's token makes a key that signs what the person decides; the manager signs the person, key and roles.")]
+#[command(
+    after_help = "Example: chancery person add bob --role registration-officer --token bob --as alice\n\
+The person's token makes a key that signs what the person decides; the manager signs the person, key and roles."
+)]
 pub(crate) struct Add {
     /// Name
     name: String,
@@ -73,14 +75,18 @@ impl Add {
             return request::opened(&opened);
         };
         let actor = Actor::new(manager, self.approver.as_pin_file.as_deref());
-        let intent = Intent::RequestApprove { requests: vec![opened.request] };
+        let intent = Intent::RequestApprove {
+            requests: vec![opened.request],
+        };
         request::decided(&requests(decide(context, actor, intent)?)?)
     }
 }
 
 /// Shows people.
 #[derive(Args)]
-#[command(after_help = "Example: chancery person list --json\nPeople count when a TrustCenter Manager has signed them; rows in the database alone give no rights.")]
+#[command(
+    after_help = "Example: chancery person list --json\nPeople count when a TrustCenter Manager has signed them; rows in the database alone give no rights."
+)]
 pub(crate) struct List {}
 
 impl List {
@@ -100,7 +106,11 @@ impl List {
                 ]
             })
             .collect();
-        let text = table(&["PERSON", "ROLES", "TOKEN", "CUSTODIAN OF", "SIGNED BY"], rows, "nobody");
+        let text = table(
+            &["PERSON", "ROLES", "TOKEN", "CUSTODIAN OF", "SIGNED BY"],
+            rows,
+            "nobody",
+        );
         Report::new(&people, text)
     }
 }

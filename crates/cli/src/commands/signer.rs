@@ -37,7 +37,9 @@ impl SignerCommand {
 
 /// Shows signers.
 #[derive(Args)]
-#[command(after_help = "Example: chancery signer list\nStates: verified, present, absent, partial, other key domain.")]
+#[command(
+    after_help = "Example: chancery signer list\nStates: verified, present, absent, partial, other key domain."
+)]
 pub(crate) struct List {}
 
 impl List {
@@ -50,8 +52,10 @@ impl List {
 
 /// Copies a key.
 #[derive(Args)]
-#[command(after_help = "Example: chancery signer replicate root --to hsm-b --as alice\n\
-The key leaves its HSM wrapped under the key domain's key and never in clear. Both HSMs must be unlocked.")]
+#[command(
+    after_help = "Example: chancery signer replicate root --to hsm-b --as alice\n\
+The key leaves its HSM wrapped under the key domain's key and never in clear. Both HSMs must be unlocked."
+)]
 pub(crate) struct Replicate {
     /// The CA
     ca: String,
@@ -69,7 +73,14 @@ impl Replicate {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let actor = Actor::new(&self.actor, self.pin.pin_file.as_deref());
-        let performed = decide(context, actor, Intent::SignerReplicate { ca: self.ca, hsm: self.to })?;
+        let performed = decide(
+            context,
+            actor,
+            Intent::SignerReplicate {
+                ca: self.ca,
+                hsm: self.to,
+            },
+        )?;
         let signer = act::signer(performed)?;
         Report::new(&signer, show(std::slice::from_ref(&signer)))
     }
@@ -89,7 +100,10 @@ pub(crate) struct Verify {
 impl Verify {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let signer = context.call(&SignerVerify { ca: self.ca, hsm: self.hsm })?;
+        let signer = context.call(&SignerVerify {
+            ca: self.ca,
+            hsm: self.hsm,
+        })?;
         Report::new(&signer, show(std::slice::from_ref(&signer)))
     }
 }
@@ -110,5 +124,9 @@ fn show(signers: &[SignerView]) -> String {
             })
         })
         .collect();
-    table(&["CA", "KEY", "KEY DOMAIN", "HSM", "REPLICA", "CHECKED"], rows, "no signers yet")
+    table(
+        &["CA", "KEY", "KEY DOMAIN", "HSM", "REPLICA", "CHECKED"],
+        rows,
+        "no signers yet",
+    )
 }

@@ -64,9 +64,11 @@ impl From<TokenSummary> for TokenView {
 
 /// Makes tokens.
 #[derive(Args)]
-#[command(after_help = "Example: chancery vtoken create hsm-a hsm-b\n         chancery vtoken create alice bob --init\n\
+#[command(
+    after_help = "Example: chancery vtoken create hsm-a hsm-b\n         chancery vtoken create alice bob --init\n\
 A virtual token is software for development, rehearsal and low-assurance use; it never passes for a genuine device.\n\
-A person's token needs --init; a token that becomes an HSM is initialised by chancery hsm init.")]
+A person's token needs --init; a token that becomes an HSM is initialised by chancery hsm init."
+)]
 pub(crate) struct Create {
     /// Names
     #[arg(required = true, value_name = "NAME")]
@@ -85,7 +87,9 @@ impl Create {
         let names = self
             .names
             .iter()
-            .map(|name| TokenName::new(name).map_err(|error| CliError::new(FailureKind::Invalid, error.to_string())))
+            .map(|name| {
+                TokenName::new(name).map_err(|error| CliError::new(FailureKind::Invalid, error.to_string()))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let data = context.data_or_new()?;
         let rehearsal = self.rehearsal || context.is_rehearsal()?;
@@ -110,7 +114,10 @@ impl Create {
         }
         let mut text = show(&made);
         if self.init && rehearsal {
-            text.push_str(&format!("for rehearsal: the PINs are in {}\n", Context::rehearsal_file(&data).display()));
+            text.push_str(&format!(
+                "for rehearsal: the PINs are in {}\n",
+                Context::rehearsal_file(&data).display()
+            ));
         }
         Report::new(&made, text)
     }
@@ -121,7 +128,12 @@ fn has_pin(tokens: &LocalTokens, name: &TokenName) -> Result<bool, CliError> {
 }
 
 /// Initialises a token; its PINs are durable before the token knows them.
-fn give_pins(tokens: &LocalTokens, data: &DataDir, name: &TokenName, rehearsal: bool) -> Result<(), CliError> {
+fn give_pins(
+    tokens: &LocalTokens,
+    data: &DataDir,
+    name: &TokenName,
+    rehearsal: bool,
+) -> Result<(), CliError> {
     let pins = if rehearsal {
         rehearsal_pins(&Context::rehearsal_file(data), name.as_str(), true)?
     } else {
@@ -133,7 +145,11 @@ fn give_pins(tokens: &LocalTokens, data: &DataDir, name: &TokenName, rehearsal: 
     let invalid = |error: chancery_driver::PinFormatError| {
         CliError::new(FailureKind::Invalid, format!("token {name}: {error}"))
     };
-    let user = pins.user_pin.as_ref().map(|pin| pin.secret_text().to_owned()).unwrap_or_default();
+    let user = pins
+        .user_pin
+        .as_ref()
+        .map(|pin| pin.secret_text().to_owned())
+        .unwrap_or_default();
     let user = Pin::from_prompt(user).map_err(invalid)?;
     let so = SoPin::from_hex(pins.so_pin.secret_text()).map_err(invalid)?;
     initialise(&mut tokens.open(name.as_str())?, user, so)?;
@@ -148,7 +164,12 @@ pub(crate) struct List {}
 impl List {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let views: Vec<_> = context.tokens()?.list()?.into_iter().map(TokenView::from).collect();
+        let views: Vec<_> = context
+            .tokens()?
+            .list()?
+            .into_iter()
+            .map(TokenView::from)
+            .collect();
         let text = show(&views);
         Report::new(&views, text)
     }
@@ -156,7 +177,9 @@ impl List {
 
 /// Destroys a token.
 #[derive(Args)]
-#[command(after_help = "Example: chancery vtoken destroy hsm-old --yes\nIts keys are gone with it. A token in use is refused.")]
+#[command(
+    after_help = "Example: chancery vtoken destroy hsm-old --yes\nIts keys are gone with it. A token in use is refused."
+)]
 pub(crate) struct Destroy {
     /// Name
     name: String,
@@ -168,21 +191,35 @@ pub(crate) struct Destroy {
 impl Destroy {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let name = TokenName::new(&self.name).map_err(|error| CliError::new(FailureKind::Invalid, error.to_string()))?;
+        let name = TokenName::new(&self.name)
+            .map_err(|error| CliError::new(FailureKind::Invalid, error.to_string()))?;
         let data = context.data()?;
         if !self.yes {
             if !io::stdin().is_terminal() {
-                return Err(CliError::Usage(format!("nobody can be asked whether to destroy {name}: use --yes")));
+                return Err(CliError::Usage(format!(
+                    "nobody can be asked whether to destroy {name}: use --yes"
+                )));
             }
-            context.tell(format!("Token {name} and its keys will be gone. Type its name to destroy it:"));
+            context.tell(format!(
+                "Token {name} and its keys will be gone. Type its name to destroy it:"
+            ));
             let mut line = String::new();
-            io::stdin().lock().read_line(&mut line).map_err(CliError::Output)?;
+            io::stdin()
+                .lock()
+                .read_line(&mut line)
+                .map_err(CliError::Output)?;
             if line.trim() != name.as_str() {
-                return Err(CliError::new(FailureKind::Invalid, "that is not its name: nothing was destroyed"));
+                return Err(CliError::new(
+                    FailureKind::Invalid,
+                    "that is not its name: nothing was destroyed",
+                ));
             }
         }
         destroy(&data.tokens(), &name)?;
-        Report::new(&json!({ "destroyed": name.as_str() }), format!("token {name} is destroyed"))
+        Report::new(
+            &json!({ "destroyed": name.as_str() }),
+            format!("token {name} is destroyed"),
+        )
     }
 }
 
@@ -194,9 +231,14 @@ fn show(views: &[TokenView]) -> String {
                 view.name.clone(),
                 view.device.clone(),
                 view.created.clone(),
-                view.in_use_by.map_or_else(|| "-".to_owned(), |pid| format!("process {pid}")),
+                view.in_use_by
+                    .map_or_else(|| "-".to_owned(), |pid| format!("process {pid}")),
             ]
         })
         .collect();
-    table(&["TOKEN", "DEVICE", "CREATED", "IN USE BY"], rows, "no tokens here; chancery vtoken create NAME makes one")
+    table(
+        &["TOKEN", "DEVICE", "CREATED", "IN USE BY"],
+        rows,
+        "no tokens here; chancery vtoken create NAME makes one",
+    )
 }

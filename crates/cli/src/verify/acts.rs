@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chancery_api::{
-    ActId, ActPayload, ApprovedItem, Decision, Hash32, Installation, InstallationId, PersonDocument, PersonId, Role,
-    Subject, canonical_json, statement,
+    ActId, ActPayload, ApprovedItem, Decision, Hash32, Installation, InstallationId, PersonDocument,
+    PersonId, Role, Subject, canonical_json, statement,
 };
 use openssl::{ec::EcKey, ecdsa::EcdsaSig, nid::Nid, sha::sha256};
 
@@ -23,7 +23,12 @@ pub(crate) struct People {
 impl People {
     /// Nobody yet.
     pub(crate) fn new(installation: InstallationId) -> Self {
-        Self { installation, known: HashMap::new(), approvals: HashMap::new(), acts: HashSet::new() }
+        Self {
+            installation,
+            known: HashMap::new(),
+            approvals: HashMap::new(),
+            acts: HashSet::new(),
+        }
     }
 
     /// Number of acts.
@@ -48,8 +53,8 @@ impl People {
 
     /// Checks an act, and lets it make people known.
     pub(crate) fn take(&mut self, pinned: &Installation, act: &FullAct) -> Result<Decision, String> {
-        let payload: ActPayload =
-            serde_json::from_slice(&act.payload.0).map_err(|error| format!("its act cannot be read ({error})"))?;
+        let payload: ActPayload = serde_json::from_slice(&act.payload.0)
+            .map_err(|error| format!("its act cannot be read ({error})"))?;
         let who = format!("the act of {}", act.name);
         if canonical_json(&payload).ok().as_deref() != Some(&act.payload.0) {
             return Err(format!("{who} is not in canonical form"));
@@ -58,16 +63,23 @@ impl People {
             return Err(format!("{who} is of another installation"));
         }
         if payload.act != act.act || payload.person != act.person || payload.name != act.name {
-            return Err(format!("{who} is recorded under another name or identifier than it was signed for"));
+            return Err(format!(
+                "{who} is recorded under another name or identifier than it was signed for"
+            ));
         }
         verify_signature(self.installation, &act.payload.0, &act.signature.0, &act.key.0)
             .map_err(|why| format!("{who}: {why}"))?;
         if let Decision::Init { person } = &payload.decision {
             self.take_first(pinned, act, person)?;
         } else {
-            let person = self.known.get(&act.person).ok_or_else(|| format!("{who}: no manager made this person known"))?;
+            let person = self
+                .known
+                .get(&act.person)
+                .ok_or_else(|| format!("{who}: no manager made this person known"))?;
             if person.key != Hash32::of(&act.key.0) || person.name != act.name {
-                return Err(format!("{who} is signed by another key or under another name than managers signed"));
+                return Err(format!(
+                    "{who} is signed by another key or under another name than managers signed"
+                ));
             }
             require_role(person, &payload.decision).map_err(|why| format!("{who}: {why}"))?;
         }
@@ -82,7 +94,12 @@ impl People {
         Ok(payload.decision)
     }
 
-    fn take_first(&mut self, pinned: &Installation, act: &FullAct, person: &PersonDocument) -> Result<(), String> {
+    fn take_first(
+        &mut self,
+        pinned: &Installation,
+        act: &FullAct,
+        person: &PersonDocument,
+    ) -> Result<(), String> {
         let same = pinned.first_manager.payload == act.payload
             && pinned.first_manager.signature == act.signature
             && pinned.first_manager_key == act.key;
@@ -99,18 +116,33 @@ impl People {
     fn approve(&mut self, manager: PersonId, item: &ApprovedItem) -> Result<(), String> {
         let document = canonical_json(&item.subject).map_err(|error| error.to_string())?;
         if Hash32::of(&document) != item.document {
-            return Err(format!("the approval of request {} names another document than it shows", item.request));
+            return Err(format!(
+                "the approval of request {} names another document than it shows",
+                item.request
+            ));
         }
-        let Subject::Person(person) = &item.subject else { return Ok(()) };
+        let Subject::Person(person) = &item.subject else {
+            return Ok(());
+        };
         let approvals = self.approvals.entry(item.document).or_default();
         approvals.insert(manager);
-        let managers =
-            self.known.values().filter(|person| person.roles.contains(&Role::TrustcenterManager)).count();
+        let managers = self
+            .known
+            .values()
+            .filter(|person| person.roles.contains(&Role::TrustcenterManager))
+            .count();
         if approvals.len() < managers.clamp(1, 2) {
             return Ok(());
         }
-        if self.known.values().any(|known| known.key == person.key || known.name == person.name) {
-            return Err(format!("person {} has a key or name that belongs to somebody else", person.name));
+        if self
+            .known
+            .values()
+            .any(|known| known.key == person.key || known.name == person.name)
+        {
+            return Err(format!(
+                "person {} has a key or name that belongs to somebody else",
+                person.name
+            ));
         }
         self.known.insert(person.id, person.clone());
         Ok(())
@@ -129,11 +161,17 @@ fn require_role(person: &PersonDocument, decision: &Decision) -> Result<(), Stri
     };
     let roles: &[Role] = match decision {
         Decision::HsmInit { .. } => &manager,
-        Decision::HsmAttach { .. } | Decision::HsmDetach { .. } | Decision::SignerReplicate { .. } => &operator,
+        Decision::HsmAttach { .. } | Decision::HsmDetach { .. } | Decision::SignerReplicate { .. } => {
+            &operator
+        }
         Decision::RequestSign { .. } | Decision::CrlCreate { .. } => &officer,
         Decision::CertificateRevoke { .. } => &both,
         Decision::RequestApprove { items } => {
-            return match items.iter().map(approver).find(|role| !person.roles.contains(role)) {
+            return match items
+                .iter()
+                .map(approver)
+                .find(|role| !person.roles.contains(role))
+            {
                 Some(missing) => Err(format!("{} is no {}", person.name, missing.title())),
                 None => Ok(()),
             };
@@ -161,5 +199,9 @@ fn verify_signature(
     }
     let digest = sha256(&statement(installation, payload));
     let holds = EcdsaSig::from_der(signature).and_then(|signature| signature.verify(&digest, &key));
-    if matches!(holds, Ok(true)) { Ok(()) } else { Err("its signature does not hold".to_owned()) }
+    if matches!(holds, Ok(true)) {
+        Ok(())
+    } else {
+        Err("its signature does not hold".to_owned())
+    }
 }

@@ -35,7 +35,12 @@ impl Certificates {
     }
 
     /// Takes an event; `decision` is that of its act, where it has one in full.
-    pub(crate) fn take(&mut self, index: u64, event: &Event, decision: Option<&Decision>) -> Result<(), String> {
+    pub(crate) fn take(
+        &mut self,
+        index: u64,
+        event: &Event,
+        decision: Option<&Decision>,
+    ) -> Result<(), String> {
         match event.event.as_str() {
             "certificates-claimed" => {
                 let Some(Decision::RequestSign { items }) = decision else {
@@ -43,10 +48,19 @@ impl Certificates {
                 };
                 for claimed in event.data::<Vec<Claimed>>(Some("certificates"))? {
                     let Claimed { ca, serial, tbs } = claimed;
-                    if !items.iter().any(|item| item.ca == ca && item.serial == serial && item.tbs == tbs) {
-                        return Err(format!("certificate {serial} of CA {ca} is not the one that was decided on"));
+                    if !items
+                        .iter()
+                        .any(|item| item.ca == ca && item.serial == serial && item.tbs == tbs)
+                    {
+                        return Err(format!(
+                            "certificate {serial} of CA {ca} is not the one that was decided on"
+                        ));
                     }
-                    if self.claimed.insert((ca.clone(), serial.clone()), (index, tbs)).is_some() {
+                    if self
+                        .claimed
+                        .insert((ca.clone(), serial.clone()), (index, tbs))
+                        .is_some()
+                    {
                         return Err(format!("serial number {serial} of CA {ca} was given twice"));
                     }
                 }
@@ -55,10 +69,20 @@ impl Certificates {
                 for issued in event.data::<Vec<Issued>>(Some("certificates"))? {
                     let serial = (issued.ca, issued.serial);
                     if !self.claimed.contains_key(&serial) {
-                        return Err(format!("certificate {} of CA {} was issued and never claimed", serial.1, serial.0));
+                        return Err(format!(
+                            "certificate {} of CA {} was issued and never claimed",
+                            serial.1, serial.0
+                        ));
                     }
-                    if self.issued.insert(serial.clone(), (index, issued.certificate)).is_some() {
-                        return Err(format!("certificate {} of CA {} was issued twice", serial.1, serial.0));
+                    if self
+                        .issued
+                        .insert(serial.clone(), (index, issued.certificate))
+                        .is_some()
+                    {
+                        return Err(format!(
+                            "certificate {} of CA {} was issued twice",
+                            serial.1, serial.0
+                        ));
                     }
                 }
             }
@@ -68,10 +92,22 @@ impl Certificates {
                 match decision {
                     Some(Decision::CrlCreate { ca, number, tbs, .. })
                         if (ca, *number, *tbs) == (&crl.ca, crl.number, bytes) => {}
-                    _ => return Err(format!("CRL {} of CA {} is not one that was decided on", crl.number, crl.ca)),
+                    _ => {
+                        return Err(format!(
+                            "CRL {} of CA {} is not one that was decided on",
+                            crl.number, crl.ca
+                        ));
+                    }
                 }
-                if self.crls_claimed.insert((crl.ca.clone(), crl.number), bytes).is_some() {
-                    return Err(format!("CRL number {} of CA {} was given twice", crl.number, crl.ca));
+                if self
+                    .crls_claimed
+                    .insert((crl.ca.clone(), crl.number), bytes)
+                    .is_some()
+                {
+                    return Err(format!(
+                        "CRL number {} of CA {} was given twice",
+                        crl.number, crl.ca
+                    ));
                 }
             }
             "crl-issued" => {
@@ -79,7 +115,10 @@ impl Certificates {
                 let hash = crl.crl.ok_or("a CRL was issued without its hash")?;
                 let number = (crl.ca, crl.number);
                 if !self.crls_claimed.contains_key(&number) {
-                    return Err(format!("CRL {} of CA {} was issued and never claimed", number.1, number.0));
+                    return Err(format!(
+                        "CRL {} of CA {} was issued and never claimed",
+                        number.1, number.0
+                    ));
                 }
                 self.crls_issued.insert(number, hash);
             }
@@ -121,7 +160,9 @@ impl Certificates {
         }
         for ((ca, serial), (index, _)) in &self.claimed {
             if *index < rows_read_at && !rows.contains_key(&(ca.clone(), serial.clone())) {
-                problems.push(format!("certificate {serial} of CA {ca} is in the log and not in the database"));
+                problems.push(format!(
+                    "certificate {serial} of CA {ca} is in the log and not in the database"
+                ));
             }
         }
         for crl in crls {

@@ -13,8 +13,8 @@ use super::{
     certificates::Certificates,
     leaf::{Actor, Event},
     record::{
-        CaRecord, CertificateRecord, CheckpointRecord, CrlRecord, Header, HeadRecord, LeafRecord, PersonRecord, Record,
-        VERSION,
+        CaRecord, CertificateRecord, CheckpointRecord, CrlRecord, HeadRecord, Header, LeafRecord,
+        PersonRecord, Record, VERSION,
     },
 };
 
@@ -119,7 +119,10 @@ impl Checker {
             Record::Certificate(row) => {
                 let key = (row.ca.clone(), row.serial.clone());
                 if self.rows.insert(key, row.clone()).is_some() {
-                    self.problem(format!("certificate {} of CA {} is there twice", row.serial, row.ca));
+                    self.problem(format!(
+                        "certificate {} of CA {} is there twice",
+                        row.serial, row.ca
+                    ));
                 }
             }
             Record::Crl(row) => self.crls.push(row),
@@ -132,12 +135,17 @@ impl Checker {
     pub(crate) fn finish(mut self) -> Verdict {
         let size = self.frontier.size();
         if let Some((beyond, _)) = self.waiting.front() {
-            self.problem(format!("a checkpoint covers {beyond} leaves and there are {size}: leaves are missing"));
+            self.problem(format!(
+                "a checkpoint covers {beyond} leaves and there are {size}: leaves are missing"
+            ));
         }
         match self.head.clone() {
             None => self.problem("there is no head".to_owned()),
             Some(head) if head.size > size => {
-                self.problem(format!("the head counts {} leaves and there are {size}: leaves are missing", head.size));
+                self.problem(format!(
+                    "the head counts {} leaves and there are {size}: leaves are missing",
+                    head.size
+                ));
             }
             Some(_) => {}
         }
@@ -146,12 +154,19 @@ impl Checker {
         }
         let read_at = self.head.as_ref().map_or(0, |head| head.size);
         let mut found = Vec::new();
-        self.certificates.compare(&self.rows, &self.crls, read_at, &mut found);
+        self.certificates
+            .compare(&self.rows, &self.crls, read_at, &mut found);
         for row in &self.person_rows {
             match self.people.get(row.id) {
                 Some(person) if person.key == row.key && person.name == row.name => {}
-                Some(_) => found.push(format!("the row of person {} differs from what managers signed", row.name)),
-                None => found.push(format!("person {} is in the database and no manager signed them", row.name)),
+                Some(_) => found.push(format!(
+                    "the row of person {} differs from what managers signed",
+                    row.name
+                )),
+                None => found.push(format!(
+                    "person {} is in the database and no manager signed them",
+                    row.name
+                )),
             }
         }
         let certified_by = self.audit_key_certified(&mut found);
@@ -196,7 +211,11 @@ impl Checker {
                 self.problem(format!("{name} is signed over {} leaves", checkpoint.size));
             }
             Ok(checkpoint) => {
-                if self.waiting.back().is_some_and(|(before, _)| *before >= checkpoint.size) {
+                if self
+                    .waiting
+                    .back()
+                    .is_some_and(|(before, _)| *before >= checkpoint.size)
+                {
                     self.problem(format!("{name} is not larger than the one before"));
                 }
                 self.checkpoints += 1;
@@ -216,14 +235,18 @@ impl Checker {
             if root == self.frontier.root() {
                 self.signed_size = size;
             } else {
-                self.problem(format!("the leaves are not those of the checkpoint over {size}: the log was changed"));
+                self.problem(format!(
+                    "the leaves are not those of the checkpoint over {size}: the log was changed"
+                ));
             }
         }
         if let Some(head) = &self.head
             && head.size == size
             && head.root != self.frontier.root()
         {
-            self.problem(format!("the head over {size} leaves has another root than they have"));
+            self.problem(format!(
+                "the head over {size} leaves has another root than they have"
+            ));
         }
         if let Err(why) = self.event(index, &leaf.body) {
             self.problem(format!("leaf {index}: {why}"));
@@ -239,7 +262,10 @@ impl Checker {
         let decision = match &event.actor {
             Actor::Act(act) => Some(self.people.take(&self.installation, act)?),
             Actor::Reference(reference) if !self.people.knows_act(reference.act) => {
-                return Err(format!("it refers to act {}, which no leaf before it holds", reference.act));
+                return Err(format!(
+                    "it refers to act {}, which no leaf before it holds",
+                    reference.act
+                ));
             }
             Actor::Reference(_) | Actor::Local(_) | Actor::Node(_) => None,
         };
@@ -248,7 +274,10 @@ impl Checker {
 
     /// The CA that certified the key that signs checkpoints.
     fn audit_key_certified(&self, problems: &mut Vec<String>) -> Option<String> {
-        let row = self.rows.values().find(|row| row.profile == "audit" && row.der.is_some());
+        let row = self
+            .rows
+            .values()
+            .find(|row| row.profile == "audit" && row.der.is_some());
         let first = self.cas.iter().find(|ca| ca.certificate.is_some());
         let Some(row) = row else {
             if first.is_some() {
@@ -267,7 +296,11 @@ impl Checker {
 
     fn check_certified(&self, row: &CertificateRecord) -> Result<(), String> {
         let der = &row.der.as_ref().ok_or("it is not there")?.0;
-        let ca = self.cas.iter().find(|ca| ca.name == row.ca).and_then(|ca| ca.certificate.as_ref());
+        let ca = self
+            .cas
+            .iter()
+            .find(|ca| ca.name == row.ca)
+            .and_then(|ca| ca.certificate.as_ref());
         let ca = ca.ok_or_else(|| format!("CA {} has no certificate", row.ca))?;
         for (what, der) in [("it", der), ("its issuer's", &ca.0)] {
             if !self.certificates.was_issued(der) {
@@ -275,12 +308,20 @@ impl Checker {
             }
         }
         let unreadable = |error: openssl::error::ErrorStack| format!("it cannot be read ({error})");
-        let issuer = X509::from_der(&ca.0).and_then(|ca| ca.public_key()?.public_key_to_der()).map_err(unreadable)?;
+        let issuer = X509::from_der(&ca.0)
+            .and_then(|ca| ca.public_key()?.public_key_to_der())
+            .map_err(unreadable)?;
         let issuer = PublicKey::from_spki(&issuer).map_err(|error| error.to_string())?;
         verify_signature(der, &issuer).map_err(|error| format!("CA {} did not sign it: {error}", row.ca))?;
-        let key = X509::from_der(der).and_then(|own| own.public_key()?.raw_public_key()).map_err(unreadable)?;
+        let key = X509::from_der(der)
+            .and_then(|own| own.public_key()?.raw_public_key())
+            .map_err(unreadable)?;
         let verifier = self.verifier.as_ref().ok_or("the audit key is not there")?;
-        if key == verifier.public_key() { Ok(()) } else { Err("it is for another key".to_owned()) }
+        if key == verifier.public_key() {
+            Ok(())
+        } else {
+            Err("it is for another key".to_owned())
+        }
     }
 }
 

@@ -99,14 +99,22 @@ impl Event {
         if canonical_json(&value).ok().as_deref() != Some(body.as_bytes()) {
             return Err("it is not in canonical form".to_owned());
         }
-        let event: Self = serde_json::from_value(value).map_err(|error| format!("it is no event ({error})"))?;
-        if event.v == 1 { Ok(event) } else { Err(format!("it has version {}, known is 1", event.v)) }
+        let event: Self =
+            serde_json::from_value(value).map_err(|error| format!("it is no event ({error})"))?;
+        if event.v == 1 {
+            Ok(event)
+        } else {
+            Err(format!("it has version {}, known is 1", event.v))
+        }
     }
 
     /// A member of the event's data.
     pub(crate) fn data<T: serde::de::DeserializeOwned>(&self, member: Option<&str>) -> Result<T, String> {
         let value = member.map_or(Some(&self.data), |member| self.data.get(member));
-        let value = value.cloned().ok_or_else(|| format!("event {} lacks {}", self.event, member.unwrap_or_default()))?;
-        serde_json::from_value(value).map_err(|error| format!("event {} cannot be understood ({error})", self.event))
+        let value = value
+            .cloned()
+            .ok_or_else(|| format!("event {} lacks {}", self.event, member.unwrap_or_default()))?;
+        serde_json::from_value(value)
+            .map_err(|error| format!("event {} cannot be understood ({error})", self.event))
     }
 }

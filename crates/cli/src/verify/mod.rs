@@ -17,5 +17,6 @@ mod record;
 
 pub(crate) use checker::{Checker, Verdict};
 pub(crate) use record::{
-    CaRecord, CertificateRecord, CheckpointRecord, CrlRecord, Header, HeadRecord, LeafRecord, PersonRecord, Record,
+    CaRecord, CertificateRecord, CheckpointRecord, CrlRecord, HeadRecord, Header, LeafRecord, PersonRecord,
+    Record,
 };

@@ -11,40 +11,42 @@ use std::{
 use serde_json::Value;
 
 /// A data directory and a folder for files beside it.
-pub struct Home {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Home {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// How a command ended.
-pub struct Ended {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Home {
     /// An empty one.
-    pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+    pub(crate) fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// One in which `chancery quickstart` was run.
-    pub fn ready() -> Self {
+    pub(crate) fn ready() -> Self {
         let home = Self::new();
         home.run(&["quickstart"]).ok();
         home
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    pub fn out(&self, name: &str) -> PathBuf {
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
         self.data().join("out").join(name)
     }
 
     /// The program, on this data directory, with nothing of the caller's surroundings.
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("chancery"));
         command
             .current_dir(self.dir.path())
@@ -56,19 +58,20 @@ impl Home {
         command
     }
 
-    pub fn run(&self, words: &[&str]) -> Ended {
+    pub(crate) fn run(&self, words: &[&str]) -> Ended {
         Ended::from(self.command(words).output().unwrap())
     }
 
     /// Runs a command with `--json`; the JSON of success or failure.
-    pub fn json(&self, words: &[&str]) -> (i32, Value) {
+    pub(crate) fn json(&self, words: &[&str]) -> (i32, Value) {
         let ended = self.run(&[words, &["--json"]].concat());
-        let value = serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{words:?}: {error}: {}", ended.out));
+        let value = serde_json::from_str(&ended.out)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", ended.out));
         (ended.code, value)
     }
 
     /// A private file beside the data directory.
-    pub fn private(&self, name: &str, content: &str) -> String {
+    pub(crate) fn private(&self, name: &str, content: &str) -> String {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.dir.path().join(name);
         fs::write(&path, content).unwrap();
@@ -77,7 +80,7 @@ impl Home {
     }
 
     /// Imports the request of the quickstart again and has it approved; its number.
-    pub fn approved(&self) -> String {
+    pub(crate) fn approved(&self) -> String {
         let csr = self.out("leaf.csr").display().to_string();
         let (code, request) = self.json(&["request", "import", &csr]);
         assert_eq!(code, 0, "{request}");
@@ -87,7 +90,7 @@ impl Home {
     }
 
     /// What `openssl verify` says of a file under the CRL.
-    pub fn openssl_verify(&self, name: &str) -> Output {
+    pub(crate) fn openssl_verify(&self, name: &str) -> Output {
         Command::new("openssl")
             .args(["verify", "-x509_strict", "-crl_check", "-CRLfile"])
             .arg(self.out("crl.pem"))
@@ -108,7 +111,7 @@ impl Drop for Home {
 impl Ended {
     /// Insists on success.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{}\n{}", self.out, self.err);
         self
     }
@@ -125,12 +128,16 @@ impl From<Output> for Ended {
 }
 
 /// The file that describes exit codes and JSON.
-pub fn documented() -> String {
+pub(crate) fn documented() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/exit-codes-and-json.md");
     fs::read_to_string(path).unwrap()
 }
 
 /// The process that holds the data directory, from its lock file.
-pub fn node_pid(data: &Path) -> Option<i32> {
-    fs::read_to_string(data.join("node.lock")).ok()?.trim().parse().ok()
+pub(crate) fn node_pid(data: &Path) -> Option<i32> {
+    fs::read_to_string(data.join("node.lock"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }

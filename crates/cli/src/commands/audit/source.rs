@@ -9,7 +9,8 @@ use chancery_store_sqlite::SqliteStore;
 use crate::{
     error::CliError,
     verify::{
-        CaRecord, CertificateRecord, CheckpointRecord, CrlRecord, HeadRecord, Header, LeafRecord, PersonRecord, Record,
+        CaRecord, CertificateRecord, CheckpointRecord, CrlRecord, HeadRecord, Header, LeafRecord,
+        PersonRecord, Record,
     },
 };
 
@@ -20,9 +21,15 @@ const PAGE: u32 = 1000;
 ///
 /// The head is read first and the leaves last: whatever a row says has its leaf among those read, and what only a leaf says is newer
 /// than the head.
-pub(super) fn read(data: &DataDir, sink: &mut dyn FnMut(Record) -> Result<(), CliError>) -> Result<(), CliError> {
+pub(super) fn read(
+    data: &DataDir,
+    sink: &mut dyn FnMut(Record) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     let database = data.database();
-    if !database.try_exists().map_err(CliError::file("look at", &database))? {
+    if !database
+        .try_exists()
+        .map_err(CliError::file("look at", &database))?
+    {
         return Err(CliError::with_remedy(
             FailureKind::NotFound,
             format!("there is no log in {} yet", data.path().display()),
@@ -32,8 +39,15 @@ pub(super) fn read(data: &DataDir, sink: &mut dyn FnMut(Record) -> Result<(), Cl
     let audit_key = AuditKey::verifier(data)
         .map_err(|error| CliError::new(FailureKind::Refused, crate::error::chain(&error)))?
         .map(|verifier| verifier.to_vkey());
-    sink(Record::Header(Header { v: 1, installation: data.installation()?, audit_key }))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Output)?;
+    sink(Record::Header(Header {
+        v: 1,
+        installation: data.installation()?,
+        audit_key,
+    }))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Output)?;
     runtime.block_on(async {
         let store = SqliteStore::open(&database).await?;
         let outcome = rows(&store, sink).await;
@@ -42,24 +56,49 @@ pub(super) fn read(data: &DataDir, sink: &mut dyn FnMut(Record) -> Result<(), Cl
     })
 }
 
-async fn rows(store: &dyn Store, sink: &mut dyn FnMut(Record) -> Result<(), CliError>) -> Result<(), CliError> {
+async fn rows(
+    store: &dyn Store,
+    sink: &mut dyn FnMut(Record) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     let head = store.audit_head().await?;
-    let frontier = Frontier::from_bytes(&head.frontier)
-        .map_err(|error| CliError::new(FailureKind::Refused, format!("the log's head is damaged: {error}")))?;
-    sink(Record::Head(HeadRecord { size: frontier.size(), root: frontier.root() }))?;
+    let frontier = Frontier::from_bytes(&head.frontier).map_err(|error| {
+        CliError::new(
+            FailureKind::Refused,
+            format!("the log's head is damaged: {error}"),
+        )
+    })?;
+    sink(Record::Head(HeadRecord {
+        size: frontier.size(),
+        root: frontier.root(),
+    }))?;
     for person in store.people().await? {
         let key = Hash32::of(&person.public_key);
-        sink(Record::Person(PersonRecord { id: person.id, name: person.name, key }))?;
+        sink(Record::Person(PersonRecord {
+            id: person.id,
+            name: person.name,
+            key,
+        }))?;
     }
-    let names: Vec<_> = store.cas().await?.into_iter().map(|ca| (ca.id, ca.name)).collect();
+    let names: Vec<_> = store
+        .cas()
+        .await?
+        .into_iter()
+        .map(|ca| (ca.id, ca.name))
+        .collect();
     certificates(store, &names, sink).await?;
     // After the certificates: the one of the audit key may have come just now, and its CA's with it.
     for ca in store.cas().await? {
         let certificate = match ca.certificate {
-            Some(id) => store.certificate(id).await?.and_then(|certificate| certificate.der),
+            Some(id) => store
+                .certificate(id)
+                .await?
+                .and_then(|certificate| certificate.der),
             None => None,
         };
-        sink(Record::Ca(CaRecord { name: ca.name, certificate: certificate.map(Base64) }))?;
+        sink(Record::Ca(CaRecord {
+            name: ca.name,
+            certificate: certificate.map(Base64),
+        }))?;
     }
     for (id, name) in &names {
         if let Some(crl) = store.last_crl(*id).await? {
@@ -104,19 +143,30 @@ async fn certificates(
     }
 }
 
-async fn checkpoints(store: &dyn Store, sink: &mut dyn FnMut(Record) -> Result<(), CliError>) -> Result<(), CliError> {
+async fn checkpoints(
+    store: &dyn Store,
+    sink: &mut dyn FnMut(Record) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     let mut after = 0;
     loop {
         let page = store.checkpoints(after, PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
         after = *last;
         for (size, note) in page {
-            sink(Record::Checkpoint(CheckpointRecord { size: unsigned(size)?, note }))?;
+            sink(Record::Checkpoint(CheckpointRecord {
+                size: unsigned(size)?,
+                note,
+            }))?;
         }
     }
 }
 
-async fn leaves(store: &dyn Store, sink: &mut dyn FnMut(Record) -> Result<(), CliError>) -> Result<(), CliError> {
+async fn leaves(
+    store: &dyn Store,
+    sink: &mut dyn FnMut(Record) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     let mut from = 0;
     loop {
         let page = store.audit_leaves(from, PAGE).await?;
@@ -125,13 +175,19 @@ async fn leaves(store: &dyn Store, sink: &mut dyn FnMut(Record) -> Result<(), Cl
         for leaf in page {
             // A body that is no text was not written by a node; as another text it has another hash, which is then reported.
             let body = String::from_utf8_lossy(&leaf.body).into_owned();
-            sink(Record::Leaf(LeafRecord { index: unsigned(leaf.index)?, body }))?;
+            sink(Record::Leaf(LeafRecord {
+                index: unsigned(leaf.index)?,
+                body,
+            }))?;
         }
     }
 }
 
 fn unsigned(number: i64) -> Result<u64, CliError> {
     u64::try_from(number).map_err(|_| {
-        CliError::from(StoreError::Database { doing: "reading the audit log", source: "a negative index".into() })
+        CliError::from(StoreError::Database {
+            doing: "reading the audit log",
+            source: "a negative index".into(),
+        })
     })
 }

@@ -17,9 +17,11 @@ use crate::{
 
 /// Initialises tokens as HSMs.
 #[derive(Args)]
-#[command(after_help = "Example: chancery hsm init hsm-a hsm-b --quorum 2of3 --shares 2 --as alice\n\
+#[command(
+    after_help = "Example: chancery hsm init hsm-a hsm-b --quorum 2of3 --shares 2 --as alice\n\
 Erases the tokens; one that holds keys is refused. The key domain's shares are generated in the node's memory, imported\n\
-into each token and forgotten. There is no user PIN: custodians alone open an HSM, and no setting replaces one.")]
+into each token and forgotten. There is no user PIN: custodians alone open an HSM, and no setting replaces one."
+)]
 pub(crate) struct Init {
     /// Tokens; the HSMs get the same names
     #[arg(required = true, value_name = "TOKEN")]
@@ -55,7 +57,11 @@ impl FromStr for QuorumSpec {
         let (required, total) = text.split_once("of").ok_or_else(wrong)?;
         let number = |text: &str| text.parse::<u8>().map_err(|_| wrong());
         let (required, total) = (number(required)?, number(total)?);
-        if (1..=total).contains(&required) { Ok(Self { required, total }) } else { Err(wrong()) }
+        if (1..=total).contains(&required) {
+            Ok(Self { required, total })
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -95,7 +101,10 @@ impl Init {
         }
         if rehearsal {
             let file = Context::rehearsal_file(&data);
-            context.tell(format!("(rehearsal: the SO-PINs are generated and kept in {})", file.display()));
+            context.tell(format!(
+                "(rehearsal: the SO-PINs are generated and kept in {})",
+                file.display()
+            ));
         }
         Ok(so_pins)
     }
@@ -125,14 +134,20 @@ fn from_lines(text: &str, tokens: &[String]) -> Result<BTreeMap<String, SecretTe
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let mut words = line.split_whitespace();
         let (Some(token), Some(so_pin), None) = (words.next(), words.next(), words.next()) else {
-            return Err(CliError::new(FailureKind::Invalid, "a line of the SO-PIN file is not TOKEN SO-PIN"));
+            return Err(CliError::new(
+                FailureKind::Invalid,
+                "a line of the SO-PIN file is not TOKEN SO-PIN",
+            ));
         };
         if tokens.iter().any(|wanted| wanted == token) {
             so_pins.insert(token.to_owned(), SecretText::new(so_pin.to_owned()));
         }
     }
     match tokens.iter().find(|token| !so_pins.contains_key(*token)) {
-        Some(missing) => Err(CliError::new(FailureKind::Invalid, format!("the SO-PIN file has no line for {missing}"))),
+        Some(missing) => Err(CliError::new(
+            FailureKind::Invalid,
+            format!("the SO-PIN file has no line for {missing}"),
+        )),
         None => Ok(so_pins),
     }
 }
@@ -143,8 +158,16 @@ mod tests {
 
     #[test]
     fn a_quorum_is_written_n_of_m() {
-        assert_eq!("2of3".parse(), Ok(QuorumSpec { required: 2, total: 3 }));
-        for bad in ["", "2", "of", "2of", "of3", "0of3", "4of3", "2of300", "-1of3", "2 of 3"] {
+        assert_eq!(
+            "2of3".parse(),
+            Ok(QuorumSpec {
+                required: 2,
+                total: 3
+            })
+        );
+        for bad in [
+            "", "2", "of", "2of", "of3", "0of3", "4of3", "2of300", "-1of3", "2 of 3",
+        ] {
             assert!(bad.parse::<QuorumSpec>().is_err(), "{bad:?}");
         }
     }
@@ -152,7 +175,11 @@ mod tests {
     #[test]
     fn so_pins_are_found_by_token_and_never_repeated_in_an_error() {
         let tokens = ["hsm-a".to_owned(), "hsm-b".to_owned()];
-        let pins = from_lines("hsm-b 1122334455667788\n\nhsm-a 8877665544332211\nother x\n", &tokens).unwrap();
+        let pins = from_lines(
+            "hsm-b 1122334455667788\n\nhsm-a 8877665544332211\nother x\n",
+            &tokens,
+        )
+        .unwrap();
         assert_eq!(pins["hsm-a"].secret_text(), "8877665544332211");
         assert_eq!(pins.len(), 2);
         let error = from_lines("hsm-a 8877665544332211", &tokens).unwrap_err().text();

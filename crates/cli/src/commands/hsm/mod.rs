@@ -74,7 +74,9 @@ impl Attach {
 
 /// Detaches an HSM.
 #[derive(Args)]
-#[command(after_help = "Example: chancery hsm detach hsm-a --as alice\nIt is locked with that, and can be taken away.")]
+#[command(
+    after_help = "Example: chancery hsm detach hsm-a --as alice\nIt is locked with that, and can be taken away."
+)]
 pub(crate) struct Detach {
     /// Name
     name: String,
@@ -124,7 +126,11 @@ impl Status {
             None => context.call(&HsmList {})?,
         };
         let texts: Vec<_> = hsms.iter().map(show).collect();
-        let text = if texts.is_empty() { states(&hsms) } else { texts.join("\n") };
+        let text = if texts.is_empty() {
+            states(&hsms)
+        } else {
+            texts.join("\n")
+        };
         Report::new(&hsms, text)
     }
 }
@@ -186,12 +192,22 @@ fn show(hsm: &HsmView) -> String {
             0 => String::new(),
             missing => format!(", {missing} not registered yet"),
         };
-        lines.push(("quorum", format!("{} of {}{missing}", quorum.required, quorum.total)));
+        lines.push((
+            "quorum",
+            format!("{} of {}{missing}", quorum.required, quorum.total),
+        ));
     }
     for custodian in &hsm.custodians {
-        let person = if custodian.person.is_empty() { "unknown" } else { &custodian.person };
+        let person = if custodian.person.is_empty() {
+            "unknown"
+        } else {
+            &custodian.person
+        };
         let answered = if custodian.answered { ", has answered" } else { "" };
-        lines.push(("custodian", format!("{person} with key {}{answered}", custodian.chr)));
+        lines.push((
+            "custodian",
+            format!("{person} with key {}{answered}", custodian.chr),
+        ));
     }
     for warning in &hsm.warnings {
         lines.push(("warning", warning.clone()));

@@ -34,11 +34,17 @@ impl Unlock {
         let mut hsms: Vec<HsmView> = Vec::new();
         let mut text = String::new();
         for name in &self.names {
-            let asked = UnlockChallenge { hsm: name.clone(), person: self.custodian.clone() };
+            let asked = UnlockChallenge {
+                hsm: name.clone(),
+                person: self.custodian.clone(),
+            };
             let challenge = context.call(&asked)?;
             let signature = answer_challenge(&mut token, &accepted, tokens.anchors(), name, &challenge)?;
-            let answer =
-                UnlockAnswer { hsm: name.clone(), session: challenge.session, signature: Base64(signature) };
+            let answer = UnlockAnswer {
+                hsm: name.clone(),
+                session: challenge.session,
+                signature: Base64(signature),
+            };
             let hsm = context.call(&answer)?;
             text.push_str(&format!("{}: {}\n", hsm.name, hsm.state.sentence()));
             hsms.push(hsm);

@@ -17,7 +17,12 @@ use crate::{commands::write_output, error::CliError};
 
 /// Makes a P-256 key (mode 0600) and a request for a server of this name.
 pub(super) fn make(key_file: &Path, csr_file: &Path, host: &str) -> Result<(), CliError> {
-    let failed = |error: ErrorStack| CliError::new(FailureKind::Internal, format!("no request for {host} was made: {error}"));
+    let failed = |error: ErrorStack| {
+        CliError::new(
+            FailureKind::Internal,
+            format!("no request for {host} was made: {error}"),
+        )
+    };
     let key = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)
         .and_then(|group| EcKey::generate(&group))
         .and_then(PKey::from_ec_key)
@@ -42,7 +47,9 @@ fn request(key: &PKey<Private>, host: &str) -> Result<Vec<u8>, ErrorStack> {
     let mut builder = X509Req::builder()?;
     builder.set_subject_name(&name.build())?;
     builder.set_pubkey(key)?;
-    let names = SubjectAlternativeName::new().dns(host).build(&builder.x509v3_context(None))?;
+    let names = SubjectAlternativeName::new()
+        .dns(host)
+        .build(&builder.x509v3_context(None))?;
     let mut extensions = Stack::new()?;
     extensions.push(names)?;
     builder.add_extensions(&extensions)?;

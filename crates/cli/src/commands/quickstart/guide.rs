@@ -21,7 +21,12 @@ pub(super) struct Guide {
 impl Guide {
     /// On a data directory.
     pub(super) fn new(directory: PathBuf, json: bool, interactive: bool) -> Self {
-        Self { context: Context::at(directory.clone(), false), directory, json, interactive }
+        Self {
+            context: Context::at(directory.clone(), false),
+            directory,
+            json,
+            interactive,
+        }
     }
 
     /// The data directory as it was named.
@@ -42,7 +47,9 @@ impl Guide {
             return Ok(());
         }
         let mut out = io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CliError::Output)
+        writeln!(out, "{text}")
+            .and_then(|()| out.flush())
+            .map_err(CliError::Output)
     }
 
     /// Begins a step.
@@ -56,7 +63,11 @@ impl Guide {
         // Somebody may think for longer than the node waits.
         self.context.disconnect();
         let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).map(drop).map_err(CliError::Output)
+        io::stdin()
+            .lock()
+            .read_line(&mut line)
+            .map(drop)
+            .map_err(CliError::Output)
     }
 
     /// Shows a command and runs it.
@@ -71,7 +82,10 @@ impl Guide {
         if report.code() == 0 {
             return Ok(report);
         }
-        Err(CliError::new(FailureKind::Refused, format!("{} found what must not be", typed(words))))
+        Err(CliError::new(
+            FailureKind::Refused,
+            format!("{} found what must not be", typed(words)),
+        ))
     }
 }
 
@@ -102,6 +116,9 @@ mod tests {
     #[test]
     fn commands_are_shown_as_a_shell_takes_them() {
         assert_eq!(typed(&["cert", "show", "#7"]), "chancery cert show '#7'");
-        assert_eq!(typed(&["x", "CN=A B,O=C", "it's", ""]), r"chancery x 'CN=A B,O=C' 'it'\''s' ''");
+        assert_eq!(
+            typed(&["x", "CN=A B,O=C", "it's", ""]),
+            r"chancery x 'CN=A B,O=C' 'it'\''s' ''"
+        );
     }
 }

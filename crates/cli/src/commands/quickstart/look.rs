@@ -1,8 +1,8 @@
 //! What is there already.
 
 use chancery_api::{
-    CaList, CertShow, CertificateDetail, FailureKind, Hash32, HsmList, HsmState, HsmView, PersonList, RequestDetail,
-    RequestList, RequestNumber, RequestShow, SignerList, Subject,
+    CaList, CertShow, CertificateDetail, FailureKind, Hash32, HsmList, HsmState, HsmView, PersonList,
+    RequestDetail, RequestList, RequestNumber, RequestShow, SignerList, Subject,
 };
 use chancery_pki::pem;
 
@@ -12,17 +12,29 @@ use crate::error::CliError;
 impl Guide {
     /// Whether a person counts.
     pub(super) fn has_person(&self, name: &str) -> Result<bool, CliError> {
-        Ok(self.context.call(&PersonList {})?.iter().any(|person| person.name == name))
+        Ok(self
+            .context
+            .call(&PersonList {})?
+            .iter()
+            .any(|person| person.name == name))
     }
 
     /// An HSM that the node knows.
     pub(super) fn hsm(&self, name: &str) -> Result<Option<HsmView>, CliError> {
-        Ok(self.context.call(&HsmList {})?.into_iter().find(|hsm| hsm.name == name))
+        Ok(self
+            .context
+            .call(&HsmList {})?
+            .into_iter()
+            .find(|hsm| hsm.name == name))
     }
 
     /// Whether the root CA can issue.
     pub(super) fn has_active_ca(&self, name: &str) -> Result<bool, CliError> {
-        Ok(self.context.call(&CaList {})?.iter().any(|ca| ca.name == name && ca.state == "active"))
+        Ok(self
+            .context
+            .call(&CaList {})?
+            .iter()
+            .any(|ca| ca.name == name && ca.state == "active"))
     }
 
     /// Whether the CA's key is on an HSM and has proven it.
@@ -37,15 +49,24 @@ impl Guide {
     }
 
     /// The newest request, not rejected, that asks for this.
-    pub(super) fn request_for(&self, wanted: impl Fn(&Subject) -> bool) -> Result<Option<RequestDetail>, CliError> {
+    pub(super) fn request_for(
+        &self,
+        wanted: impl Fn(&Subject) -> bool,
+    ) -> Result<Option<RequestDetail>, CliError> {
         let mut before = None;
         loop {
-            let page = self.context.call(&RequestList { state: None, before, limit: PAGE })?;
+            let page = self.context.call(&RequestList {
+                state: None,
+                before,
+                limit: PAGE,
+            })?;
             for view in &page.requests {
                 if view.state == "rejected" {
                     continue;
                 }
-                let detail = self.context.call(&RequestShow { request: view.request })?;
+                let detail = self.context.call(&RequestShow {
+                    request: view.request,
+                })?;
                 if wanted(&detail.subject) {
                     return Ok(Some(detail));
                 }
@@ -58,13 +79,21 @@ impl Guide {
     }
 
     /// As [`Guide::request_for`], when it is not at its end.
-    pub(super) fn pending(&self, wanted: impl Fn(&Subject) -> bool) -> Result<Option<RequestNumber>, CliError> {
-        Ok(self.request_for(wanted)?.filter(|detail| detail.request.state != "done").map(|detail| detail.request.request))
+    pub(super) fn pending(
+        &self,
+        wanted: impl Fn(&Subject) -> bool,
+    ) -> Result<Option<RequestNumber>, CliError> {
+        Ok(self
+            .request_for(wanted)?
+            .filter(|detail| detail.request.state != "done")
+            .map(|detail| detail.request.request))
     }
 
     /// The certificate of a request.
     pub(super) fn certificate(&self, request: RequestNumber) -> Result<CertificateDetail, CliError> {
-        self.context.call(&CertShow { certificate: format!("#{request}") })
+        self.context.call(&CertShow {
+            certificate: format!("#{request}"),
+        })
     }
 
     /// Does what is missing of a request: approval, decision to sign, or what was interrupted.
@@ -105,5 +134,10 @@ pub(super) fn csr_hash(bytes: &[u8]) -> Result<Hash32, CliError> {
     }
     pem::decode(&[pem::REQUEST, pem::NEW_REQUEST], bytes)
         .map(|der| Hash32::of(&der))
-        .map_err(|error| CliError::new(FailureKind::Invalid, format!("the request cannot be read: {error}")))
+        .map_err(|error| {
+            CliError::new(
+                FailureKind::Invalid,
+                format!("the request cannot be read: {error}"),
+            )
+        })
 }

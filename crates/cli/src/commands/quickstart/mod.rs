@@ -21,10 +21,12 @@ use guide::Guide;
 
 /// Builds a trust center for rehearsal.
 #[derive(Args)]
-#[command(after_help = "Example: chancery quickstart\n         chancery quickstart --data-dir /tmp/center --csr server.csr\n\
+#[command(
+    after_help = "Example: chancery quickstart\n         chancery quickstart --data-dir /tmp/center --csr server.csr\n\
 Asks nothing. Made of ordinary commands, printed as they run. Run again, it recognises what is there, finishes or verifies it,\n\
 and issues one more certificate. It never initialises a token that holds keys.\n\
-Data directory: ./chancery-quickstart unless --data-dir or CHANCERY_DATA_DIR says otherwise.")]
+Data directory: ./chancery-quickstart unless --data-dir or CHANCERY_DATA_DIR says otherwise."
+)]
 pub(crate) struct Quickstart {
     /// Issue the certificate for this PKCS#10 request instead of one made on the spot
     #[arg(long, value_name = "FILE")]
@@ -70,7 +72,10 @@ pub(crate) struct IssuedView {
 impl Quickstart {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let directory = context.named_directory().unwrap_or(Path::new(DEFAULT_DIRECTORY)).to_owned();
+        let directory = context
+            .named_directory()
+            .unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY))
+            .to_owned();
         let guide = Guide::new(directory, context.json(), self.interactive);
         steps::all(&guide, self.csr.as_deref(), &self.algorithm)
     }

@@ -58,7 +58,10 @@ fn begin(guide: &Guide) -> Result<DataDir, CliError> {
         Ok(installation) if !installation.rehearsal => {
             return Err(CliError::with_remedy(
                 FailureKind::Conflict,
-                format!("{} is an installation for real use: quickstart does not touch it", data.path().display()),
+                format!(
+                    "{} is an installation for real use: quickstart does not touch it",
+                    data.path().display()
+                ),
                 "name another data directory: --data-dir DIR",
             ));
         }
@@ -66,9 +69,15 @@ fn begin(guide: &Guide) -> Result<DataDir, CliError> {
         Err(error) => return Err(error.into()),
     }
     fs::create_dir_all(data.out()).map_err(CliError::file("make", &data.out()))?;
-    guide.say(format!("A trust center for rehearsal, in {}", data.path().display()))?;
+    guide.say(format!(
+        "A trust center for rehearsal, in {}",
+        data.path().display()
+    ))?;
     guide.say("Every line that begins with $ can be typed as it stands, after this one:")?;
-    guide.say(format!("$ export CHANCERY_DATA_DIR={}", quoted(&data.path().display().to_string())))?;
+    guide.say(format!(
+        "$ export CHANCERY_DATA_DIR={}",
+        quoted(&data.path().display().to_string())
+    ))?;
     Ok(data)
 }
 
@@ -95,7 +104,14 @@ fn people_and_tokens(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
         }
     }
     if !without_pin.is_empty() {
-        guide.run(&[&["vtoken", "create"], without_pin.as_slice(), &["--init", "--rehearsal"]].concat())?;
+        guide.run(
+            &[
+                &["vtoken", "create"],
+                without_pin.as_slice(),
+                &["--init", "--rehearsal"],
+            ]
+            .concat(),
+        )?;
     }
     match data.installation() {
         Ok(_) => {}
@@ -104,7 +120,10 @@ fn people_and_tokens(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
         }
         Err(error) => return Err(error.into()),
     }
-    let others = [(REGISTRATION_OFFICER, "registration-officer"), (CERTIFICATION_OFFICER, "certification-officer")];
+    let others = [
+        (REGISTRATION_OFFICER, "registration-officer"),
+        (CERTIFICATION_OFFICER, "certification-officer"),
+    ];
     for (name, role) in others {
         if guide.has_person(name)? {
             continue;
@@ -112,7 +131,9 @@ fn people_and_tokens(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
         match guide.pending(|subject| matches!(subject, Subject::Person(person) if person.name == name))? {
             Some(number) => guide.finish(number, MANAGER, CERTIFICATION_OFFICER)?,
             None => {
-                guide.run(&["person", "add", name, "--role", role, "--token", name, "--as", MANAGER])?;
+                guide.run(&[
+                    "person", "add", name, "--role", role, "--token", name, "--as", MANAGER,
+                ])?;
             }
         }
     }
@@ -135,7 +156,9 @@ fn hsms_and_custodians(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
         }
     }
     if needs_init(guide)? {
-        guide.run(&["hsm", "init", "hsm-a", "hsm-b", "--quorum", "2of3", "--shares", "2", "--as", MANAGER])?;
+        guide.run(&[
+            "hsm", "init", "hsm-a", "hsm-b", "--quorum", "2of3", "--shares", "2", "--as", MANAGER,
+        ])?;
     }
     for person in PEOPLE {
         custodian(guide, data, person)?;
@@ -149,9 +172,14 @@ fn needs_init(guide: &Guide) -> Result<bool, CliError> {
     if views.iter().flatten().any(|hsm| !hsm.signers.is_empty()) {
         return Ok(false);
     }
-    let [Some(a), Some(b)] = views else { return Ok(true) };
+    let [Some(a), Some(b)] = views else {
+        return Ok(true);
+    };
     let ready = |hsm: &chancery_api::HsmView| {
-        hsm.kcv.is_some() && hsm.quorum.is_some_and(|quorum| (quorum.required, quorum.total) == (2, 3))
+        hsm.kcv.is_some()
+            && hsm
+                .quorum
+                .is_some_and(|quorum| (quorum.required, quorum.total) == (2, 3))
     };
     Ok(!(ready(&a) && ready(&b) && a.kcv == b.kcv))
 }
@@ -160,12 +188,14 @@ fn custodian(guide: &Guide, data: &DataDir, person: &str) -> Result<(), CliError
     let mut registered = true;
     for name in HSMS {
         let hsm = guide.hsm(name)?;
-        registered &= hsm.is_some_and(|hsm| hsm.custodians.iter().any(|custodian| custodian.person == person));
+        registered &=
+            hsm.is_some_and(|hsm| hsm.custodians.iter().any(|custodian| custodian.person == person));
     }
     if registered {
         return Ok(());
     }
-    let wanted = |subject: &Subject| matches!(subject, Subject::Custodian(custodian) if custodian.name == person);
+    let wanted =
+        |subject: &Subject| matches!(subject, Subject::Custodian(custodian) if custodian.name == person);
     if let Some(number) = guide.pending(wanted)? {
         let device = guide.context.person(person)?.device;
         let accepted = Accepted::load(&Context::accepted_directory(data), &device)?;
@@ -174,9 +204,27 @@ fn custodian(guide: &Guide, data: &DataDir, person: &str) -> Result<(), CliError
         }
         // Interrupted before the custodian's side accepted the HSMs: begun anew.
         let n = number.to_string();
-        guide.run(&["request", "reject", &n, "--reason", "interrupted, asked anew", "--as", MANAGER])?;
+        guide.run(&[
+            "request",
+            "reject",
+            &n,
+            "--reason",
+            "interrupted, asked anew",
+            "--as",
+            MANAGER,
+        ])?;
     }
-    guide.run(&["custodian", "register", person, "--hsm", "hsm-a,hsm-b", "--as", MANAGER]).map(drop)
+    guide
+        .run(&[
+            "custodian",
+            "register",
+            person,
+            "--hsm",
+            "hsm-a,hsm-b",
+            "--as",
+            MANAGER,
+        ])
+        .map(drop)
 }
 
 /// Step 3.
@@ -219,8 +267,19 @@ fn root_ca(guide: &Guide, algorithm: &str) -> Result<(), CliError> {
             None => {
                 let subject = "CN=Chancery Rehearsal Root CA,O=Chancery rehearsal";
                 guide.run(&[
-                    "ca", "create", CA, "--subject", subject, "--hsm", "hsm-a", "--algorithm", algorithm, "--as", MANAGER,
-                    "--sign-as", CERTIFICATION_OFFICER,
+                    "ca",
+                    "create",
+                    CA,
+                    "--subject",
+                    subject,
+                    "--hsm",
+                    "hsm-a",
+                    "--algorithm",
+                    algorithm,
+                    "--as",
+                    MANAGER,
+                    "--sign-as",
+                    CERTIFICATION_OFFICER,
                 ])?;
             }
         }
@@ -240,7 +299,14 @@ fn first_certificate(guide: &Guide, csr: Option<&Path>) -> Result<RequestNumber,
         "A request proves that its maker holds the key. bob approves what it asks for, carol has it signed: nobody can do both.",
     )?;
     let number = issue(guide, "leaf", "www.example.com", csr)?;
-    guide.run(&["cert", "export", &format!("#{number}"), "--chain", "--out", &path(guide, "chain.pem")])?;
+    guide.run(&[
+        "cert",
+        "export",
+        &format!("#{number}"),
+        "--chain",
+        "--out",
+        &path(guide, "chain.pem"),
+    ])?;
     verified(guide, "leaf.pem", 0, false)?;
     Ok(number)
 }
@@ -272,10 +338,26 @@ fn revocation(guide: &Guide, second: RequestNumber) -> Result<(), CliError> {
     )?;
     let reference = format!("#{second}");
     if guide.certificate(second)?.certificate.revoked.is_none() {
-        guide.run(&["cert", "revoke", &reference, "--reason", "superseded", "--as", CERTIFICATION_OFFICER])?;
+        guide.run(&[
+            "cert",
+            "revoke",
+            &reference,
+            "--reason",
+            "superseded",
+            "--as",
+            CERTIFICATION_OFFICER,
+        ])?;
     }
     guide.run(&["cert", "export", &reference, "--out", &path(guide, "revoked.pem")])?;
-    guide.run(&["crl", "create", CA, "--as", CERTIFICATION_OFFICER, "--out", &path(guide, "crl.pem")])?;
+    guide.run(&[
+        "crl",
+        "create",
+        CA,
+        "--as",
+        CERTIFICATION_OFFICER,
+        "--out",
+        &path(guide, "crl.pem"),
+    ])?;
     verified(guide, "leaf.pem", 0, true)?;
     verified(guide, "revoked.pem", check::REVOKED, true)
 }
@@ -295,16 +377,32 @@ fn issue(guide: &Guide, name: &str, host: &str, csr: Option<&Path>) -> Result<Re
     };
     let bytes = read_input(&file, 1024 * 1024)?;
     let hash = csr_hash(&bytes)?;
-    let wanted = |subject: &Subject| matches!(subject, Subject::Certificate(document) if document.csr == hash);
+    let wanted =
+        |subject: &Subject| matches!(subject, Subject::Certificate(document) if document.csr == hash);
     // A request given again asks for another certificate, once the one it got is on record here.
-    let known = if file == own { guide.request_for(wanted)?.map(|detail| detail.request.request) } else { guide.pending(wanted)? };
+    let known = if file == own {
+        guide.request_for(wanted)?.map(|detail| detail.request.request)
+    } else {
+        guide.pending(wanted)?
+    };
     let number = match known {
         Some(number) => number,
         None => {
-            guide.run(&["request", "import", &file.display().to_string(), "--ca", CA, "--profile", "server"])?;
+            guide.run(&[
+                "request",
+                "import",
+                &file.display().to_string(),
+                "--ca",
+                CA,
+                "--profile",
+                "server",
+            ])?;
             let found = guide.request_for(wanted)?;
             found.map(|detail| detail.request.request).ok_or_else(|| {
-                CliError::new(FailureKind::Internal, "the request that was imported is not there")
+                CliError::new(
+                    FailureKind::Internal,
+                    "the request that was imported is not there",
+                )
             })?
         }
     };
@@ -312,7 +410,13 @@ fn issue(guide: &Guide, name: &str, host: &str, csr: Option<&Path>) -> Result<Re
         write_output(&own, &bytes)?;
     }
     guide.finish(number, REGISTRATION_OFFICER, CERTIFICATION_OFFICER)?;
-    guide.run(&["cert", "export", &format!("#{number}"), "--out", &path(guide, &format!("{name}.pem"))])?;
+    guide.run(&[
+        "cert",
+        "export",
+        &format!("#{number}"),
+        "--out",
+        &path(guide, &format!("{name}.pem")),
+    ])?;
     Ok(number)
 }
 
@@ -340,7 +444,10 @@ fn verified(guide: &Guide, name: &str, expected: i32, with_crl: bool) -> Result<
     if found != expected {
         return Err(CliError::new(
             FailureKind::Refused,
-            format!("{} should verify with result {expected} and gives {found}", certificate.display()),
+            format!(
+                "{} should verify with result {expected} and gives {found}",
+                certificate.display()
+            ),
         ));
     }
     guide.say(match found {
@@ -350,7 +457,11 @@ fn verified(guide: &Guide, name: &str, expected: i32, with_crl: bool) -> Result<
 }
 
 fn openssl_line(guide: &Guide, name: &str, with_crl: bool) -> String {
-    let crl = if with_crl { format!(" -crl_check -CRLfile {}", quoted(&path(guide, "crl.pem"))) } else { String::new() };
+    let crl = if with_crl {
+        format!(" -crl_check -CRLfile {}", quoted(&path(guide, "crl.pem")))
+    } else {
+        String::new()
+    };
     format!(
         "openssl verify -x509_strict{crl} -CAfile {} {}",
         quoted(&path(guide, "root.pem")),
@@ -380,7 +491,9 @@ fn end(
     .collect();
     let mut text = String::from("\n== Done ==\n");
     text.push_str("A root CA whose key is in two HSMs, opened by any two of three custodians; certificates approved by one person and\n");
-    text.push_str("signed by another; a CRL; a log of every decision that can be checked without the node.\n");
+    text.push_str(
+        "signed by another; a CRL; a log of every decision that can be checked without the node.\n",
+    );
     for certificate in &certificates {
         text.push_str(&format!(
             "  {}  request {}, serial {}, {}\n",
@@ -391,15 +504,23 @@ fn end(
         ));
     }
     text.push_str(&format!("Data:   {}\n", guide.directory().display()));
-    text.push_str(&format!("Files:  {}: root.pem leaf.pem chain.pem revoked.pem crl.pem\n", guide.directory().join("out").display()));
+    text.push_str(&format!(
+        "Files:  {}: root.pem leaf.pem chain.pem revoked.pem crl.pem\n",
+        guide.directory().join("out").display()
+    ));
     text.push_str(&format!(
         "PINs:   {} (for rehearsal only)\n",
         guide.directory().join("rehearsal-pins.json").display()
     ));
-    text.push_str(&format!("Node:   process {node}, runs on while an HSM is unlocked\n"));
+    text.push_str(&format!(
+        "Node:   process {node}, runs on while an HSM is unlocked\n"
+    ));
     text.push_str("Check it with other software:\n");
     text.push_str(&format!("  {}\n", openssl_line(guide, "leaf.pem", true)));
-    text.push_str(&format!("  {}   (error 23: revoked)\n", openssl_line(guide, "revoked.pem", true)));
+    text.push_str(&format!(
+        "  {}   (error 23: revoked)\n",
+        openssl_line(guide, "revoked.pem", true)
+    ));
     text.push_str(&format!(
         "Go on, after export CHANCERY_DATA_DIR={}\n",
         quoted(&data.path().display().to_string())
@@ -407,13 +528,25 @@ fn end(
     for line in &next {
         text.push_str(&format!("  {line}\n"));
     }
-    let outcome = Outcome { data_dir: data.path().to_owned(), out: data.out(), node, certificates, one_more, next };
+    let outcome = Outcome {
+        data_dir: data.path().to_owned(),
+        out: data.out(),
+        node,
+        certificates,
+        one_more,
+        next,
+    };
     Report::new(&outcome, text)
 }
 
 fn view(guide: &Guide, name: &str, number: RequestNumber) -> Result<IssuedView, CliError> {
     let certificate = guide.certificate(number)?.certificate;
-    Ok(IssuedView { name: name.to_owned(), request: number.0, serial: certificate.serial, state: certificate.state })
+    Ok(IssuedView {
+        name: name.to_owned(),
+        request: number.0,
+        serial: certificate.serial,
+        state: certificate.state,
+    })
 }
 
 /// A file among what is given out, as it is typed.

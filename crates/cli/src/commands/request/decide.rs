@@ -31,7 +31,13 @@ impl Approve {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let actor = Actor::new(&self.actor, self.pin.pin_file.as_deref());
-        decided(&requests(decide(context, actor, Intent::RequestApprove { requests: self.numbers })?)?)
+        decided(&requests(decide(
+            context,
+            actor,
+            Intent::RequestApprove {
+                requests: self.numbers,
+            },
+        )?)?)
     }
 }
 
@@ -56,7 +62,10 @@ impl Reject {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let actor = Actor::new(&self.actor, self.pin.pin_file.as_deref());
-        let intent = Intent::RequestReject { requests: self.numbers, reason: self.reason };
+        let intent = Intent::RequestReject {
+            requests: self.numbers,
+            reason: self.reason,
+        };
         decided(&requests(decide(context, actor, intent)?)?)
     }
 }
@@ -81,6 +90,12 @@ impl Sign {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let actor = Actor::new(&self.actor, self.pin.pin_file.as_deref());
-        decided(&requests(decide(context, actor, Intent::RequestSign { requests: self.numbers })?)?)
+        decided(&requests(decide(
+            context,
+            actor,
+            Intent::RequestSign {
+                requests: self.numbers,
+            },
+        )?)?)
     }
 }

@@ -56,8 +56,10 @@ const MOST_BYTES: u64 = 1024 * 1024;
 
 /// Imports a request.
 #[derive(Args)]
-#[command(after_help = "Example: chancery request import server.csr --ca root --profile server\n\
-         openssl req -new ... | chancery request import -")]
+#[command(
+    after_help = "Example: chancery request import server.csr --ca root --profile server\n\
+         openssl req -new ... | chancery request import -"
+)]
 pub(crate) struct Import {
     /// PKCS#10, PEM or DER; - for standard input
     #[arg(value_name = "FILE|-")]
@@ -74,13 +76,19 @@ impl Import {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let csr = Base64(read_input(&self.file, MOST_BYTES)?);
-        opened(&context.call(&RequestImport { csr, ca: self.ca, profile: self.profile })?)
+        opened(&context.call(&RequestImport {
+            csr,
+            ca: self.ca,
+            profile: self.profile,
+        })?)
     }
 }
 
 /// Carries on.
 #[derive(Args)]
-#[command(after_help = "Example: chancery request resume 7\nNeeds no new decision: the one that was recorded holds.")]
+#[command(
+    after_help = "Example: chancery request resume 7\nNeeds no new decision: the one that was recorded holds."
+)]
 pub(crate) struct Resume {
     /// Number of the request
     #[arg(value_parser = request_number)]
@@ -98,5 +106,10 @@ impl Resume {
 
 /// `request 7 is open: person bob: Registration Officer`.
 fn line(view: &RequestView) -> String {
-    format!("request {} is {}: {}", view.request, view.state, chancery_agent::one_line(&view.title))
+    format!(
+        "request {} is {}: {}",
+        view.request,
+        view.state,
+        chancery_agent::one_line(&view.title)
+    )
 }

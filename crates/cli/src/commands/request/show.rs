@@ -1,7 +1,9 @@
 //! `request list`, `request show`, `request why`, and how requests are shown after a decision.
 
 use chancery_agent::one_line;
-use chancery_api::{RequestDetail, RequestList, RequestNumber, RequestShow, RequestView, RequestWhy, Subject, WhyView};
+use chancery_api::{
+    RequestDetail, RequestList, RequestNumber, RequestShow, RequestView, RequestWhy, Subject, WhyView,
+};
 use clap::Args;
 
 use super::{line, request_number};
@@ -30,7 +32,11 @@ pub(crate) struct List {
 impl List {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let page = context.call(&RequestList { state: self.state, before: self.before, limit: self.limit })?;
+        let page = context.call(&RequestList {
+            state: self.state,
+            before: self.before,
+            limit: self.limit,
+        })?;
         let rows = page
             .requests
             .iter()
@@ -88,7 +94,10 @@ impl Why {
 
 /// A request that was opened.
 pub(crate) fn opened(view: &RequestView) -> Result<Report, CliError> {
-    Report::new(view, format!("{}\nnext: chancery request why {}\n", line(view), view.request))
+    Report::new(
+        view,
+        format!("{}\nnext: chancery request why {}\n", line(view), view.request),
+    )
 }
 
 /// Requests after a decision.
@@ -98,7 +107,11 @@ pub(crate) fn decided(requests: &[RequestDetail]) -> Result<Report, CliError> {
         text.push_str(&line(&detail.request));
         text.push('\n');
         if let Some(certificate) = &detail.certificate {
-            text.push_str(&format!("  certificate {} is {}\n", one_line(&certificate.serial), certificate.state));
+            text.push_str(&format!(
+                "  certificate {} is {}\n",
+                one_line(&certificate.serial),
+                certificate.state
+            ));
         }
         text.push_str(&conditions(&detail.unmet));
     }
@@ -116,11 +129,24 @@ pub(crate) fn detail(detail: &RequestDetail) -> String {
     ];
     subject_lines(&detail.subject, &mut lines);
     for decision in &detail.decisions {
-        let reason = decision.reason.as_ref().map(|reason| format!(", because: {reason}")).unwrap_or_default();
-        lines.push(("decision", format!("{} by {} at {}{reason}", decision.decision, decision.person, decision.time)));
+        let reason = decision
+            .reason
+            .as_ref()
+            .map(|reason| format!(", because: {reason}"))
+            .unwrap_or_default();
+        lines.push((
+            "decision",
+            format!(
+                "{} by {} at {}{reason}",
+                decision.decision, decision.person, decision.time
+            ),
+        ));
     }
     if let Some(certificate) = &detail.certificate {
-        lines.push(("certificate", format!("{} ({})", certificate.serial, certificate.state)));
+        lines.push((
+            "certificate",
+            format!("{} ({})", certificate.serial, certificate.state),
+        ));
     }
     let mut text = facts(&lines);
     if !detail.unmet.is_empty() {

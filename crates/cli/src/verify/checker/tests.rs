@@ -5,8 +5,8 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair as _},
 };
 use chancery_api::{
-    ActId, ActPayload, ApprovedItem, Base64, Decision, InstallationId, PersonDocument, PersonId, RequestNumber, Role, SignedAct,
-    SignedItem, Subject, canonical_json, statement,
+    ActId, ActPayload, ApprovedItem, Base64, Decision, InstallationId, PersonDocument, PersonId,
+    RequestNumber, Role, SignedAct, SignedItem, Subject, canonical_json, statement,
 };
 use chancery_audit::NoteSigner;
 use openssl::{ec::EcGroup, ec::EcKey, ecdsa::EcdsaSig, nid::Nid, pkey::Private, sha::sha256};
@@ -52,7 +52,13 @@ impl Someone {
         };
         let payload = canonical_json(&payload).unwrap();
         let signature = EcdsaSig::sign(&sha256(&statement(installation(), &payload)), &self.key).unwrap();
-        (act, SignedAct { payload: Base64(payload), signature: Base64(signature.to_der().unwrap()) })
+        (
+            act,
+            SignedAct {
+                payload: Base64(payload),
+                signature: Base64(signature.to_der().unwrap()),
+            },
+        )
     }
 
     fn actor(&self, number: u8, decision: Decision) -> Value {
@@ -63,7 +69,7 @@ impl Someone {
         })
     }
 
-    fn approval(&self, number: u8, person: &Someone) -> Value {
+    fn approval(&self, number: u8, person: &Self) -> Value {
         let subject = Subject::Person(person.document.clone());
         let item = ApprovedItem {
             request: RequestNumber(1),
@@ -80,7 +86,8 @@ fn installation() -> InstallationId {
 }
 
 fn body(event: &str, actor: &Value, data: &Value) -> String {
-    let value = json!({ "v": 1, "time": "2026-11-21T12:00:00Z", "event": event, "actor": actor, "data": data });
+    let value =
+        json!({ "v": 1, "time": "2026-11-21T12:00:00Z", "event": event, "actor": actor, "data": data });
     String::from_utf8(canonical_json(&value).unwrap()).unwrap()
 }
 
@@ -111,7 +118,12 @@ impl Log {
     fn good() -> Self {
         let alice = Someone::new("alice", 1, Role::TrustcenterManager);
         let carol = Someone::new("carol", 2, Role::CertificationOfficer);
-        let (id, first_manager) = alice.sign(10, Decision::Init { person: alice.document.clone() });
+        let (id, first_manager) = alice.sign(
+            10,
+            Decision::Init {
+                person: alice.document.clone(),
+            },
+        );
         let signer = signer();
         let pinned = json!({
             "act": id, "person": alice.document.id, "name": "alice", "payload": first_manager.payload,
@@ -135,9 +147,21 @@ impl Log {
             json!({ "request": 2, "certificates": [{ "ca": "root", "serial": "0a", "certificate": DER }] });
         let bodies = vec![
             body("installation-opened", &pinned, &json!({})),
-            body("requests-approved", &alice.approval(11, &carol), &json!({ "requests": [1], "approved": [1] })),
-            body("certificates-claimed", &carol.actor(12, decision("0a", TBS)), &claimed),
-            body("certificates-issued", &json!({ "act": ActId::new(Uuid::from_bytes([12; 16])) }), &issued),
+            body(
+                "requests-approved",
+                &alice.approval(11, &carol),
+                &json!({ "requests": [1], "approved": [1] }),
+            ),
+            body(
+                "certificates-claimed",
+                &carol.actor(12, decision("0a", TBS)),
+                &claimed,
+            ),
+            body(
+                "certificates-issued",
+                &json!({ "act": ActId::new(Uuid::from_bytes([12; 16])) }),
+                &issued,
+            ),
             body("hsm-locked", &json!({ "uid": 0 }), &json!({ "hsm": "hsm-a" })),
         ];
         let row = |person: &Someone| PersonRecord {
@@ -171,8 +195,13 @@ impl Log {
         for (index, body) in self.bodies.iter().enumerate() {
             frontier.push(leaf_hash(body.as_bytes()));
             if self.signed.contains(&(index + 1)) {
-                let note = Checkpoint::of(self.signer.verifier().name(), &frontier).sign(&self.signer).unwrap();
-                notes.push(CheckpointRecord { size: frontier.size(), note: note.encode() });
+                let note = Checkpoint::of(self.signer.verifier().name(), &frontier)
+                    .sign(&self.signer)
+                    .unwrap();
+                notes.push(CheckpointRecord {
+                    size: frontier.size(),
+                    note: note.encode(),
+                });
             }
         }
         notes
@@ -183,11 +212,19 @@ impl Log {
         for body in &self.bodies {
             frontier.push(leaf_hash(body.as_bytes()));
         }
-        let mut records = vec![Record::Head(HeadRecord { size: frontier.size(), root: frontier.root() })];
+        let mut records = vec![Record::Head(HeadRecord {
+            size: frontier.size(),
+            root: frontier.root(),
+        })];
         records.extend(self.people.iter().cloned().map(Record::Person));
         records.extend(self.rows.iter().cloned().map(Record::Certificate));
         records.extend(self.checkpoints().into_iter().map(Record::Checkpoint));
-        let leaf = |(index, body): (u64, &String)| Record::Leaf(LeafRecord { index, body: body.clone() });
+        let leaf = |(index, body): (u64, &String)| {
+            Record::Leaf(LeafRecord {
+                index,
+                body: body.clone(),
+            })
+        };
         records.extend((0..).zip(&self.bodies).map(leaf));
         records
     }
@@ -229,7 +266,10 @@ fn a_good_log_holds() {
     let verdict = Log::good().verdict();
     assert_eq!(verdict.problems, Vec::<String>::new());
     assert!(verdict.holds);
-    assert_eq!((verdict.leaves, verdict.checkpoints, verdict.signed_leaves), (5, 3, 5));
+    assert_eq!(
+        (verdict.leaves, verdict.checkpoints, verdict.signed_leaves),
+        (5, 3, 5)
+    );
     assert_eq!((verdict.acts, verdict.people, verdict.certificates), (3, 2, 1));
 }
 
@@ -239,7 +279,11 @@ fn leaves_newer_than_the_newest_checkpoint_and_rows_are_fine() {
     log.signed = vec![1];
     let mut records = log.records();
     let claimed = json!({ "certificates": [{ "ca": "root", "serial": "0b", "tbs": TBS }] });
-    let body = body("certificates-claimed", &log.carol.actor(13, decision("0b", TBS)), &claimed);
+    let body = body(
+        "certificates-claimed",
+        &log.carol.actor(13, decision("0b", TBS)),
+        &claimed,
+    );
     records.push(Record::Leaf(LeafRecord { index: 5, body }));
     let verdict = log.judged(records);
     assert_eq!(verdict.problems, Vec::<String>::new());
@@ -258,7 +302,10 @@ fn a_changed_leaf_breaks_the_checkpoint_over_it() {
         }
     }
     let problems = log.judged(records).problems.join("\n");
-    assert!(problems.contains("checkpoint over 5: the log was changed"), "{problems}");
+    assert!(
+        problems.contains("checkpoint over 5: the log was changed"),
+        "{problems}"
+    );
     assert!(problems.contains("the head over 5"), "{problems}");
 }
 
@@ -268,12 +315,20 @@ fn leaves_that_are_missing_or_swapped_are_noticed() {
     let mut cut = log.records();
     cut.pop();
     let problems = log.judged(cut).problems.join("\n");
-    assert!(problems.contains("a checkpoint covers 5 leaves and there are 4"), "{problems}");
+    assert!(
+        problems.contains("a checkpoint covers 5 leaves and there are 4"),
+        "{problems}"
+    );
     assert!(problems.contains("the head counts 5"), "{problems}");
     let mut gap = log.records();
     let leaf = gap.len() - 2;
     gap.remove(leaf);
-    assert!(log.judged(gap).problems.iter().any(|problem| problem == "leaf 4 stands where leaf 3 should"));
+    assert!(
+        log.judged(gap)
+            .problems
+            .iter()
+            .any(|problem| problem == "leaf 4 stands where leaf 3 should")
+    );
 }
 
 #[test]
@@ -290,22 +345,38 @@ fn a_checkpoint_of_another_key_is_refused() {
 fn a_log_rewritten_under_new_checkpoints_still_needs_the_pinned_first_act() {
     let mut log = Log::good();
     log.bodies.remove(0);
-    assert!(log.problem().contains("first leaf is not the act of the pinned manager"));
+    assert!(
+        log.problem()
+            .contains("first leaf is not the act of the pinned manager")
+    );
     let other = Log::good();
     let mut log = Log::good();
     log.bodies[0].clone_from(&other.bodies[0]);
-    assert!(log.problem().contains("first leaf is not the act of the pinned manager"));
+    assert!(
+        log.problem()
+            .contains("first leaf is not the act of the pinned manager")
+    );
     let mut log = Log::good();
     log.bodies[4] = log.bodies[0].clone();
-    assert!(log.problem().contains("not the pinned act of the first manager, or not the first"));
+    assert!(
+        log.problem()
+            .contains("not the pinned act of the first manager, or not the first")
+    );
 }
 
 #[test]
 fn an_act_that_is_not_signed_by_its_person_is_refused() {
     let mut log = Log::good();
-    let impostor = Someone { document: log.carol.document.clone(), key: Someone::new("x", 9, Role::Auditor).key };
+    let impostor = Someone {
+        document: log.carol.document.clone(),
+        key: Someone::new("x", 9, Role::Auditor).key,
+    };
     let claimed = json!({ "certificates": [{ "ca": "root", "serial": "0a", "tbs": TBS }] });
-    log.bodies[2] = body("certificates-claimed", &impostor.actor(12, decision("0a", TBS)), &claimed);
+    log.bodies[2] = body(
+        "certificates-claimed",
+        &impostor.actor(12, decision("0a", TBS)),
+        &claimed,
+    );
     assert!(log.problem().contains("signed by another key"));
 
     let mut log = Log::good();
@@ -320,7 +391,11 @@ fn people_count_only_when_a_manager_made_them_known() {
     let mut log = Log::good();
     let mallory = Someone::new("mallory", 7, Role::CertificationOfficer);
     let claimed = json!({ "certificates": [{ "ca": "root", "serial": "0a", "tbs": TBS }] });
-    log.bodies[2] = body("certificates-claimed", &mallory.actor(12, decision("0a", TBS)), &claimed);
+    log.bodies[2] = body(
+        "certificates-claimed",
+        &mallory.actor(12, decision("0a", TBS)),
+        &claimed,
+    );
     assert!(log.problem().contains("no manager made this person known"));
     // carol cannot make anybody known.
     let mut log = Log::good();
@@ -333,14 +408,21 @@ fn people_count_only_when_a_manager_made_them_known() {
         name: "mallory".to_owned(),
         key: mallory.document.key,
     });
-    assert!(log.problem().contains("mallory is in the database and no manager signed them"));
+    assert!(
+        log.problem()
+            .contains("mallory is in the database and no manager signed them")
+    );
 }
 
 #[test]
 fn a_decision_takes_its_role_and_counts_once() {
     let mut log = Log::good();
     let claimed = json!({ "certificates": [{ "ca": "root", "serial": "0a", "tbs": TBS }] });
-    log.bodies[2] = body("certificates-claimed", &log.alice.actor(12, decision("0a", TBS)), &claimed);
+    log.bodies[2] = body(
+        "certificates-claimed",
+        &log.alice.actor(12, decision("0a", TBS)),
+        &claimed,
+    );
     assert!(log.problem().contains("alice may not decide on request-sign"));
     let mut log = Log::good();
     log.bodies[4] = log.bodies[2].clone();
@@ -352,11 +434,20 @@ fn certificates_of_log_and_database_are_the_same() {
     let mut log = Log::good();
     log.rows[0].serial = "0b".to_owned();
     let problems = log.problem();
-    assert!(problems.contains("certificate 0b of CA root is in the database and not in the log"), "{problems}");
-    assert!(problems.contains("certificate 0a of CA root is in the log and not in the database"), "{problems}");
+    assert!(
+        problems.contains("certificate 0b of CA root is in the database and not in the log"),
+        "{problems}"
+    );
+    assert!(
+        problems.contains("certificate 0a of CA root is in the log and not in the database"),
+        "{problems}"
+    );
     let mut log = Log::good();
     log.rows[0].tbs = Hash32([0x33; 32]);
-    assert!(log.problem().contains("to-be-signed bytes are not those in the log"));
+    assert!(
+        log.problem()
+            .contains("to-be-signed bytes are not those in the log")
+    );
     let mut log = Log::good();
     log.rows[0].sha256 = Some(Hash32([0x33; 32]));
     assert!(log.problem().contains("is another one than the log says"));
@@ -372,20 +463,39 @@ fn certificates_of_log_and_database_are_the_same() {
 fn what_was_claimed_must_be_what_was_decided_on() {
     let mut log = Log::good();
     let claimed = json!({ "certificates": [{ "ca": "root", "serial": "0a", "tbs": Hash32([0x44; 32]) }] });
-    log.bodies[2] = body("certificates-claimed", &log.carol.actor(12, decision("0a", TBS)), &claimed);
+    log.bodies[2] = body(
+        "certificates-claimed",
+        &log.carol.actor(12, decision("0a", TBS)),
+        &claimed,
+    );
     assert!(log.problem().contains("not the one that was decided on"));
     let mut log = Log::good();
     let twice = json!({ "certificates": [{ "ca": "root", "serial": "0a", "tbs": TBS }] });
-    log.bodies[4] = body("certificates-claimed", &log.carol.actor(15, decision("0a", TBS)), &twice);
-    assert!(log.problem().contains("serial number 0a of CA root was given twice"));
+    log.bodies[4] = body(
+        "certificates-claimed",
+        &log.carol.actor(15, decision("0a", TBS)),
+        &twice,
+    );
+    assert!(
+        log.problem()
+            .contains("serial number 0a of CA root was given twice")
+    );
 }
 
 #[test]
 fn a_leaf_that_is_not_canonical_or_not_understood_is_named() {
-    for (bad, why) in [("{}", "it is no event"), ("{ }", "canonical"), ("x", "no JSON"), ("[]", "it is no event")] {
+    for (bad, why) in [
+        ("{}", "it is no event"),
+        ("{ }", "canonical"),
+        ("x", "no JSON"),
+        ("[]", "it is no event"),
+    ] {
         let mut log = Log::good();
         log.bodies[4] = bad.to_owned();
         let problem = log.problem();
-        assert!(problem.starts_with("leaf 4: ") && problem.contains(why), "{bad}: {problem}");
+        assert!(
+            problem.starts_with("leaf 4: ") && problem.contains(why),
+            "{bad}: {problem}"
+        );
     }
 }
