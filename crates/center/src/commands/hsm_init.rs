@@ -8,7 +8,6 @@ use chancery_keys::{Hsm, Initialise};
 use chancery_schsm::KekShare;
 use chancery_store::{Change, Write};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::hsm_attach::{new_record, same_device, update};
 use crate::{
@@ -141,7 +140,9 @@ impl Center {
         .await?;
 
         // The shares exist in this memory only, and only until all HSMs have them.
-        let shares: Vec<Zeroizing<[u8; 32]>> = (0..shares).map(|_| Zeroizing::new(self.random())).collect();
+        let shares: Vec<KekShare> = (0..shares)
+            .map(|_| KekShare::generate(|bytes| self.entropy.fill(bytes)))
+            .collect();
         let known = self.hsm_records().await?;
         let mut writes = Vec::new();
         let mut records = Vec::new();
@@ -152,7 +153,7 @@ impl Center {
                 so_pin,
                 required,
                 total,
-                shares: shares.iter().map(|share| KekShare::new(**share)).collect(),
+                shares: shares.clone(),
             };
             handle
                 .initialise(parameters)
