@@ -121,6 +121,9 @@ impl Center {
             .get(&record.id)
             .cloned()
             .unwrap_or_default();
+        if let Some(because) = hsm.as_ref().and_then(Hsm::locked_because) {
+            warnings.push(format!("it was locked because {because}"));
+        }
         if custodians.iter().any(|custodian| custodian.person.is_empty()) {
             warnings.push("it lists a custodian key that no person of this trust center has".to_owned());
         }
