@@ -9,6 +9,7 @@ use std::{
 
 use chancery_agent::one_line;
 use chancery_api::{AuditLog, FailureKind};
+use chancery_node::DataDir;
 use clap::{Args, Subcommand};
 use openssl::x509::X509;
 use serde_json::json;
@@ -119,17 +120,30 @@ impl Log {
 
 fn export(context: &Context, path: &Path) -> Result<Report, CliError> {
     let data = context.data()?;
-    let failed = || CliError::file("write", path);
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(failed())?;
+        .map_err(CliError::file("write", path))?;
+    let records = write_bundle(&data, file, path).inspect_err(|_| {
+        // Half a bundle is of no use, and would be in the way of the next; the first error is the one that counts.
+        let _ = std::fs::remove_file(path);
+    })?;
+    let text = format!(
+        "{records} records are in {0}; check them anywhere: chancery audit verify --bundle {0}",
+        path.display()
+    );
+    Report::new(&json!({ "bundle": path, "records": records }), text)
+}
+
+/// Writes every record to a file that was just made; how many there are.
+fn write_bundle(data: &DataDir, file: File, path: &Path) -> Result<u64, CliError> {
+    let failed = || CliError::file("write", path);
     let mut out = BufWriter::new(file);
     let mut records = 0_u64;
     let _progress = Progress::start("reading the log");
-    source::read(&data, &mut |record| {
+    source::read(data, &mut |record| {
         records += 1;
         serde_json::to_writer(&mut out, &record)
             .map_err(io::Error::from)
@@ -140,11 +154,7 @@ fn export(context: &Context, path: &Path) -> Result<Report, CliError> {
         .map_err(|error| failed()(error.into_error()))?
         .sync_all()
         .map_err(failed())?;
-    let text = format!(
-        "{records} records are in {0}; check them anywhere: chancery audit verify --bundle {0}",
-        path.display()
-    );
-    Report::new(&json!({ "bundle": path, "records": records }), text)
+    Ok(records)
 }
 
 /// Checks the log.

@@ -4,6 +4,7 @@
 //! finishes what is missing, and where nothing is missing it verifies and issues one more certificate. Nothing here does what a
 //! command cannot: [`Guide::run`] parses the line that it prints.
 
+mod certificate;
 mod check;
 mod csr;
 mod guide;
