@@ -3,8 +3,8 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use chancery_agent::{LocalTokens, TokenPins, initialise};
-use chancery_api::FailureKind;
-use chancery_driver::{Pin, SoPin};
+use chancery_api::{FailureKind, SecretText};
+use chancery_driver::{Pin, PinFormatError, SoPin};
 use chancery_node::{DataDir, SystemClock};
 use chancery_vtoken::{ManageError, TokenName, TokenSummary, destroy};
 use clap::{Args, Subcommand};
@@ -97,18 +97,23 @@ impl Create {
         let tokens = LocalTokens::new(&data.tokens(), data.at_rest(), Some(&factory))?;
         let mut made = Vec::new();
         for name in &names {
-            let summary = match factory.create(&data.tokens(), name, SystemClock.today()) {
-                Ok(summary) => summary,
-                // Made before and interrupted: what is missing is done now.
-                Err(ManageError::NameTaken(_)) if self.init && !has_pin(&tokens, name)? => tokens
-                    .list()?
-                    .into_iter()
-                    .find(|token| token.name == *name)
-                    .ok_or_else(|| ManageError::NotFound(name.clone()))?,
-                Err(error) => return Err(error.into()),
+            let known = tokens.list()?.into_iter().find(|token| token.name == *name);
+            // Made before and interrupted: what is missing is done now.
+            if known.is_some() && (!self.init || has_pin(&tokens, name)?) {
+                return Err(ManageError::NameTaken(name.clone()).into());
+            }
+            // The PINs first: when they are not to be had nothing is made.
+            let pins = if self.init {
+                Some(pins_for(&data, name, rehearsal)?)
+            } else {
+                None
             };
-            if self.init {
-                give_pins(&tokens, &data, name, rehearsal)?;
+            let summary = match known {
+                Some(summary) => summary,
+                None => factory.create(&data.tokens(), name, SystemClock.today())?,
+            };
+            if let Some((user, so)) = pins {
+                initialise(&mut tokens.open(name.as_str())?, user, so)?;
             }
             made.push(TokenView::from(summary));
         }
@@ -127,13 +132,8 @@ fn has_pin(tokens: &LocalTokens, name: &TokenName) -> Result<bool, CliError> {
     Ok(tokens.open(name.as_str())?.has_pin()?)
 }
 
-/// Initialises a token; its PINs are durable before the token knows them.
-fn give_pins(
-    tokens: &LocalTokens,
-    data: &DataDir,
-    name: &TokenName,
-    rehearsal: bool,
-) -> Result<(), CliError> {
+/// User PIN and SO-PIN of a token. In a rehearsal they are durable before the token knows them.
+fn pins_for(data: &DataDir, name: &TokenName, rehearsal: bool) -> Result<(Pin, SoPin), CliError> {
     let pins = if rehearsal {
         rehearsal_pins(&Context::rehearsal_file(data), name.as_str(), true)?
     } else {
@@ -142,18 +142,20 @@ fn give_pins(
             so_pin: ask_twice(&format!("SO-PIN for token {name} (16 hexadecimal digits)"))?,
         }
     };
-    let invalid = |error: chancery_driver::PinFormatError| {
-        CliError::new(FailureKind::Invalid, format!("token {name}: {error}"))
+    let invalid = |error: PinFormatError| {
+        CliError::new(
+            FailureKind::Invalid,
+            format!("token {name}: {error}; nothing was done"),
+        )
     };
     let user = pins
         .user_pin
         .as_ref()
-        .map(|pin| pin.secret_text().to_owned())
+        .map(SecretText::secret_text)
         .unwrap_or_default();
-    let user = Pin::from_prompt(user).map_err(invalid)?;
+    let user = Pin::new(user).map_err(invalid)?;
     let so = SoPin::from_hex(pins.so_pin.secret_text()).map_err(invalid)?;
-    initialise(&mut tokens.open(name.as_str())?, user, so)?;
-    Ok(())
+    Ok((user, so))
 }
 
 /// Shows tokens.
