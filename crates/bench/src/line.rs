@@ -2,11 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a line that can stop anywhere runs in a round.
-const SLICE: Duration = Duration::from_millis(250);
+use anyhow::Context as _;
+
+/// How long a line that runs in passes does so at a time. What is compared with what the crypto library does on the same thread is run
+/// alternately for times this short, so that a disturbance meets all alike.
+const PASS: Duration = Duration::from_millis(10);
+/// Passes of such a line in a round.
+const PASSES: u32 = 25;
 
 /// How often one piece of work was done in how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sample {
     pub(crate) pieces: u32,
     pub(crate) took: Duration,
@@ -33,7 +38,10 @@ impl Stopwatch {
     }
 
     pub(crate) fn stop(&self, pieces: u32) -> Sample {
-        let computed = computed().zip(self.computed).map(|(now, then)| now - then);
+        // A thread that has ended is missing from the later sum.
+        let computed = computed()
+            .zip(self.computed)
+            .and_then(|(now, then)| now.checked_sub(then));
         Sample {
             pieces,
             took: self.began.elapsed(),
@@ -42,18 +50,14 @@ impl Stopwatch {
     }
 }
 
-/// Processor time of this process so far, in steps of 10 ms (`proc_pid_stat(5)`: user and system time are fields 14 and 15,
-/// in ticks of which Linux shows a hundred a second).
+/// What all threads of this process have computed so far: the first field of each one's `schedstat` (`proc(5)`), nanoseconds.
 fn computed() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let ticks: u64 = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<u64>().ok())
-        .sum::<Option<u64>>()?;
-    Some(Duration::from_millis(ticks * 10))
+    let mut sum = Duration::ZERO;
+    for thread in std::fs::read_dir("/proc/self/task").ok()? {
+        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        sum += Duration::from_nanos(stat.split_whitespace().next()?.parse().ok()?);
+    }
+    Some(sum)
 }
 
 /// What one piece of work costs in things that are counted, not timed.
@@ -77,7 +81,10 @@ pub(crate) struct Line {
     pub(crate) goal: Option<Goal>,
     measure: Measure,
     count: Option<Count>,
+    /// Runs in passes rather than once a round.
+    pub(crate) in_passes: bool,
     rates: Vec<f64>,
+    round: Sample,
     computed: Duration,
     pieces: u32,
 }
@@ -102,7 +109,9 @@ impl Line {
             goal: None,
             measure: Box::new(measure),
             count: None,
+            in_passes: false,
             rates: Vec::new(),
+            round: Sample::default(),
             computed: Duration::ZERO,
             pieces: 0,
         }
@@ -125,14 +134,27 @@ impl Line {
         self
     }
 
-    /// One round.
-    pub(crate) fn run(&mut self) -> anyhow::Result<()> {
-        let sample = (self.measure)()?;
-        self.rates
-            .push(f64::from(sample.pieces) / sample.took.as_secs_f64());
-        self.pieces += sample.pieces;
+    /// Has it run in passes.
+    pub(crate) fn in_passes(mut self) -> Self {
+        self.in_passes = true;
+        self
+    }
+
+    /// One pass.
+    fn pass(&mut self) -> anyhow::Result<()> {
+        let sample = (self.measure)().with_context(|| format!("measuring {:?}", self.name))?;
+        self.round.pieces += sample.pieces;
+        self.round.took += sample.took;
         self.computed += sample.computed.unwrap_or_default();
         Ok(())
+    }
+
+    /// Ends a round.
+    fn end_round(&mut self) {
+        let round = std::mem::take(&mut self.round);
+        self.rates
+            .push(f64::from(round.pieces) / round.took.as_secs_f64());
+        self.pieces += round.pieces;
     }
 
     pub(crate) fn count(&mut self) -> anyhow::Result<Counts> {
@@ -154,16 +176,32 @@ impl Line {
     }
 }
 
-/// Does something again and again for a slice of time.
-pub(crate) fn for_a_slice(mut piece: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Sample> {
+/// One round: every line once, those that run in passes alternately.
+pub(crate) fn round(lines: &mut [Line]) -> anyhow::Result<()> {
+    for _ in 0..PASSES {
+        lines
+            .iter_mut()
+            .filter(|line| line.in_passes)
+            .try_for_each(Line::pass)?;
+    }
+    lines
+        .iter_mut()
+        .filter(|line| !line.in_passes)
+        .try_for_each(Line::pass)?;
+    lines.iter_mut().for_each(Line::end_round);
+    Ok(())
+}
+
+/// Does something again and again for a pass.
+pub(crate) fn for_a_pass(mut piece: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Sample> {
     let watch = Stopwatch::start();
     let mut pieces = 0;
-    while watch.elapsed() < SLICE {
+    while watch.elapsed() < PASS {
         // The clock costs less than a signature, but is not free.
-        for _ in 0..8 {
+        for _ in 0..4 {
             piece()?;
         }
-        pieces += 8;
+        pieces += 4;
     }
     Ok(watch.stop(pieces))
 }

@@ -4,7 +4,7 @@
 //! line's figure is the median of its rounds, and its ratio is the median of the ratios to its baseline of the same
 //! round. What cannot be timed (commands to the token, groups made durable) is counted in a pass of its own.
 //!
-//! - `raw`: the crypto library alone, on one thread;
+//! - `raw`: the crypto library alone, on one thread; and what a flush to the disk costs;
 //! - `driver`: the same through driver and virtual token, on the calling thread;
 //! - `thread`: through the token's own thread, as a node uses it;
 //! - `center`: certificates from approved requests, with people's acts, rules, audit log and database.
@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&options.directory)
         .with_context(|| format!("cannot make {}", options.directory.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut lines = raw::lines()?;
+    let mut lines = raw::lines(&options)?;
     lines.extend(tokens::lines(&options, runtime.handle())?);
     lines.extend(certificates::lines(&options, runtime.handle())?);
     let mut lines: Vec<Line> = match &options.only {
@@ -55,9 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
     report::heading(&options);
     for round in 1..=options.rounds {
         report::round(round, options.rounds);
-        for line in &mut lines {
-            line.run().with_context(|| format!("measuring {:?}", line.name))?;
-        }
+        line::round(&mut lines)?;
     }
     let counts = lines
         .iter_mut()

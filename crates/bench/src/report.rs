@@ -32,8 +32,8 @@ pub(crate) fn round(number: usize, of: usize) {
 pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
     println!();
     println!(
-        "{:<58} {:>9} {:>17} {:>6} {:>9} {:>7} {:>6} {:>8}",
-        "line", "per s", "least..most", "ratio", "goal", "CPU us", "APDUs", "commits"
+        "{:<58} {:>9} {:>17} {:>6} {:>9} {:>7} {:>6} {:>6} {:>8}",
+        "line", "per s", "least..most", "ratio", "goal", "CPU us", "ratio", "APDUs", "commits"
     );
     for (line, counts) in lines.iter().zip(counts) {
         let rate = median(line.rates().iter().copied());
@@ -46,12 +46,13 @@ pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
             Some(Goal::Rate(goal)) => format!("{} {goal:.0}", met(rate >= goal)),
         };
         println!(
-            "{:<58} {rate:>9.0} {:>17} {:>6} {goal:>9} {:>7} {:>6} {:>8}",
+            "{:<58} {rate:>9.0} {:>17} {:>6} {goal:>9} {:>7} {:>6} {:>6} {:>8}",
             line.name,
             format!("{least:.0}..{most:.0}"),
             ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             line.computed()
                 .map_or_else(String::new, |each| format!("{:.1}", each.as_secs_f64() * 1e6)),
+            spared(line, lines).map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             counts
                 .apdus
                 .map_or_else(String::new, |apdus| format!("{apdus:.2}")),
@@ -77,6 +78,15 @@ fn ratio(line: &Line, lines: &[Line]) -> Option<f64> {
             .zip(baseline.rates())
             .map(|(rate, base)| rate / base),
     ))
+}
+
+/// Processor time of the baseline as a part of the line's: what the ratio would be on a core nobody else uses, if the line did nothing
+/// but compute.
+fn spared(line: &Line, lines: &[Line]) -> Option<f64> {
+    let baseline = lines
+        .iter()
+        .find(|other| line.baseline == Some(other.name.as_str()))?;
+    Some(baseline.computed()?.as_secs_f64() / line.computed()?.as_secs_f64())
 }
 
 const fn met(met: bool) -> &'static str {

@@ -1,7 +1,9 @@
 //! Signatures by one virtual token: through the driver on this thread, and through the token's own thread.
 
 use std::{
-    path::Path,
+    cell::RefCell,
+    path::{Path, PathBuf},
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -23,7 +25,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     counting::Counted,
-    line::{Counts, Goal, Line, Sample, Stopwatch, for_a_slice},
+    line::{Counts, Goal, Line, Sample, Stopwatch, for_a_pass},
     options::Options,
     raw::{self, HASH},
     workshop::Workshop,
@@ -129,43 +131,67 @@ fn driver_lines(workshop: &Arc<Workshop>) -> anyhow::Result<Vec<Line>> {
     let mut card = card.verify_pin(&Pin::new(PIN)?).map_err(|failed| failed.error)?;
     generate(&mut card)?;
     drop(card);
-    let mut lines = Vec::new();
-    for of in USES {
-        let (workshop, directory) = (Arc::clone(workshop), directory.clone());
-        let (of_count, workshop_count, directory_count) = (of, Arc::clone(&workshop), directory.clone());
+    let token = Rc::new(RefCell::new(Driven {
+        workshop: Arc::clone(workshop),
+        directory,
+        card: None,
+    }));
+    let lines = USES.into_iter().map(|of| {
+        let (measured, counted) = (Rc::clone(&token), Rc::clone(&token));
         let input = of.input();
         let measure = move || {
-            let token = VirtualToken::open(&directory, &workshop.at_rest)?;
-            let mut card = log_in(token)?;
+            let mut driven = measured.borrow_mut();
+            let card = driven.card()?;
             // The first use of a key parses it.
             card.sign(of.id, of.on_card(), &input)?;
-            for_a_slice(|| {
+            for_a_pass(|| {
                 std::hint::black_box(card.sign(of.id, of.on_card(), &input)?);
                 Ok(())
             })
         };
-        let count = move || {
-            let token = Recording::new(VirtualToken::open(&directory_count, &workshop_count.at_rest)?);
-            let log = token.log();
-            let mut card = log_in(token)?;
-            let before = log.count();
-            for _ in 0..COUNTED {
-                card.sign(of_count.id, of_count.on_card(), &of_count.input())?;
-            }
-            let apdus = u32::try_from(log.count() - before)?;
-            Ok(Counts {
-                apdus: Some(f64::from(apdus) / f64::from(COUNTED)),
-                commits: None,
-            })
+        let line = Line::new(format!("driver {}", of.name), measure)
+            .beside(of.baseline)
+            .goal(of.goal.map(Goal::Ratio))
+            .counted(move || counted.borrow_mut().count(of));
+        // Each pass of a counted key would be a few flushes only.
+        if of.uses.is_some() { line } else { line.in_passes() }
+    });
+    Ok(lines.collect())
+}
+
+/// A token in the driver's hands, opened when it is first needed.
+struct Driven {
+    workshop: Arc<Workshop>,
+    directory: PathBuf,
+    card: Option<Authenticated<VirtualToken>>,
+}
+
+impl Driven {
+    fn card(&mut self) -> anyhow::Result<&mut Authenticated<VirtualToken>> {
+        let card = match self.card.take() {
+            Some(card) => card,
+            None => log_in(VirtualToken::open(&self.directory, &self.workshop.at_rest)?)?,
         };
-        lines.push(
-            Line::new(format!("driver {}", of.name), measure)
-                .beside(of.baseline)
-                .goal(of.goal.map(Goal::Ratio))
-                .counted(count),
-        );
+        Ok(self.card.insert(card))
     }
-    Ok(lines)
+
+    /// Commands a signature, seen by a recording between driver and token.
+    fn count(&mut self, of: Use) -> anyhow::Result<Counts> {
+        // One at a time holds a token.
+        self.card = None;
+        let token = Recording::new(VirtualToken::open(&self.directory, &self.workshop.at_rest)?);
+        let log = token.log();
+        let mut card = log_in(token)?;
+        let before = log.count();
+        for _ in 0..COUNTED {
+            card.sign(of.id, of.on_card(), &of.input())?;
+        }
+        let apdus = u32::try_from(log.count() - before)?;
+        Ok(Counts {
+            apdus: Some(f64::from(apdus) / f64::from(COUNTED)),
+            commits: None,
+        })
+    }
 }
 
 fn thread_lines(workshop: &Arc<Workshop>, runtime: &Handle) -> anyhow::Result<Vec<Line>> {

@@ -14,7 +14,7 @@ pub use change::{Change, Conflict, Write};
 pub use error::StoreError;
 pub use model::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, CertificateState, CrlRecord,
-    CustodianRecord, DecidedRequest, DecisionKind, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, ReplicaState,
-    RequestKind, RequestRecord, RequestState, RevokedEntry, SignerRecord, TokenMark,
+    CustodianRecord, DecidedRequest, DecisionKind, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord,
+    ReplicaState, RequestKind, RequestRecord, RequestState, RevokedEntry, SignerRecord, TokenMark,
 };
 pub use store::Store;

@@ -5,8 +5,8 @@ use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, S
 
 use crate::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
-    RevokedEntry, SignerRecord, StoreError,
+    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord,
+    RequestState, RevokedEntry, SignerRecord, StoreError,
 };
 
 /// A database of one installation. "Not found" is `Ok(None)`.

@@ -58,7 +58,16 @@ async fn insert(
     eight: [(i64, &[u8]); EIGHT],
     leaves: usize,
 ) -> Result<(), StoreError> {
-    let [(a, body_a), (b, body_b), (c, body_c), (d, body_d), (e, body_e), (f, body_f), (g, body_g), (h, body_h)] = eight;
+    let [
+        (a, body_a),
+        (b, body_b),
+        (c, body_c),
+        (d, body_d),
+        (e, body_e),
+        (f, body_f),
+        (g, body_g),
+        (h, body_h),
+    ] = eight;
     let result = sqlx::query!(
         "INSERT INTO audit_leaf (leaf_index, body) VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8), ($9, $10), \
          ($11, $12), ($13, $14), ($15, $16) ON CONFLICT DO NOTHING",
@@ -85,7 +94,9 @@ async fn insert(
     if usize::try_from(result.rows_affected()) == Ok(leaves) {
         return Ok(());
     }
-    Err(LEAF.row(Key::Number(a)).corrupt("the head of the log is behind its leaves".to_owned()))
+    Err(LEAF
+        .row(Key::Number(a))
+        .corrupt("the head of the log is behind its leaves".to_owned()))
 }
 
 pub(crate) async fn head(pool: &Pool) -> Result<AuditHead, StoreError> {

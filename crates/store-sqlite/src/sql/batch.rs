@@ -5,7 +5,9 @@
 //! the rows one by one.
 
 use chancery_api::{ActId, CertificateId, RequestNumber};
-use chancery_store::{ActRecord, CertificateRecord, CertificateState, Change, DecisionKind, RequestState, Write};
+use chancery_store::{
+    ActRecord, CertificateRecord, CertificateState, Change, DecisionKind, RequestState, Write,
+};
 
 use super::{
     acts::ACT,
@@ -58,7 +60,11 @@ impl<'a> Batch<'a> {
             Write::InsertCertificate(certificate) => self.certificates.push(certificate),
             Write::ClaimRequest { request, certificate } => self.claims.push((*request, *certificate)),
             Write::InsertDecision { request, kind, act } => self.decisions.push((*request, *kind, *act)),
-            Write::IssueCertificate { certificate, epoch, der } => {
+            Write::IssueCertificate {
+                certificate,
+                epoch,
+                der,
+            } => {
                 self.issued.push((*epoch, *certificate, der));
             }
             Write::MoveRequest { request, from, to } => self.moved.push((*from, *to, *request)),
@@ -69,11 +75,15 @@ impl<'a> Batch<'a> {
     /// Writes everything gathered; `false` when not every row fitted, and then the transaction has to be given up.
     pub(crate) async fn write(self, connection: &mut Connection) -> Result<bool, WriteError> {
         // A statement has one epoch and one change of state. More in a group is possible, and rare.
-        let same_epoch = self.issued.iter().all(|(epoch, ..)| self.issued.first().is_some_and(|first| first.0 == *epoch));
-        let same_move = self
-            .moved
+        let same_epoch = self
+            .issued
             .iter()
-            .all(|(from, to, _)| self.moved.first().is_some_and(|first| (first.0, first.1) == (*from, *to)));
+            .all(|(epoch, ..)| self.issued.first().is_some_and(|first| first.0 == *epoch));
+        let same_move = self.moved.iter().all(|(from, to, _)| {
+            self.moved
+                .first()
+                .is_some_and(|first| (first.0, first.1) == (*from, *to))
+        });
         if !same_epoch || !same_move {
             return Ok(false);
         }
@@ -88,10 +98,15 @@ impl<'a> Batch<'a> {
 
 async fn insert_acts(connection: &mut Connection, rows: &[&ActRecord]) -> Result<bool, WriteError> {
     for some in rows.chunks(EIGHT) {
-        let Some([a, b, c, d, e, f, g, h]) = filled(some) else { continue };
+        let Some([a, b, c, d, e, f, g, h]) = filled(some) else {
+            continue;
+        };
         let id = |act: &ActRecord| act.id.as_bytes().to_vec();
         let person = |act: &ActRecord| act.person.as_bytes().to_vec();
-        let (ids, people) = ([a, b, c, d, e, f, g, h].map(id), [a, b, c, d, e, f, g, h].map(person));
+        let (ids, people) = (
+            [a, b, c, d, e, f, g, h].map(id),
+            [a, b, c, d, e, f, g, h].map(person),
+        );
         let [ia, ib, ic, id, ie, if_, ig, ih] = &ids;
         let [pa, pb, pc, pd, pe, pf, pg, ph] = &people;
         let result = sqlx::query!(
@@ -101,14 +116,62 @@ async fn insert_acts(connection: &mut Connection, rows: &[&ActRecord]) -> Result
              ($29, $30, $31, $32, $33, $34, $35), ($36, $37, $38, $39, $40, $41, $42), \
              ($43, $44, $45, $46, $47, $48, $49), ($50, $51, $52, $53, $54, $55, $56) \
              ON CONFLICT DO NOTHING",
-            ia, pa, a.verb, a.payload, a.signature, a.nonce, a.created_ms,
-            ib, pb, b.verb, b.payload, b.signature, b.nonce, b.created_ms,
-            ic, pc, c.verb, c.payload, c.signature, c.nonce, c.created_ms,
-            id, pd, d.verb, d.payload, d.signature, d.nonce, d.created_ms,
-            ie, pe, e.verb, e.payload, e.signature, e.nonce, e.created_ms,
-            if_, pf, f.verb, f.payload, f.signature, f.nonce, f.created_ms,
-            ig, pg, g.verb, g.payload, g.signature, g.nonce, g.created_ms,
-            ih, ph, h.verb, h.payload, h.signature, h.nonce, h.created_ms
+            ia,
+            pa,
+            a.verb,
+            a.payload,
+            a.signature,
+            a.nonce,
+            a.created_ms,
+            ib,
+            pb,
+            b.verb,
+            b.payload,
+            b.signature,
+            b.nonce,
+            b.created_ms,
+            ic,
+            pc,
+            c.verb,
+            c.payload,
+            c.signature,
+            c.nonce,
+            c.created_ms,
+            id,
+            pd,
+            d.verb,
+            d.payload,
+            d.signature,
+            d.nonce,
+            d.created_ms,
+            ie,
+            pe,
+            e.verb,
+            e.payload,
+            e.signature,
+            e.nonce,
+            e.created_ms,
+            if_,
+            pf,
+            f.verb,
+            f.payload,
+            f.signature,
+            f.nonce,
+            f.created_ms,
+            ig,
+            pg,
+            g.verb,
+            g.payload,
+            g.signature,
+            g.nonce,
+            g.created_ms,
+            ih,
+            ph,
+            h.verb,
+            h.payload,
+            h.signature,
+            h.nonce,
+            h.created_ms
         )
         .execute(&mut *connection)
         .await;
@@ -124,10 +187,17 @@ async fn insert_certificates(
     rows: &[&CertificateRecord],
 ) -> Result<bool, WriteError> {
     for some in rows.chunks(EIGHT) {
-        let Some([a, b, c, d, e, f, g, h]) = filled(some) else { continue };
+        let Some([a, b, c, d, e, f, g, h]) = filled(some) else {
+            continue;
+        };
         let keys = |row: &CertificateRecord| {
             let request = row.request.map(|request| request.0);
-            (row.id.as_bytes().to_vec(), row.ca.as_bytes().to_vec(), request, row.act.as_bytes().to_vec())
+            (
+                row.id.as_bytes().to_vec(),
+                row.ca.as_bytes().to_vec(),
+                request,
+                row.act.as_bytes().to_vec(),
+            )
         };
         let [ka, kb, kc, kd, ke, kf, kg, kh] = &[a, b, c, d, e, f, g, h].map(keys);
         let result = sqlx::query!(
@@ -160,7 +230,10 @@ async fn insert_certificates(
     Ok(true)
 }
 
-async fn claim(connection: &mut Connection, rows: &[(RequestNumber, CertificateId)]) -> Result<bool, WriteError> {
+async fn claim(
+    connection: &mut Connection,
+    rows: &[(RequestNumber, CertificateId)],
+) -> Result<bool, WriteError> {
     for some in rows.chunks(EIGHT) {
         let Some(eight) = filled(some) else { continue };
         let [a, b, c, d, e, f, g, h] = eight.map(|(request, _)| request.0);
@@ -171,7 +244,22 @@ async fn claim(connection: &mut Connection, rows: &[(RequestNumber, CertificateI
              WHEN $1 THEN $2 WHEN $3 THEN $4 WHEN $5 THEN $6 WHEN $7 THEN $8 \
              WHEN $9 THEN $10 WHEN $11 THEN $12 WHEN $13 THEN $14 WHEN $15 THEN $16 ELSE certificate_id END \
              WHERE state = 'approved' AND number IN ($1, $3, $5, $7, $9, $11, $13, $15)",
-            a, ia, b, ib, c, ic, d, id, e, ie, f, if_, g, ig, h, ih
+            a,
+            ia,
+            b,
+            ib,
+            c,
+            ic,
+            d,
+            id,
+            e,
+            ie,
+            f,
+            if_,
+            g,
+            ig,
+            h,
+            ih
         )
         .execute(&mut *connection)
         .await;
@@ -203,7 +291,30 @@ async fn insert_decisions(
              ($19, (SELECT COALESCE(MAX(place), 0) + 1 FROM decision WHERE request_number = $19), $20, $21), \
              ($22, (SELECT COALESCE(MAX(place), 0) + 1 FROM decision WHERE request_number = $22), $23, $24) \
              ON CONFLICT DO NOTHING",
-            a, ka, ia, b, kb, ib, c, kc, ic, d, kd, id, e, ke, ie, f, kf, if_, g, kg, ig, h, kh, ih
+            a,
+            ka,
+            ia,
+            b,
+            kb,
+            ib,
+            c,
+            kc,
+            ic,
+            d,
+            kd,
+            id,
+            e,
+            ke,
+            ie,
+            f,
+            kf,
+            if_,
+            g,
+            kg,
+            ig,
+            h,
+            kh,
+            ih
         )
         .execute(&mut *connection)
         .await;
@@ -214,7 +325,10 @@ async fn insert_decisions(
     Ok(true)
 }
 
-async fn issue(connection: &mut Connection, rows: &[(i64, CertificateId, &[u8])]) -> Result<bool, WriteError> {
+async fn issue(
+    connection: &mut Connection,
+    rows: &[(i64, CertificateId, &[u8])],
+) -> Result<bool, WriteError> {
     for some in rows.chunks(EIGHT) {
         let Some(eight) = filled(some) else { continue };
         let (epoch, ..) = eight[0];
@@ -226,7 +340,23 @@ async fn issue(connection: &mut Connection, rows: &[(i64, CertificateId, &[u8])]
              WHEN $2 THEN $3 WHEN $4 THEN $5 WHEN $6 THEN $7 WHEN $8 THEN $9 \
              WHEN $10 THEN $11 WHEN $12 THEN $13 WHEN $14 THEN $15 WHEN $16 THEN $17 ELSE der END \
              WHERE state = 'signing' AND epoch = $1 AND id IN ($2, $4, $6, $8, $10, $12, $14, $16)",
-            epoch, ia, a, ib, b, ic, c, id, d, ie, e, if_, f, ig, g, ih, h
+            epoch,
+            ia,
+            a,
+            ib,
+            b,
+            ic,
+            c,
+            id,
+            d,
+            ie,
+            e,
+            if_,
+            f,
+            ig,
+            g,
+            ih,
+            h
         )
         .execute(&mut *connection)
         .await;
@@ -248,7 +378,16 @@ async fn change_state(
         let [a, b, c, d, e, f, g, h] = eight.map(|(.., request)| request.0);
         let result = sqlx::query!(
             "UPDATE request SET state = $2 WHERE state = $1 AND number IN ($3, $4, $5, $6, $7, $8, $9, $10)",
-            from, to, a, b, c, d, e, f, g, h
+            from,
+            to,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h
         )
         .execute(&mut *connection)
         .await;

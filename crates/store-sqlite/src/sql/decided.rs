@@ -27,14 +27,23 @@ struct DecisionKeyRow {
 
 /// The questions are asked one after the other, each on what is there then. A decision is never changed and its act is
 /// inserted before it, so that each decision read finds its act.
-pub(crate) async fn decided(pool: &Pool, numbers: &[RequestNumber]) -> Result<Vec<DecidedRequest>, StoreError> {
+pub(crate) async fn decided(
+    pool: &Pool,
+    numbers: &[RequestNumber],
+) -> Result<Vec<DecidedRequest>, StoreError> {
     let numbers: BTreeSet<i64> = numbers.iter().map(|number| number.0).collect();
     let numbers: Vec<i64> = numbers.into_iter().collect();
     let mut found = BTreeMap::new();
     for some in numbers.chunks(AT_ONCE) {
         for row in requests(pool, &filled(some)).await? {
             let request = RequestRecord::try_from(row)?;
-            found.insert(request.number.0, DecidedRequest { request, decisions: Vec::new() });
+            found.insert(
+                request.number.0,
+                DecidedRequest {
+                    request,
+                    decisions: Vec::new(),
+                },
+            );
         }
     }
     let mut decisions = Vec::with_capacity(numbers.len());
@@ -52,7 +61,9 @@ pub(crate) async fn decided(pool: &Pool, numbers: &[RequestNumber]) -> Result<Ve
     }
     for row in decisions {
         let at = DECISION.row(Key::Number(row.request_number));
-        let act = acts.get(&row.act_id).ok_or_else(|| at.corrupt("its act is not there".to_owned()))?;
+        let act = acts
+            .get(&row.act_id)
+            .ok_or_else(|| at.corrupt("its act is not there".to_owned()))?;
         let decision = DecisionRecord {
             request: RequestNumber(row.request_number),
             kind: at.column("kind", DecisionKind::from_name(&row.kind))?,
@@ -87,7 +98,22 @@ async fn keys(pool: &Pool, numbers: &[i64; AT_ONCE]) -> Result<Vec<DecisionKeyRo
         "SELECT request_number, kind, act_id FROM decision \
          WHERE request_number IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
          ORDER BY request_number, place",
-        a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        m,
+        n,
+        o,
+        p
     )
     .fetch_all(pool)
     .await
@@ -100,7 +126,22 @@ async fn acts(pool: &Pool, ids: &[&[u8]; AT_ONCE]) -> Result<Vec<ActRow>, StoreE
         ActRow,
         "SELECT id, person_id, verb, payload, signature, nonce, created_ms FROM act \
          WHERE id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-        a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        i,
+        j,
+        k,
+        l,
+        m,
+        n,
+        o,
+        p
     )
     .fetch_all(pool)
     .await

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
 use chancery_store::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
-    RevokedEntry, SignerRecord, Store, StoreError,
+    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord,
+    RequestState, RevokedEntry, SignerRecord, Store, StoreError,
 };
 
 use super::{acts, audit, cas, certificates, commit, crls, decided, hsms, people, requests, signers};

@@ -10,6 +10,7 @@ mod crash;
 mod dump;
 mod file;
 mod full;
+mod groups;
 mod power;
 mod queries;
 mod samples;
