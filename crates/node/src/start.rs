@@ -95,6 +95,8 @@ const LOG_LIMIT: u64 = 16 * 1024 * 1024;
 /// How much of the log is shown: bytes, lines.
 const SHOWN_BYTES: u64 = 4096;
 const SHOWN_LINES: usize = 12;
+/// How the line begins in which a program says why it ends; from there on it is shown, without the log before it.
+const LAST_WORDS: &str = "chancery: ";
 
 /// Connects to the node of a data directory, and starts one in the background when there is none: `exe` with `args`, which has
 /// to call [`crate::serve`] with `background` set and end with [`crate::ServeError::exit_code`]. Its output goes to the node's
@@ -234,6 +236,10 @@ fn tail(path: &Path, from: u64) -> io::Result<String> {
     file.take(SHOWN_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    if let Some(at) = lines.iter().rposition(|line| line.starts_with(LAST_WORDS)) {
+        let words = lines.get(at..).unwrap_or_default().join("\n");
+        return Ok(words.strip_prefix(LAST_WORDS).unwrap_or(&words).to_owned());
+    }
     let shown = lines
         .get(lines.len().saturating_sub(SHOWN_LINES)..)
         .unwrap_or_default();
@@ -262,6 +268,8 @@ mod tests {
             shown.starts_with("line 88") && shown.ends_with("line 99"),
             "{shown}"
         );
+        fs::write(&path, "10:00 INFO line\nchancery: the reason\n  do: the remedy\n").unwrap();
+        assert_eq!(tail(&path, 0).unwrap(), "the reason\n  do: the remedy");
     }
 
     #[test]
