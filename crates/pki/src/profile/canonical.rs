@@ -43,6 +43,8 @@ impl Profile {
                 ca_issuers,
                 ocsp,
             },
+            // What this is the preimage of.
+            hash: _,
         } = self;
         let (rsa_min, rsa_max) = rsa_bits.unwrap_or_default();
         let mut form = Form(b"CHANCERY-PROFILE-v1\n".to_vec());

@@ -10,7 +10,6 @@ mod source;
 mod validate;
 mod values;
 
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::altname::AltNameKind;
@@ -39,6 +38,8 @@ pub struct Profile {
     pub(crate) subject: SubjectRule,
     pub(crate) names: NamesRule,
     pub(crate) urls: Urls,
+    /// SHA-256 over the canonical form of all of the above, made once: it is asked for with every certificate.
+    pub(crate) hash: [u8; 32],
 }
 
 /// Which keys may be certified.
@@ -159,8 +160,8 @@ impl Profile {
     ///
     /// Stored with approvals: the canonical form must stay the same for all time.
     #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.canonical()).into()
+    pub const fn hash(&self) -> [u8; 32] {
+        self.hash
     }
 
     /// Name, unique among the profiles of an installation.

@@ -1,6 +1,7 @@
 //! From what is written to a profile that makes sense.
 
 use der::asn1::ObjectIdentifier;
+use sha2::{Digest as _, Sha256};
 
 use super::source::{Keys, Names, Source, Subject, Urls as UrlsSource};
 use super::values::{self, KEY_ID_PLACEHOLDER, KeyUsageBit, Kind};
@@ -40,7 +41,7 @@ pub(super) fn profile(source: Source) -> Result<Profile, ProfileError> {
         return Err(checks.error("path_length", "belongs to CA profiles only"));
     }
     let names = checks.names(kind, source.names)?;
-    Ok(Profile {
+    let mut profile = Profile {
         kind,
         key_usage: checks.key_usage(kind, &source.key_usage)?,
         extended_key_usage: checks.extended_key_usage(&source.extended_key_usage)?,
@@ -53,7 +54,10 @@ pub(super) fn profile(source: Source) -> Result<Profile, ProfileError> {
         validity_days: source.validity_days,
         backdate_seconds: source.backdate_seconds,
         path_length: source.path_length,
-    })
+        hash: [0; 32],
+    };
+    profile.hash = Sha256::digest(profile.canonical()).into();
+    Ok(profile)
 }
 
 struct Checks {
