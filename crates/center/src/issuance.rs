@@ -94,7 +94,8 @@ impl Center {
 pub(crate) fn blank_signature(algorithm: chancery_pki::SignatureAlgorithm) -> Vec<u8> {
     use chancery_pki::SignatureAlgorithm as Algorithm;
     match algorithm {
-        Algorithm::RsaPkcs1Sha256 | Algorithm::Ed25519 => vec![0; 64],
+        Algorithm::RsaPkcs1Sha256 | Algorithm::RsaPkcs1Sha384 | Algorithm::RsaPkcs1Sha512 => vec![0; 256],
+        Algorithm::Ed25519 => vec![0; 64],
         // SEQUENCE { INTEGER 1, INTEGER 1 }
         _ => vec![0x30, 6, 2, 1, 1, 2, 1, 1],
     }

@@ -2,7 +2,7 @@
 
 use chancery_api::{Condition, Failure, FailureKind};
 use chancery_cvc::Genuineness;
-use chancery_keys::{HsmError, KeyError};
+use chancery_keys::{ConnectError, HsmError, KeyError};
 
 use crate::text::chain;
 
@@ -60,6 +60,11 @@ pub(crate) fn hsm_failure(error: &HsmError) -> Failure {
         | HsmError::Registration { .. }
         | HsmError::OtherDevice { .. } => Failure::new(FailureKind::Refused, message),
         HsmError::Input { .. } => Failure::new(FailureKind::Invalid, message),
+        HsmError::Connect {
+            source: ConnectError::InUse { .. },
+            ..
+        } => Failure::new(FailureKind::Conflict, message)
+            .with_remedy("wait for that process or end it; one process at a time holds a token"),
         HsmError::OtherKeyDomain { .. } => Failure::new(FailureKind::Conflict, message)
             .with_remedy("keys are copied only between HSMs initialised together, with the same shares"),
         _ => Failure::new(FailureKind::Unavailable, message),

@@ -29,17 +29,17 @@ impl Center {
     /// When name, subject, algorithm or profile cannot be.
     pub async fn ca_create(&self, call: CaCreate, uid: u32) -> Result<RequestView, Failure> {
         check_name(&call.name)?;
-        if self
+        if let Some(known) = self
             .store
             .ca_by_name(&call.name)
             .await
             .map_err(|error| store_failure(&error))?
-            .is_some()
         {
             return Err(Failure::new(
                 FailureKind::Conflict,
                 format!("there is a CA named {} already", call.name),
-            ));
+            )
+            .with_remedy(format!("chancery request why {}", known.request)));
         }
         let subject: DistinguishedName = call
             .subject

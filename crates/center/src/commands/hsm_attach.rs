@@ -34,6 +34,23 @@ impl Center {
         let hsm = self.connect(token, &format!("virtual:{token}")).await?;
         let identity = hsm.identity().clone();
         hsm.closed("it was only looked at").await;
+        let people = self.people().await?;
+        if let Some(owner) = people
+            .all()
+            .into_iter()
+            .find(|person| person.device == identity.device)
+        {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!(
+                    "token {token} belongs to {}: an HSM belongs to the trust center",
+                    owner.name
+                ),
+            )
+            .with_remedy(
+                "chancery vtoken create NAME makes another token; chancery hsm init makes an HSM of it",
+            ));
+        }
         let document = match known {
             Some(record) => {
                 let document = document(&record);

@@ -105,13 +105,23 @@ pub(crate) fn reason_name(code: i64) -> &'static str {
 }
 
 fn reason_of(word: &str) -> Result<RevocationReason, Failure> {
-    // The ninth entry, removeFromCRL, is for delta CRLs only (RFC 5280 section 5.3.1).
-    RevocationReason::from_word(word).ok_or_else(|| {
+    // removeFromCRL is for delta CRLs only, and a hold would have to be lifted again (RFC 5280 section 5.3.1): neither is made here.
+    let usable = |reason: &RevocationReason| {
+        !matches!(
+            reason,
+            RevocationReason::RemoveFromCrl | RevocationReason::CertificateHold
+        )
+    };
+    RevocationReason::from_word(word).filter(usable).ok_or_else(|| {
         let known: Vec<_> = RevocationReason::ALL
             .into_iter()
+            .filter(usable)
             .map(RevocationReason::word)
             .collect();
-        Failure::new(FailureKind::Invalid, format!("{word:?} is no reason"))
-            .with_remedy(format!("reasons are {}", known.join(", ")))
+        Failure::new(
+            FailureKind::Invalid,
+            format!("{word:?} is no reason a certificate can be revoked for"),
+        )
+        .with_remedy(format!("reasons are {}", known.join(", ")))
     })
 }

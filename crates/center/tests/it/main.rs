@@ -17,5 +17,6 @@ mod requests;
 mod requests_bad;
 mod restart;
 mod revocation;
+mod trials;
 mod two_nodes;
 mod unlock;

@@ -161,7 +161,7 @@ impl Export {
 #[command(
     after_help = "Example: chancery cert revoke '#7' --reason key-compromise --as carol\n\
 Reasons: unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation,\n\
-certificate-hold, privilege-withdrawn, aa-compromise. It takes effect with the next chancery crl create."
+privilege-withdrawn, aa-compromise. It takes effect with the next chancery crl create."
 )]
 pub(crate) struct Revoke {
     /// Serial number in hexadecimal, or #N for the certificate of request N
