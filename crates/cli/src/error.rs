@@ -52,6 +52,26 @@ impl CliError {
         Self::Failed(Failure::new(kind, message).with_remedy(remedy))
     }
 
+    /// The same failure with a further step at the end of its remedy.
+    pub(crate) fn and_then_do(self, step: &str) -> Self {
+        let joined = |remedy: Option<String>| match remedy {
+            Some(remedy) => Some(format!("{remedy}; {step}")),
+            None => Some(step.to_owned()),
+        };
+        match self {
+            Self::Failed(mut failure) => {
+                failure.remedy = joined(failure.remedy.take());
+                Self::Failed(failure)
+            }
+            Self::Token { message, remedy } => Self::Token {
+                message,
+                remedy: joined(remedy),
+            },
+            Self::Usage(message) => Self::Usage(format!("{message}; {step}")),
+            Self::Output(error) => Self::Output(error),
+        }
+    }
+
     /// For `map_err`: a file that could not be used.
     pub(crate) fn file(doing: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         move |error| {
@@ -91,7 +111,7 @@ impl CliError {
     }
 
     /// The failure as JSON.
-    fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         match self {
             Self::Failed(failure) => json!(failure),
             Self::Token {
@@ -144,7 +164,7 @@ impl From<LayoutError> for CliError {
                 Some("chancery init --help, or chancery quickstart"),
             ),
             LayoutError::AlreadyInitialised(_) => (FailureKind::Conflict, None),
-            LayoutError::Damaged { .. } => (FailureKind::Refused, None),
+            LayoutError::Damaged { .. } | LayoutError::InstallationMissing(_) => (FailureKind::Refused, None),
             LayoutError::UnknownVersion { .. } => (FailureKind::Version, None),
             LayoutError::NotADirectory(_) | LayoutError::Exposed { .. } | LayoutError::OtherOwner { .. } => {
                 (FailureKind::Invalid, None)
@@ -179,7 +199,7 @@ impl From<ServeError> for CliError {
     fn from(error: ServeError) -> Self {
         match error {
             ServeError::InUse { pid, .. } => {
-                let remedy = format!("use that node, or end it: chancery stop (process {pid})");
+                let remedy = format!("process {pid} is the node here: use it, or end it with chancery stop");
                 Self::with_remedy(FailureKind::Conflict, error.to_string(), remedy)
             }
             ServeError::Layout(error) => error.into(),

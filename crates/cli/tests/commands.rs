@@ -32,6 +32,63 @@ fn with_one_custodian_a_signature_is_blocked_and_the_others_are_named() {
 }
 
 #[test]
+fn an_unlock_of_several_hsms_does_what_it_can_and_says_what_it_could_not() {
+    let home = Home::ready();
+    home.run(&["hsm", "lock"]).ok();
+    home.run(&["hsm", "unlock", "hsm-a", "--as", "carol"]).ok();
+    let mixed = home.run(&["hsm", "unlock", "hsm-a", "hsm-x", "hsm-b", "--as", "carol"]);
+    assert_eq!(mixed.code, 5, "{}", mixed.err);
+    assert!(
+        mixed.out.contains("hsm-a: carol has answered already"),
+        "{}",
+        mixed.out
+    );
+    assert!(mixed.out.contains("hsm-x: not answered"), "{}", mixed.out);
+    assert!(mixed.out.contains("hsm-b: quorum 1 of 2"), "{}", mixed.out);
+    assert!(mixed.err.contains("hsm-x"), "{}", mixed.err);
+    home.run(&["hsm", "unlock", "hsm-a", "hsm-b", "--as", "bob"]).ok();
+    let again = home
+        .run(&["hsm", "unlock", "hsm-a", "hsm-b", "--as", "alice"])
+        .ok();
+    assert_eq!(again.out.matches("unlocked already").count(), 2, "{}", again.out);
+}
+
+#[test]
+fn a_lost_installation_file_is_not_replaced_by_init() {
+    let home = Home::ready();
+    home.run(&["stop"]).ok();
+    fs::remove_file(home.data().join("installation.json")).unwrap();
+    for command in [
+        ["init", "--manager", "alice", "--token", "alice"].as_slice(),
+        &["hsm", "list"],
+    ] {
+        let refused = home.run(command);
+        assert_eq!(refused.code, 7, "{}", refused.err);
+        assert!(
+            refused
+                .err
+                .contains("installation.json is missing beside a database: restore it from a backup"),
+            "{}",
+            refused.err
+        );
+    }
+}
+
+#[test]
+fn a_request_that_could_not_be_approved_at_once_is_named() {
+    let home = Home::ready();
+    home.run(&["vtoken", "create", "dave", "--init", "--rehearsal"])
+        .ok();
+    let refused = home.run(&[
+        "person", "add", "dave", "--role", "auditor", "--token", "dave", "--as", "carol",
+    ]);
+    assert_eq!(refused.code, 4, "{}", refused.err);
+    let said = "is open; go on with: chancery request approve ";
+    assert!(refused.err.contains(said), "{}", refused.err);
+    assert!(refused.err.trim_end().ends_with("--as carol"), "{}", refused.err);
+}
+
+#[test]
 fn who_approved_cannot_sign_and_who_has_no_role_can_do_neither() {
     let home = Home::ready();
     let number = home.approved();

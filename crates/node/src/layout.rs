@@ -57,6 +57,9 @@ pub enum LayoutError {
     /// `installation.json` is not there.
     #[error("{} is not initialised: chancery init does that", .0.display())]
     NotInitialised(PathBuf),
+    /// `installation.json` is not there, and what a node writes is.
+    #[error("{}/installation.json is missing beside a database: restore it from a backup", .0.display())]
+    InstallationMissing(PathBuf),
     /// `installation.json` is there.
     #[error("{} is initialised already; what it pins is never replaced", .0.display())]
     AlreadyInitialised(PathBuf),
@@ -230,7 +233,11 @@ impl DataDir {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(LayoutError::NotInitialised(self.0.clone()));
+                return Err(if self.node_was_here()? {
+                    LayoutError::InstallationMissing(self.0.clone())
+                } else {
+                    LayoutError::NotInitialised(self.0.clone())
+                });
             }
             Err(error) => return Err(doing("read", &path)(error)),
         };
@@ -251,6 +258,16 @@ impl DataDir {
                 _ => Err(LayoutError::Damaged { path, source }),
             },
         }
+    }
+
+    /// Whether something is there that only the node of an installation writes.
+    fn node_was_here(&self) -> Result<bool, LayoutError> {
+        for path in [self.database(), self.audit_key(), self.0.join("marks")] {
+            if path.try_exists().map_err(doing("look at", &path))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Writes `installation.json`, once and for all: of two that do it at the same time one succeeds.
@@ -338,6 +355,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::create(&dir.path().join("data")).unwrap();
         assert!(matches!(data.installation(), Err(LayoutError::NotInitialised(_))));
+        fs::write(data.audit_key(), b"").unwrap();
+        assert!(matches!(
+            data.installation(),
+            Err(LayoutError::InstallationMissing(_))
+        ));
         fs::write(data.installation_file(), b"{\"v\":1}").unwrap();
         assert!(matches!(data.installation(), Err(LayoutError::Damaged { .. })));
         fs::write(data.installation_file(), b"{\"v\":2,\"new\":true}").unwrap();

@@ -83,22 +83,16 @@ impl Create {
         let Some(manager) = &self.approver.approver else {
             return request::opened(&opened);
         };
-        let numbers = vec![opened.request];
         let approver = Actor::new(manager, self.approver.as_pin_file.as_deref());
-        let mut outcome = requests(decide(
-            context,
-            approver,
-            Intent::RequestApprove {
-                requests: numbers.clone(),
-            },
-        )?)?;
+        let mut outcome = request::approve_opened(context, approver, opened.request)?;
         if let Some(officer) = &self.sign_as {
             let officer = Actor::new(officer, self.sign_pin_file.as_deref());
-            outcome = requests(decide(
-                context,
-                officer,
-                Intent::RequestSign { requests: numbers },
-            )?)?;
+            let intent = Intent::RequestSign {
+                requests: vec![opened.request],
+            };
+            outcome = decide(context, officer, intent)
+                .and_then(requests)
+                .map_err(|error| request::still_there(context, error, opened.request, officer.name))?;
         }
         request::decided(&outcome)
     }

@@ -3,16 +3,11 @@
 use std::path::PathBuf;
 
 use chancery_agent::{Accepted, AcceptedHsm, custodian_key};
-use chancery_api::{Base64, CustodianRegister, FailureKind, Intent, RequestShow, Subject};
+use chancery_api::{Base64, CustodianRegister, FailureKind, RequestShow, Subject};
 use clap::{Args, Subcommand};
 
 use crate::{
-    act::{Actor, decide, requests},
-    commands::request,
-    context::Context,
-    error::CliError,
-    report::Report,
-    secrets::ApproverArgs,
+    act::Actor, commands::request, context::Context, error::CliError, report::Report, secrets::ApproverArgs,
 };
 
 /// Custodians.
@@ -94,9 +89,6 @@ impl Register {
             return request::opened(&opened);
         };
         let actor = Actor::new(manager, self.approver.as_pin_file.as_deref());
-        let intent = Intent::RequestApprove {
-            requests: vec![opened.request],
-        };
-        request::decided(&requests(decide(context, actor, intent)?)?)
+        request::decided(&request::approve_opened(context, actor, opened.request)?)
     }
 }

@@ -46,7 +46,9 @@ impl Init {
         let data = context.data_or_new()?;
         match data.installation() {
             Err(LayoutError::NotInitialised(_)) => {}
-            Err(error @ LayoutError::Io { .. }) => return Err(error.into()),
+            Err(error @ (LayoutError::Io { .. } | LayoutError::InstallationMissing(_))) => {
+                return Err(error.into());
+            }
             Ok(_) | Err(_) => return Err(LayoutError::AlreadyInitialised(data.path().to_owned()).into()),
         }
         // Names of people have the form of names of tokens.

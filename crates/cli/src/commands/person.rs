@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use chancery_agent::act_key;
-use chancery_api::{Base64, Intent, PersonAdd, PersonList, PersonView, Role};
+use chancery_api::{Base64, PersonAdd, PersonList, PersonView, Role};
 use clap::{Args, Subcommand};
 
 use crate::{
-    act::{Actor, decide, requests},
+    act::Actor,
     commands::request,
     context::Context,
     error::CliError,
@@ -75,10 +75,7 @@ impl Add {
             return request::opened(&opened);
         };
         let actor = Actor::new(manager, self.approver.as_pin_file.as_deref());
-        let intent = Intent::RequestApprove {
-            requests: vec![opened.request],
-        };
-        request::decided(&requests(decide(context, actor, intent)?)?)
+        request::decided(&request::approve_opened(context, actor, opened.request)?)
     }
 }
 

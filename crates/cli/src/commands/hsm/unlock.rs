@@ -1,8 +1,10 @@
 //! `hsm unlock`: a custodian's own token answers.
 
-use chancery_agent::{Accepted, answer_challenge};
-use chancery_api::{Base64, HsmView, UnlockAnswer, UnlockChallenge};
+use chancery_agent::{Accepted, UnlockedToken, answer_challenge};
+use chancery_api::{Base64, HsmList, HsmState, HsmView, UnlockAnswer, UnlockChallenge};
+use chancery_cvc::TrustAnchors;
 use clap::Args;
+use serde_json::json;
 
 use crate::{context::Context, error::CliError, report::Report, secrets::PinArgs};
 
@@ -10,7 +12,8 @@ use crate::{context::Context, error::CliError, report::Report, secrets::PinArgs}
 #[derive(Args)]
 #[command(after_help = "Example: chancery hsm unlock hsm-a hsm-b --as alice\n\
 The challenge comes from the HSM and is answered by the custodian's token here, for HSMs this custodian accepted at\n\
-registration. An unlock is a lease for all keys of the HSM until chancery hsm lock or the end of the node.")]
+registration. An unlock is a lease for all keys of the HSM until chancery hsm lock or the end of the node.\n\
+Every HSM gets its line; an answer given before counts as done. The exit code is that of the first that failed.")]
 pub(crate) struct Unlock {
     /// Names
     #[arg(required = true, value_name = "NAME")]
@@ -31,24 +34,72 @@ impl Unlock {
         let accepted = Accepted::load(&Context::accepted_directory(&data), &device)?;
         // The PIN first: a challenge that waits keeps the HSM from everything else.
         let mut token = context.unlocked_token_of(&self.custodian, self.pin.pin_file.as_deref())?;
-        let mut hsms: Vec<HsmView> = Vec::new();
+        let mut views = Vec::new();
         let mut text = String::new();
+        let mut first_failure = None;
         for name in &self.names {
-            let asked = UnlockChallenge {
-                hsm: name.clone(),
-                person: self.custodian.clone(),
-            };
-            let challenge = context.call(&asked)?;
-            let signature = answer_challenge(&mut token, &accepted, tokens.anchors(), name, &challenge)?;
-            let answer = UnlockAnswer {
-                hsm: name.clone(),
-                session: challenge.session,
-                signature: Base64(signature),
-            };
-            let hsm = context.call(&answer)?;
-            text.push_str(&format!("{}: {}\n", hsm.name, hsm.state.sentence()));
-            hsms.push(hsm);
+            match self.answer(context, tokens.anchors(), &accepted, &mut token, name) {
+                Ok((hsm, line)) => {
+                    text.push_str(&line);
+                    views.push(json!(hsm));
+                }
+                // Nothing else was asked for: the failure is the answer.
+                Err(error) if self.names.len() == 1 => return Err(error),
+                Err(error) => {
+                    context.tell(error.text().trim_end());
+                    text.push_str(&format!("{name}: not answered\n"));
+                    views.push(json!({ "name": name, "failure": error.json() }));
+                    first_failure.get_or_insert_with(|| error.exit_code());
+                }
+            }
         }
-        Report::new(&hsms, text)
+        Ok(Report::new(&views, text)?.with_code(first_failure.unwrap_or(0)))
+    }
+
+    /// Answers one HSM. What was done before counts as done.
+    fn answer(
+        &self,
+        context: &Context,
+        anchors: &TrustAnchors,
+        accepted: &Accepted,
+        token: &mut UnlockedToken,
+        name: &str,
+    ) -> Result<(HsmView, String), CliError> {
+        let asked = UnlockChallenge {
+            hsm: name.to_owned(),
+            person: self.custodian.clone(),
+        };
+        let challenge = match context.call(&asked) {
+            Ok(challenge) => challenge,
+            Err(error) => return self.done_before(context, name)?.ok_or(error),
+        };
+        let signature = answer_challenge(token, accepted, anchors, name, &challenge)?;
+        let answer = UnlockAnswer {
+            hsm: name.to_owned(),
+            session: challenge.session,
+            signature: Base64(signature),
+        };
+        let hsm = context.call(&answer)?;
+        let line = format!("{}: {}\n", hsm.name, hsm.state.sentence());
+        Ok((hsm, line))
+    }
+
+    /// The HSM and a line about it, when it needs nothing more from this custodian.
+    fn done_before(&self, context: &Context, name: &str) -> Result<Option<(HsmView, String)>, CliError> {
+        let found = context
+            .call(&HsmList {})?
+            .into_iter()
+            .find(|hsm| hsm.name == name);
+        Ok(found.and_then(|hsm| {
+            let before = match &hsm.state {
+                HsmState::Unlocked { .. } => "unlocked already".to_owned(),
+                HsmState::Quorum { answered, .. } if answered.contains(&self.custodian) => {
+                    format!("{} has answered already", self.custodian)
+                }
+                _ => return None,
+            };
+            let line = format!("{}: {before}; {}\n", hsm.name, hsm.state.sentence());
+            Some((hsm, line))
+        }))
     }
 }

@@ -5,11 +5,19 @@ mod show;
 
 use std::path::PathBuf;
 
-use chancery_api::{Base64, RequestDetail, RequestImport, RequestNumber, RequestResume, RequestView};
+use chancery_api::{
+    Base64, Intent, RequestDetail, RequestImport, RequestNumber, RequestResume, RequestShow, RequestView,
+    Subject,
+};
 use clap::{Args, Subcommand};
 
 use super::{read_input, request_number};
-use crate::{context::Context, error::CliError, report::Report};
+use crate::{
+    act::{Actor, decide, requests},
+    context::Context,
+    error::CliError,
+    report::Report,
+};
 
 pub(crate) use show::{decided, opened};
 
@@ -58,7 +66,9 @@ const MOST_BYTES: u64 = 1024 * 1024;
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery request import server.csr --ca root --profile server\n\
-         openssl req -new ... | chancery request import -"
+         openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key \\\n\
+         \x20 -subj /CN=www.example.com -addext subjectAltName=DNS:www.example.com | chancery request import -\n\
+The names of a server certificate come from subjectAltName."
 )]
 pub(crate) struct Import {
     /// PKCS#10, PEM or DER; - for standard input
@@ -102,6 +112,48 @@ impl Resume {
         let text = show::detail(&detail);
         Report::new(&detail, text)
     }
+}
+
+/// Has a request approved that this command opened. When that fails the request is still there, and the failure says so.
+pub(crate) fn approve_opened(
+    context: &Context,
+    manager: Actor<'_>,
+    request: RequestNumber,
+) -> Result<Vec<RequestDetail>, CliError> {
+    let intent = Intent::RequestApprove {
+        requests: vec![request],
+    };
+    decide(context, manager, intent)
+        .and_then(requests)
+        .map_err(|error| still_there(context, error, request, manager.name))
+}
+
+/// A failure after a request was opened: says how to go on with the request.
+pub(crate) fn still_there(
+    context: &Context,
+    error: CliError,
+    request: RequestNumber,
+    person: &str,
+) -> CliError {
+    let state = context
+        .call(&RequestShow { request })
+        .map(|detail| (detail.request.state, detail.subject));
+    let step = match &state {
+        Ok((state, Subject::Ca(_) | Subject::Certificate(_))) if state == "approved" => {
+            format!(
+                "request {request} is approved; go on with: chancery request sign {request} --as {person}"
+            )
+        }
+        Ok((state, _)) if state == "open" => {
+            format!("request {request} is open; go on with: chancery request approve {request} --as {person}")
+        }
+        Ok((state, _)) if state == "approved" || state == "signing" => {
+            format!("request {request} is {state}; go on with: chancery request resume {request}")
+        }
+        // Where it stands is not known here, e.g. because the node is gone.
+        _ => format!("look at what was opened: chancery request why {request}"),
+    };
+    error.and_then_do(&step)
 }
 
 /// `request 7 is open: person bob: Registration Officer`.
