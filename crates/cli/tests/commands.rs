@@ -89,6 +89,23 @@ fn a_request_that_could_not_be_approved_at_once_is_named() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_refused_before_anything_is_decided() {
+    let home = Home::ready();
+    let nowhere = home.out("none/crl.pem");
+    let refused = home.run(&[
+        "crl",
+        "create",
+        "root",
+        "--as",
+        "nobody",
+        "--out",
+        nowhere.to_str().unwrap(),
+    ]);
+    assert_eq!(refused.code, 5, "{}", refused.err);
+    assert!(refused.err.contains("cannot write"), "{}", refused.err);
+}
+
+#[test]
 fn who_approved_cannot_sign_and_who_has_no_role_can_do_neither() {
     let home = Home::ready();
     let number = home.approved();

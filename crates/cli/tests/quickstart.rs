@@ -65,6 +65,27 @@ fn two_runs_leave_a_trust_center_and_one_more_certificate() {
 }
 
 #[test]
+fn a_first_certificate_that_was_revoked_since_is_named_and_another_one_issued() {
+    let home = Home::new();
+    let (code, first) = home.json(&["quickstart"]);
+    assert_eq!(code, 0, "{first}");
+    let leaf = format!("#{}", first["certificates"][0]["request"]);
+    home.run(&["cert", "revoke", &leaf, "--reason", "superseded", "--as", "carol"])
+        .ok();
+    let again = home.run(&["quickstart"]).ok();
+    let serial = first["certificates"][0]["serial"].as_str().unwrap();
+    assert!(
+        again
+            .out
+            .contains(&format!("leaf.pem, certificate {serial} of request")),
+        "{}",
+        again.out
+    );
+    assert!(home.openssl_verify("more-2.pem").status.success());
+    assert!(!home.openssl_verify("leaf.pem").status.success());
+}
+
+#[test]
 fn a_request_from_elsewhere_is_issued() {
     let home = Home::new();
     let csr = home.dir.path().join("own.csr");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chancery_api::{CertList, CertShow, CertificateDetail, CertificateView, FailureKind, Intent};
 use clap::{Args, Subcommand};
 
-use super::{certificates_pem, write_output};
+use super::{certificates_pem, check_output, write_output};
 use crate::{
     act::{self, Actor, decide},
     context::Context,
@@ -129,6 +129,9 @@ pub(crate) struct Export {
 impl Export {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        if self.out != Path::new("-") {
+            check_output(&self.out)?;
+        }
         let detail = context.call(&CertShow {
             certificate: self.certificate,
         })?;

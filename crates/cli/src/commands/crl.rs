@@ -6,7 +6,7 @@ use chancery_api::{CrlDetail, CrlShow, Intent};
 use chancery_pki::pem;
 use clap::{Args, Subcommand};
 
-use super::{pem_text, write_output};
+use super::{check_output, pem_text, write_output};
 use crate::{
     act::{self, Actor, decide},
     context::Context,
@@ -55,6 +55,7 @@ pub(crate) struct Create {
 impl Create {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        self.out.as_deref().map_or(Ok(()), check_output)?;
         let actor = Actor::new(&self.actor, self.pin.pin_file.as_deref());
         let crl = act::crl(decide(context, actor, Intent::CrlCreate { ca: self.ca })?)?;
         report(&crl, self.out.as_deref())
@@ -75,6 +76,7 @@ pub(crate) struct Show {
 impl Show {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        self.out.as_deref().map_or(Ok(()), check_output)?;
         let crl = context.call(&CrlShow { ca: self.ca })?;
         report(&crl, self.out.as_deref())
     }

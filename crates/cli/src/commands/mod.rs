@@ -19,7 +19,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use chancery_api::{FailureKind, RequestNumber};
@@ -57,15 +57,39 @@ fn read_input(path: &Path, limit: u64) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-/// Writes a public file whole or not at all: beside it, synced, renamed over it.
-fn write_output(path: &Path, content: &[u8]) -> Result<(), CliError> {
+/// Whether [`write_output`] could write this file, found out before anything is asked or decided.
+fn check_output(path: &Path) -> Result<(), CliError> {
+    if path.is_dir() {
+        return Err(CliError::new(
+            FailureKind::Invalid,
+            format!("cannot write {}: it is a directory", path.display()),
+        ));
+    }
+    let (_, beside) = beside(path);
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(&beside)
+        .and_then(|_| std::fs::remove_file(&beside))
+        .map_err(CliError::file("write", path))
+}
+
+/// The directory of a file, and the name in it under which the file is written first.
+fn beside(path: &Path) -> (&Path, PathBuf) {
     let directory = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or_else(|| Path::new("."));
     let mut beside = path.file_name().unwrap_or_default().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
-    let beside = directory.join(beside);
+    (directory, directory.join(beside))
+}
+
+/// Writes a public file whole or not at all: beside it, synced, renamed over it.
+fn write_output(path: &Path, content: &[u8]) -> Result<(), CliError> {
+    let (directory, beside) = beside(path);
     let written = (|| {
         let mut file = OpenOptions::new()
             .write(true)

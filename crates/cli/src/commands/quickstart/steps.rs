@@ -33,12 +33,12 @@ pub(super) fn all(guide: &Guide, csr: Option<&Path>, algorithm: &str) -> Result<
     let mut certificates = Vec::new();
     let leaf = first_certificate(guide, if was_done { None } else { csr })?;
     let second = without_first_hsm(guide)?;
-    revocation(guide, second)?;
+    let leaf_revoked = revocation(guide, leaf, second)?;
     for (name, number) in [("leaf", leaf), ("revoked", second)] {
         certificates.push(view(guide, name, number)?);
     }
     let mut one_more = None;
-    if was_done {
+    if was_done || leaf_revoked {
         guide.say("\n== Everything was there: one more certificate ==")?;
         let name = next_name(guide)?;
         let number = issue(guide, &name, &format!("{name}.example.com"), csr)?;
@@ -46,7 +46,11 @@ pub(super) fn all(guide: &Guide, csr: Option<&Path>, algorithm: &str) -> Result<
         certificates.push(view(guide, &name, number)?);
         one_more = Some(name);
     }
-    end(guide, &data, certificates, one_more)
+    let good = match &one_more {
+        Some(name) if leaf_revoked => format!("{name}.pem"),
+        _ => "leaf.pem".to_owned(),
+    };
+    end(guide, &data, certificates, one_more, &good)
 }
 
 fn begin(guide: &Guide) -> Result<DataDir, CliError> {
@@ -326,8 +330,8 @@ fn without_first_hsm(guide: &Guide) -> Result<RequestNumber, CliError> {
     Ok(number)
 }
 
-/// Step 7.
-fn revocation(guide: &Guide, second: RequestNumber) -> Result<(), CliError> {
+/// Step 7. Says whether the first certificate was revoked too, which nothing here does.
+fn revocation(guide: &Guide, leaf: RequestNumber, second: RequestNumber) -> Result<bool, CliError> {
     guide.step(
         7,
         "A revocation and a CRL",
@@ -355,8 +359,18 @@ fn revocation(guide: &Guide, second: RequestNumber) -> Result<(), CliError> {
         "--out",
         &path(guide, "crl.pem"),
     ])?;
-    verified(guide, "leaf.pem", 0, true)?;
-    verified(guide, "revoked.pem", check::REVOKED, true)
+    verified(guide, "revoked.pem", check::REVOKED, true)?;
+    let first = guide.certificate(leaf)?.certificate;
+    let Some((time, reason)) = &first.revoked else {
+        verified(guide, "leaf.pem", 0, true)?;
+        return Ok(false);
+    };
+    guide.say(format!(
+        "leaf.pem, certificate {} of request {leaf}, was revoked at {time} ({reason}): one more takes its place",
+        first.serial
+    ))?;
+    verified(guide, "leaf.pem", check::REVOKED, true)?;
+    Ok(true)
 }
 
 fn end(
@@ -364,6 +378,7 @@ fn end(
     data: &DataDir,
     certificates: Vec<IssuedView>,
     one_more: Option<String>,
+    good: &str,
 ) -> Result<Report, CliError> {
     guide.say("\n== The record of it all ==")?;
     guide.run(&["audit", "verify"])?;
@@ -406,7 +421,7 @@ fn end(
         "Node:   process {node}, runs on while an HSM is unlocked\n"
     ));
     text.push_str("Check it with other software:\n");
-    text.push_str(&format!("  {}\n", openssl_line(guide, "leaf.pem", true)));
+    text.push_str(&format!("  {}\n", openssl_line(guide, good, true)));
     text.push_str(&format!(
         "  {}   (error 23: revoked)\n",
         openssl_line(guide, "revoked.pem", true)
