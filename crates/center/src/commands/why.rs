@@ -1,6 +1,6 @@
 //! The explain engine: what stands between a request and its end, in the order in which it should be met.
 
-use chancery_api::{Condition, Failure, HsmId, RequestNumber, Role, Subject, WhyView};
+use chancery_api::{Condition, Failure, FailureKind, HsmId, RequestNumber, Role, Subject, WhyView};
 use chancery_keys::State;
 use chancery_store::{RequestRecord, RequestState};
 
@@ -112,13 +112,18 @@ impl Center {
         match record.state {
             RequestState::Open => unmet.extend(Self::lacking_approval(people, record, approvals)),
             RequestState::Approved => {
-                if let Subject::Certificate(document) = &subject
-                    && let Err(failure) = self.issuance(record, document.clone()).await
-                {
-                    let remedy = failure
-                        .remedy
-                        .unwrap_or_else(|| format!("chancery request show {number}"));
-                    unmet.push(Condition::new("changed", failure.message, remedy, Vec::new()));
+                if let Subject::Certificate(document) = &subject {
+                    match self.issuance(record, document.clone()).await {
+                        Ok(_) => {}
+                        // Something else than a condition: what was approved was altered.
+                        Err(failure) if failure.kind == FailureKind::Refused => return Err(failure),
+                        Err(failure) => {
+                            let remedy = failure
+                                .remedy
+                                .unwrap_or_else(|| format!("chancery request show {number}"));
+                            unmet.push(Condition::new("changed", failure.message, remedy, Vec::new()));
+                        }
+                    }
                 }
             }
             RequestState::Signing => unmet.push(Condition::new(
