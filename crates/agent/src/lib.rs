@@ -10,6 +10,7 @@ mod error;
 mod intent;
 mod pins;
 mod prepare;
+mod terminal;
 mod text;
 mod token;
 
@@ -19,5 +20,6 @@ pub use answer::answer_challenge;
 pub use error::AgentError;
 pub use pins::{PinSource, RehearsalPins, TokenPins};
 pub use prepare::{ACT_KEY, CUSTODIAN_KEY, Evidence, act_key, custodian_key};
+pub use terminal::ask_secret;
 pub use text::one_line;
 pub use token::{LocalTokens, OwnToken, UnlockedToken, initialise};

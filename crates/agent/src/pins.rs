@@ -14,7 +14,7 @@ use chancery_vtoken::atomic;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::AgentError;
+use crate::{AgentError, terminal::ask_secret};
 
 /// Longest line read as a PIN, in bytes.
 const MOST_BYTES: usize = 256;
@@ -38,11 +38,9 @@ impl PinSource {
     pub(crate) fn user_pin(&self, token: &str) -> Result<Pin, AgentError> {
         let text = match self {
             Self::Prompt => {
-                rpassword::prompt_password(format!("PIN for token {token}: ")).map_err(|error| {
-                    AgentError::NoPin {
-                        name: token.to_owned(),
-                        why: format!("no terminal to ask at ({error}); use --pin-file"),
-                    }
+                ask_secret(&format!("PIN for token {token}: ")).map_err(|error| AgentError::NoPin {
+                    name: token.to_owned(),
+                    why: format!("no terminal to ask at ({error}); use --pin-file"),
                 })?
             }
             Self::File(path) => first_line(&mut open_private(path)?).map_err(AgentError::file(path))?,

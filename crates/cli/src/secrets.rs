@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use chancery_agent::{RehearsalPins, TokenPins};
+use chancery_agent::{RehearsalPins, TokenPins, ask_secret};
 use chancery_api::{FailureKind, SecretText};
+use chancery_driver::{Pin, PinFormatError, SoPin};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -59,20 +60,23 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], CliError> {
     Ok(bytes)
 }
 
-/// Asks for a new secret twice.
-pub(crate) fn ask_twice(what: &str) -> Result<SecretText, CliError> {
+/// Asks for a new secret twice. Its form is checked before it has to be typed again.
+fn ask_twice(
+    what: &str,
+    check: impl FnOnce(&str) -> Result<(), PinFormatError>,
+) -> Result<SecretText, CliError> {
     let ask = |prompt: String| {
-        rpassword::prompt_password(prompt)
-            .map(Zeroizing::new)
-            .map_err(|error| {
-                CliError::with_remedy(
-                    FailureKind::Invalid,
-                    format!("no terminal to ask at: {error}"),
-                    "run this at a terminal, or with --rehearsal",
-                )
-            })
+        ask_secret(&prompt).map(Zeroizing::new).map_err(|error| {
+            CliError::with_remedy(
+                FailureKind::Invalid,
+                format!("no terminal to ask at: {error}"),
+                "run this at a terminal, or with --rehearsal",
+            )
+        })
     };
     let first = ask(format!("New {what}: "))?;
+    check(&first)
+        .map_err(|error| CliError::new(FailureKind::Invalid, format!("{what}: {error}; nothing was done")))?;
     let second = ask(format!("New {what} again: "))?;
     if *first != *second {
         return Err(CliError::new(
@@ -81,6 +85,21 @@ pub(crate) fn ask_twice(what: &str) -> Result<SecretText, CliError> {
         ));
     }
     Ok(SecretText::new((*first).clone()))
+}
+
+/// Asks for the new user PIN of a token.
+pub(crate) fn ask_user_pin(token: &str) -> Result<SecretText, CliError> {
+    ask_twice(&format!("PIN for token {token} (6 to 16 characters)"), |text| {
+        Pin::new(text).map(drop)
+    })
+}
+
+/// Asks for the SO-PIN of a token.
+pub(crate) fn ask_so_pin(token: &str) -> Result<SecretText, CliError> {
+    ask_twice(
+        &format!("SO-PIN for token {token} (16 hexadecimal digits)"),
+        |text| SoPin::from_hex(text).map(drop),
+    )
 }
 
 /// The PINs of a token in the rehearsal file; generated and durable in the file when it has none. A user PIN only when wanted.

@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     error::CliError,
     report::Report,
-    secrets::{ask_twice, rehearsal_pins},
+    secrets::{ask_so_pin, ask_user_pin, rehearsal_pins},
     table::table,
 };
 
@@ -95,19 +95,23 @@ impl Create {
         let rehearsal = self.rehearsal || context.is_rehearsal()?;
         let factory = context.factory(&data)?;
         let tokens = LocalTokens::new(&data.tokens(), data.at_rest(), Some(&factory))?;
-        let mut made = Vec::new();
+        // The PINs of all first: when one is not to be had nothing is made.
+        let mut wanted = Vec::new();
         for name in &names {
             let known = tokens.list()?.into_iter().find(|token| token.name == *name);
             // Made before and interrupted: what is missing is done now.
             if known.is_some() && (!self.init || has_pin(&tokens, name)?) {
                 return Err(ManageError::NameTaken(name.clone()).into());
             }
-            // The PINs first: when they are not to be had nothing is made.
             let pins = if self.init {
                 Some(pins_for(&data, name, rehearsal)?)
             } else {
                 None
             };
+            wanted.push((name, known, pins));
+        }
+        let mut made = Vec::new();
+        for (name, known, pins) in wanted {
             let summary = match known {
                 Some(summary) => summary,
                 None => factory.create(&data.tokens(), name, SystemClock.today())?,
@@ -138,8 +142,8 @@ fn pins_for(data: &DataDir, name: &TokenName, rehearsal: bool) -> Result<(Pin, S
         rehearsal_pins(&Context::rehearsal_file(data), name.as_str(), true)?
     } else {
         TokenPins {
-            user_pin: Some(ask_twice(&format!("PIN for token {name} (6 to 16 characters)"))?),
-            so_pin: ask_twice(&format!("SO-PIN for token {name} (16 hexadecimal digits)"))?,
+            user_pin: Some(ask_user_pin(name.as_str())?),
+            so_pin: ask_so_pin(name.as_str())?,
         }
     };
     let invalid = |error: PinFormatError| {

@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     error::CliError,
     report::Report,
-    secrets::{PinArgs, ask_twice, rehearsal_pins},
+    secrets::{PinArgs, ask_so_pin, rehearsal_pins},
 };
 
 /// Initialises tokens as HSMs.
@@ -95,7 +95,7 @@ impl Init {
             let so_pin = if rehearsal {
                 rehearsal_pins(&Context::rehearsal_file(&data), token, false)?.so_pin
             } else {
-                ask_twice(&format!("SO-PIN for token {token} (16 hexadecimal digits)"))?
+                ask_so_pin(token)?
             };
             so_pins.insert(token.clone(), so_pin);
         }
