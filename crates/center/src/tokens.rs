@@ -34,7 +34,7 @@ pub(crate) fn hsm_failure(error: &HsmError) -> Failure {
             vec![Condition::new(
                 "custodians",
                 message,
-                format!("chancery custodian register --help (for {hsm})"),
+                format!("chancery custodian register PERSON --hsm {hsm} --as NAME"),
                 Vec::new(),
             )],
         ),

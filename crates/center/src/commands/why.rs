@@ -290,7 +290,7 @@ impl Center {
                 State::Unregistered { missing } => Condition::new(
                     "custodians",
                     format!("{missing} custodians of {name} are not registered yet"),
-                    format!("chancery custodian register --help (for {name})"),
+                    format!("chancery custodian register PERSON --hsm {name} --as NAME"),
                     Vec::new(),
                 ),
                 State::NotInitialised => Condition::new(
