@@ -189,7 +189,17 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("libsqlite3-sys", &["sqlite-replay"]),
     (
         "tokio",
-        &["keys", "store", "store-sqlite", "center", "node", "cli", "bench"],
+        // agent: signals that come while a PIN is typed.
+        &[
+            "keys",
+            "store",
+            "store-sqlite",
+            "center",
+            "node",
+            "agent",
+            "cli",
+            "bench",
+        ],
     ),
     ("clap", &["cli"]),
     ("comfy-table", &["cli"]),
