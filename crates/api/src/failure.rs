@@ -67,6 +67,9 @@ pub struct Condition {
     pub remedy: String,
     /// Names of those who can do it; empty when nobody can at present.
     pub who: Vec<String>,
+    /// Other remedies, any one of which is enough in its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub or: Vec<String>,
 }
 
 impl Condition {
@@ -77,6 +80,7 @@ impl Condition {
             what: what.into(),
             remedy: remedy.into(),
             who,
+            or: Vec::new(),
         }
     }
 }

@@ -44,12 +44,15 @@ pub(crate) fn conditions(unmet: &[Condition]) -> String {
             condition.who.join(", ")
         };
         text.push_str(&format!(
-            "  {}. {}\n     do:  {}\n     who: {}\n",
+            "  {}. {}\n     do:  {}\n",
             index + 1,
             one_line(&condition.what),
-            one_line(&condition.remedy),
-            one_line(&who)
+            one_line(&condition.remedy)
         ));
+        for other in &condition.or {
+            text.push_str(&format!("     or:  {}\n", one_line(other)));
+        }
+        text.push_str(&format!("     who: {}\n", one_line(&who)));
     }
     text
 }

@@ -157,6 +157,11 @@ impl AuditKey {
         let name = format!("chancery/{installation}");
         match read(&path)? {
             Some(stored) => Self::open(&path, &stored, at_rest, &name),
+            // A log that was signed before is not gone on with under another key.
+            None if directory.path().join("marks/audit-head").exists() => Err(AuditKeyError::Damaged {
+                path,
+                reason: "it is gone, and the log was signed with it: restore it from a backup".to_owned(),
+            }),
             None => Self::create(&path, at_rest, &name),
         }
     }

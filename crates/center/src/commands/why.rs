@@ -311,17 +311,14 @@ impl Center {
         unmet.sort_by_key(|(answers_missing, _)| *answers_missing);
         let mut unmet: Vec<Condition> = unmet.into_iter().map(|(_, condition)| condition).collect();
         if unmet.len() + detached.len() > 1 && !unmet.is_empty() {
-            let mut others: Vec<String> = unmet
-                .drain(1..)
-                .map(|other| format!("{}: {}", other.what, other.remedy))
-                .collect();
+            // Lines to be typed, in the order in which they need least.
+            let mut others: Vec<String> = unmet.drain(1..).map(|other| other.remedy).collect();
             others.extend(
                 detached
                     .iter()
                     .map(|name| format!("chancery hsm attach {name} --as NAME")),
             );
-            unmet[0].remedy.push_str("; or instead: ");
-            unmet[0].remedy.push_str(&others.join("; "));
+            unmet[0].or = others;
         }
         if unmet.is_empty() {
             let people = self.people().await?;

@@ -37,7 +37,7 @@ async fn removed_between_approval_and_signature() {
         .collect();
     assert_eq!(codes, ["attached"], "any one HSM is enough: one condition");
     assert!(
-        why.unmet[0].remedy.contains("or instead: HSM hsm-b was lost"),
+        why.unmet[0].or[0].contains("chancery hsm attach hsm-b"),
         "{why:?}"
     );
     assert!(

@@ -193,9 +193,9 @@ async fn locking_locks() {
     let failure = world.sign(request).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Blocked);
     assert_eq!(failure.unmet.len(), 1, "any one HSM is enough: {failure:?}");
-    let remedy = &failure.unmet[0].remedy;
-    assert!(
-        remedy.contains("or instead: quorum 0 of 2 on hsm-b"),
+    assert_eq!(
+        failure.unmet[0].or,
+        ["chancery hsm unlock hsm-b --as alice"],
         "{failure:?}"
     );
     assert_eq!(world.signs(), before);
