@@ -91,6 +91,11 @@ bits! { KeyAccess:
 }
 
 impl KeyUsage {
+    /// Without the bits after the tenth, which PKCS#15 does not define.
+    pub(super) const fn defined(self) -> Self {
+        Self(self.0 & 0xFFC0)
+    }
+
     /// All ten bits, trailing zeros included.
     pub(super) fn encode_all(self) -> Vec<u8> {
         let [first, second] = self.0.to_be_bytes();

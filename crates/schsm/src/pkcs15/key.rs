@@ -201,7 +201,7 @@ impl PrivateKeyDescription {
     fn read_key_attributes(&mut self, attributes: Tlv<'_>) -> Result<(), Pkcs15Error> {
         let mut fields = attributes.children();
         self.id = fields.expect(OCTET_STRING)?.value.to_vec();
-        self.usage = KeyUsage::parse(fields.expect(BIT_STRING)?.value, "key usage")?;
+        self.usage = KeyUsage::parse(fields.expect(BIT_STRING)?.value, "key usage")?.defined();
         while let Some(field) = fields.next()? {
             match field.tag {
                 BIT_STRING => self.access = Some(KeyAccess::parse(field.value, "key access flags")?),
