@@ -84,6 +84,35 @@ const LAYERS: &[Layer] = &[
         uses: &["iso7816", "cvc", "schsm"],
         tests_use: &["vtoken"],
     },
+    // readers
+    Layer {
+        name: "pcsc",
+        uses: &["iso7816"],
+        tests_use: &[],
+    },
+    Layer {
+        name: "reader",
+        uses: &["iso7816"],
+        tests_use: &["vtoken"],
+    },
+    // work on single tokens
+    Layer {
+        name: "dkek",
+        uses: &["schsm"],
+        tests_use: &[],
+    },
+    Layer {
+        name: "attest",
+        uses: &["iso7816", "cvc", "schsm"],
+        tests_use: &["vtoken", "driver"],
+    },
+    Layer {
+        name: "tokens",
+        uses: &[
+            "iso7816", "cvc", "schsm", "vtoken", "driver", "pcsc", "reader", "dkek", "attest",
+        ],
+        tests_use: &[],
+    },
     // engines
     Layer {
         name: "keys",
@@ -148,6 +177,11 @@ const LAYERS: &[Layer] = &[
             "iso7816",
             "cvc",
             "schsm",
+            "pcsc",
+            "reader",
+            "dkek",
+            "attest",
+            "tokens",
             "pki",
             "audit",
             "api",

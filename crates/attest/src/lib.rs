@@ -1,0 +1,1 @@
+//! Verification of attestations and key passports, offline.

@@ -1,0 +1,1 @@
+//! Finding tokens, and work on them that takes several steps.
