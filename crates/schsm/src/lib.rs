@@ -7,7 +7,7 @@
 //! * [`fid`], [`KeyId`]: where things lie on a token;
 //! * [`Algorithm`], [`AlgorithmList`]: what a key may be used for;
 //! * [`Kek`], [`KekShare`], [`Kcv`], [`share_file`]: the key under which keys leave a token, and its backup;
-//! * [`KeyMaterial`], [`blob`]: a key outside a token, in clear and wrapped;
+//! * [`KeyMaterial`], [`blob`], [`container`]: a key outside a token, in clear, wrapped, and in a file;
 //! * [`pkcs15`]: the descriptions that let other software find keys and certificates;
 //! * [`KeyDomainStatus`], [`PkaStatus`], [`InitializeOptions`]: what a token says about itself and is told to be.
 //!
@@ -16,6 +16,7 @@
 
 mod algorithm;
 pub mod blob;
+pub mod container;
 mod domain;
 pub mod fid;
 mod initialize;
@@ -29,6 +30,7 @@ pub mod share_file;
 pub use algorithm::{
     Algorithm, AlgorithmList, AlgorithmListError, Hash, Input, KeyType, MAX_ALGORITHMS, Operation,
 };
+pub use container::KeyContainer;
 pub use domain::{KeyDomainStatus, KeyDomainStatusError};
 pub use fid::Fid;
 pub use initialize::InitializeOptions;
