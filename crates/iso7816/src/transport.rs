@@ -30,6 +30,13 @@ pub enum TransportError {
         /// What was seen, without any APDU content.
         reason: String,
     },
+    /// Somebody else has reset the device: it is there, but its volatile state is gone (selection, authentication,
+    /// challenges, channels). The command was not sent.
+    #[error("the token was reset by another program: {reason}")]
+    Reset {
+        /// What was seen, without any APDU content.
+        reason: String,
+    },
     /// The command is longer than this way to the token can carry; it was not sent.
     #[error("command of {length} bytes is over the limit of {limit} bytes of this connection")]
     TooLong {
@@ -58,6 +65,12 @@ impl TransportError {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost { .. })
+    }
+
+    /// Whether somebody else has reset the device.
+    #[must_use]
+    pub fn is_reset(&self) -> bool {
+        matches!(self, Self::Reset { .. })
     }
 }
 
