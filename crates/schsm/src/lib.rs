@@ -39,3 +39,4 @@ pub use key_id::KeyId;
 pub use material::{KeyMaterial, RsaCrt, RsaSecret};
 pub use pka::{PkaStatus, PkaStatusError};
 pub use pkcs15::{CertificateDescription, DataDescription, PrivateKeyDescription, TokenInfo};
+pub use share_file::{ShareFile, ShareFileKey};

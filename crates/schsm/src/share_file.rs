@@ -4,6 +4,8 @@
 //! comes from the password by 30 million rounds of MD5, in the manner of OpenSSL's `EVP_BytesToKey`. That takes
 //! seconds: derive once, and never on a path that has to be quick.
 
+use std::fmt;
+
 use aes::Aes256;
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use md5::{Digest, Md5};
@@ -82,42 +84,8 @@ fn decrypt_iterated(
     iterations: u32,
     progress: impl FnMut(f64),
 ) -> Result<KekShare, ShareFileError> {
-    let Ok(file) = <[u8; LENGTH]>::try_from(file) else {
-        return Err(ShareFileError::Length { length: file.len() });
-    };
-    let [
-        m0,
-        m1,
-        m2,
-        m3,
-        m4,
-        m5,
-        m6,
-        m7,
-        s0,
-        s1,
-        s2,
-        s3,
-        s4,
-        s5,
-        s6,
-        s7,
-        body @ ..,
-    ] = file;
-    if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
-        return Err(ShareFileError::Magic);
-    }
-    let keys = Keys::derive(password, [s0, s1, s2, s3, s4, s5, s6, s7], iterations, progress);
-    let mut body: Zeroizing<[u8; 48]> = Zeroizing::new(body);
-    let mut cipher = cbc::Decryptor::<Aes256>::new((&*keys.key).into(), (&*keys.iv).into());
-    for block in body.as_chunks_mut::<16>().0 {
-        cipher.decrypt_block(block.into());
-    }
-    let (share, padding) = body.split_at(32);
-    if !bool::from(padding.ct_eq(&PADDING)) {
-        return Err(ShareFileError::WrongPassword);
-    }
-    KekShare::from_slice(share).map_err(|_| ShareFileError::Length { length: LENGTH })
+    let file = ShareFile::parse(file)?;
+    file.open(&ShareFileKey::derive(password, file.salt, iterations, progress))
 }
 
 fn encrypt_iterated(
@@ -127,26 +95,131 @@ fn encrypt_iterated(
     iterations: u32,
     progress: impl FnMut(f64),
 ) -> [u8; LENGTH] {
-    let keys = Keys::derive(password, salt, iterations, progress);
-    let mut body = Zeroizing::new([0x10; 48]);
-    body[..32].copy_from_slice(share.secret_bytes());
-    let mut cipher = cbc::Encryptor::<Aes256>::new((&*keys.key).into(), (&*keys.iv).into());
-    for block in body.as_chunks_mut::<16>().0 {
-        cipher.encrypt_block(block.into());
-    }
-    let mut file = [0; LENGTH];
-    file[..8].copy_from_slice(&MAGIC);
-    file[8..16].copy_from_slice(&salt);
-    file[16..].copy_from_slice(body.as_slice());
-    file
+    ShareFile::seal(
+        share,
+        salt,
+        &ShareFileKey::derive(password, salt, iterations, progress),
+    )
+    .to_bytes()
 }
 
-struct Keys {
+/// A share file taken apart: one key can be derived and tried in several ways. Nothing in it is secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareFile {
+    salt: [u8; 8],
+    body: [u8; 48],
+}
+
+impl ShareFile {
+    /// Takes a share file apart.
+    ///
+    /// # Errors
+    /// [`ShareFileError::Length`] or [`ShareFileError::Magic`].
+    pub fn parse(file: &[u8]) -> Result<Self, ShareFileError> {
+        let Ok(file) = <[u8; LENGTH]>::try_from(file) else {
+            return Err(ShareFileError::Length { length: file.len() });
+        };
+        if !file.starts_with(&MAGIC) {
+            return Err(ShareFileError::Magic);
+        }
+        let (mut salt, mut body) = ([0; 8], [0; 48]);
+        salt.copy_from_slice(&file[8..16]);
+        body.copy_from_slice(&file[16..]);
+        Ok(Self { salt, body })
+    }
+
+    /// The salt, which makes two files under one password differ.
+    #[must_use]
+    pub const fn salt(&self) -> [u8; 8] {
+        self.salt
+    }
+
+    /// Encrypts a share under a key that was derived with this salt.
+    #[must_use]
+    pub fn seal(share: &KekShare, salt: [u8; 8], key: &ShareFileKey) -> Self {
+        let mut body = Zeroizing::new([0x10; 48]);
+        body[..32].copy_from_slice(share.secret_bytes());
+        let mut cipher = cbc::Encryptor::<Aes256>::new((&*key.key).into(), (&*key.iv).into());
+        for block in body.as_chunks_mut::<16>().0 {
+            cipher.encrypt_block(block.into());
+        }
+        Self { salt, body: *body }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; LENGTH] {
+        let mut file = [0; LENGTH];
+        file[..8].copy_from_slice(&MAGIC);
+        file[8..16].copy_from_slice(&self.salt);
+        file[16..].copy_from_slice(&self.body);
+        file
+    }
+
+    /// Derives the key of this file from a password: seconds. `progress` as in [`decrypt_with_progress`].
+    #[must_use]
+    pub fn derive(&self, password: &[u8], progress: impl FnMut(f64)) -> ShareFileKey {
+        ShareFileKey::derive(password, self.salt, ITERATIONS, progress)
+    }
+
+    /// The share, when all of the padding says that the key is right.
+    ///
+    /// # Errors
+    /// [`ShareFileError::WrongPassword`].
+    pub fn open(&self, key: &ShareFileKey) -> Result<KekShare, ShareFileError> {
+        let body = self.decrypted(key);
+        let (share, padding) = body.split_at(32);
+        if !bool::from(padding.ct_eq(&PADDING)) {
+            return Err(ShareFileError::WrongPassword);
+        }
+        KekShare::from_slice(share).map_err(|_| ShareFileError::WrongPassword)
+    }
+
+    /// What a tool takes for the share that only removes padding (PKCS#7: the last byte says how many bytes of its own value end
+    /// the text) and takes the first 32 bytes, whatever is left: under one wrong key of 256 this is no error. `None` when even
+    /// such a tool refuses. To find out what was imported so; never to import it.
+    #[must_use]
+    pub fn open_by_padding_alone(&self, key: &ShareFileKey) -> Option<KekShare> {
+        let body = self.decrypted(key);
+        let last = body.last().copied().unwrap_or_default();
+        let count = usize::from(last);
+        let fits = (1..=16).contains(&count) && body.iter().rev().take(count).all(|byte| *byte == last);
+        fits.then(|| KekShare::from_slice(&body[..32]).ok()).flatten()
+    }
+
+    fn decrypted(&self, key: &ShareFileKey) -> Zeroizing<[u8; 48]> {
+        let mut body = Zeroizing::new(self.body);
+        let mut cipher = cbc::Decryptor::<Aes256>::new((&*key.key).into(), (&*key.iv).into());
+        for block in body.as_chunks_mut::<16>().0 {
+            cipher.decrypt_block(block.into());
+        }
+        body
+    }
+}
+
+/// Key and IV of a share file, derived from a password and the file's salt.
+#[derive(Clone)]
+pub struct ShareFileKey {
     key: Zeroizing<[u8; 32]>,
     iv: Zeroizing<[u8; 16]>,
 }
 
-impl Keys {
+impl fmt::Debug for ShareFileKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShareFileKey(..)")
+    }
+}
+
+impl ShareFileKey {
+    /// A key and IV derived elsewhere.
+    #[must_use]
+    pub fn from_parts(key: [u8; 32], iv: [u8; 16]) -> Self {
+        Self {
+            key: Zeroizing::new(key),
+            iv: Zeroizing::new(iv),
+        }
+    }
+
     fn derive(password: &[u8], salt: [u8; 8], iterations: u32, mut progress: impl FnMut(f64)) -> Self {
         let total = f64::from(iterations) * 3.0;
         let mut previous = Zeroizing::new([0; 16]);
@@ -239,6 +312,30 @@ mod tests {
                 Err(ShareFileError::WrongPassword)
             );
         }
+    }
+
+    #[test]
+    fn padding_alone_lets_wrong_keys_pass() {
+        let file = ShareFile::parse(&encrypt_iterated(
+            &KekShare::new([1; 32]),
+            b"pw",
+            [0; 8],
+            2,
+            |_| (),
+        ))
+        .unwrap();
+        let right = ShareFileKey::derive(b"pw", [0; 8], 2, |_| ());
+        assert_eq!(file.open_by_padding_alone(&right), Some(KekShare::new([1; 32])));
+        // About one in 256, and the share is another one.
+        let passed: Vec<_> = (0..2000_u32)
+            .map(|wrong| ShareFileKey::derive(&wrong.to_be_bytes(), [0; 8], 2, |_| ()))
+            .filter_map(|key| {
+                assert!(file.open(&key).is_err());
+                file.open_by_padding_alone(&key)
+            })
+            .collect();
+        assert!((1..40).contains(&passed.len()), "{}", passed.len());
+        assert!(passed.iter().all(|share| *share != KekShare::new([1; 32])));
     }
 
     #[test]
