@@ -21,6 +21,7 @@
 //!
 //! * [`keystore`]: list keys, describe them for other software, store certificates;
 //! * [`attest`]: prove that a key was generated in a token before it is used;
+//! * [`origin`]: what a token has to show for a key's origin, to be kept;
 //! * [`replicate`]: take a copy of a key to a second token and finish interrupted copies;
 //! * [`quorum`] and [`custodian`]: both ends of an unlock by custodians.
 //!
@@ -50,6 +51,7 @@ mod key;
 pub mod keystore;
 mod link;
 mod object;
+pub mod origin;
 mod pin;
 mod pka;
 mod proof;

@@ -1,0 +1,273 @@
+//! The archive of attestations: what proves the origin of keys, kept outside the tokens.
+//!
+//! A key's authenticated request is in CExx of its token from birth on, and gone for ever as soon as a certificate is
+//! stored there. Whoever generates a key, or is about to write or delete CExx, calls [`Archive::keep`] before:
+//!
+//! ```no_run
+//! # fn example(card: &mut chancery_driver::Authenticated<Box<dyn chancery_iso7816::Transport>>,
+//! #     data_dir: &std::path::Path, now: time::OffsetDateTime) -> Result<(), chancery_tokens::archive::ArchiveError> {
+//! use chancery_schsm::KeyId;
+//! use chancery_tokens::archive::Archive;
+//!
+//! let archive = Archive::below(data_dir);
+//! let kept = archive.keep(card, KeyId(1), now)?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use chancery_attest::{Attestation, AttestationError, KeyFingerprint, Seen};
+use chancery_cvc::DeviceChain;
+use chancery_driver::AppletAccess;
+use chancery_driver::origin::{self, OriginProof};
+use chancery_schsm::KeyId;
+use chancery_vtoken::atomic;
+use time::OffsetDateTime;
+
+/// A directory of attestations, one file for each key and place where it was seen. Nothing in it is ever overwritten.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    directory: PathBuf,
+}
+
+/// Where an attestation is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was written now, and is durable.
+    New(PathBuf),
+    /// The same was kept before.
+    Before(PathBuf),
+}
+
+impl Kept {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::New(path) | Self::Before(path) => path,
+        }
+    }
+
+    /// Whether it was written now.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        matches!(self, Self::New(_))
+    }
+}
+
+/// Why an attestation was not kept, or the archive not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// The token.
+    #[error("reading the proof of the key's origin")]
+    Card(#[from] chancery_driver::Error),
+    /// A file of the archive is no attestation, or was changed.
+    #[error("a file of the archive")]
+    Attestation(#[from] AttestationError),
+    /// The disk.
+    #[error("cannot {doing} {}", .path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The archive holds so many different attestations for one key that something is wrong.
+    #[error("{} holds {MAX_VARIANTS} attestations for one key", .0.display())]
+    TooMany(PathBuf),
+}
+
+impl Archive {
+    /// The archive of a data directory; it is made when something is first kept.
+    #[must_use]
+    pub fn below(data_dir: &Path) -> Self {
+        Self {
+            directory: data_dir.join(DIRECTORY),
+        }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Keeps what key `id` of a token has to show. `None` when CExx holds no request (any more): there is nothing to
+    /// keep. Needs no PIN.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; who was about to overwrite CExx must not go on then.
+    pub fn keep(
+        &self,
+        card: &mut impl AppletAccess,
+        id: KeyId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Kept>, ArchiveError> {
+        let proof = origin::read(card, id)?;
+        attestation_of(&proof, id, now)
+            .map(|attestation| self.save(&attestation))
+            .transpose()
+    }
+
+    /// Keeps an attestation. It is durable when this returns.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`], [`ArchiveError::TooMany`].
+    pub fn save(&self, attestation: &Attestation) -> Result<Kept, ArchiveError> {
+        self.make_directory()?;
+        let stem = attestation.file_stem();
+        for variant in 1..=MAX_VARIANTS {
+            let name = match variant {
+                1 => format!("{stem}.json"),
+                _ => format!("{stem}-{variant}.json"),
+            };
+            let path = self.directory.join(name);
+            match atomic::create(&path, &attestation.encode()) {
+                Ok(()) => return Ok(Kept::New(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if read(&path).is_ok_and(|kept| says_the_same(&kept, attestation)) {
+                        return Ok(Kept::Before(path));
+                    }
+                }
+                Err(source) => {
+                    return Err(ArchiveError::Io {
+                        doing: "write",
+                        path,
+                        source,
+                    });
+                }
+            }
+        }
+        Err(ArchiveError::TooMany(self.directory.clone()))
+    }
+
+    /// Every attestation in the archive with its file, by name. A file that cannot be read comes as its error.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`] when the directory cannot be read; one that is not there is empty.
+    pub fn list(&self) -> Result<Vec<(PathBuf, Result<Attestation, ArchiveError>)>, ArchiveError> {
+        let io = |source| ArchiveError::Io {
+            doing: "list",
+            path: self.directory.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io(error)),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(io)?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths
+            .into_iter()
+            .map(|path| {
+                let attestation = read(&path);
+                (path, attestation)
+            })
+            .collect())
+    }
+
+    /// The attestations of one key.
+    ///
+    /// # Errors
+    /// As [`Archive::list`]; files that cannot be read are left out.
+    pub fn of_key(&self, key: KeyFingerprint) -> Result<Vec<(PathBuf, Attestation)>, ArchiveError> {
+        let all = self.list()?.into_iter();
+        Ok(all
+            .filter_map(|(path, attestation)| Some((path, attestation.ok()?)))
+            .filter(|(_, attestation)| attestation.key() == key)
+            .collect())
+    }
+
+    fn make_directory(&self) -> Result<(), ArchiveError> {
+        let io = |doing| {
+            move |source| ArchiveError::Io {
+                doing,
+                path: self.directory.clone(),
+                source,
+            }
+        };
+        match DirBuilder::new().mode(0o700).create(&self.directory) {
+            Ok(()) => atomic::sync_parent(&self.directory).map_err(io("make")),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(io("make")(error)),
+        }
+    }
+}
+
+/// What a token shows for key `id`, as an attestation; `None` when it has no request to show, or one that cannot be
+/// read and so proves nothing.
+#[must_use]
+pub fn attestation_of(proof: &OriginProof, id: KeyId, now: OffsetDateTime) -> Option<Attestation> {
+    let request = proof.request()?;
+    let token = DeviceChain::parse(&proof.chain)
+        .ok()
+        .and_then(|chain| chain.device_name().map(ToString::to_string));
+    let seen = Seen {
+        token,
+        file: None,
+        key_id: Some(id.0),
+        label: proof
+            .description
+            .as_ref()
+            .map(|description| description.label.clone()),
+        firmware: Some(proof.firmware.to_string()),
+        key_domain: proof
+            .attributes
+            .as_ref()
+            .and_then(|attributes| attributes.key_domain),
+        kcv: proof
+            .domain
+            .as_ref()
+            .filter(|domain| domain.is_complete())
+            .map(|domain| hex::encode_upper(domain.kcv.0)),
+    };
+    Attestation::new(request, &proof.chain, now, seen).ok()
+}
+
+/// Whether saving the second beside the first would add nothing: the same proof of a key in the same place. A label
+/// or a firmware that changed since is no reason for another file.
+fn says_the_same(kept: &Attestation, new: &Attestation) -> bool {
+    let (before, now) = (kept.seen(), new.seen());
+    kept.proves_the_same(new)
+        && before.token == now.token
+        && before.key_id == now.key_id
+        && before.file == now.file
+        && before.kcv == now.kcv
+}
+
+fn read(path: &Path) -> Result<Attestation, ArchiveError> {
+    let io = |source| ArchiveError::Io {
+        doing: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let length = fs::metadata(path).map_err(io)?.len();
+    if length > u64::try_from(Attestation::MAX_LEN).unwrap_or(u64::MAX) {
+        return Err(AttestationError::TooLong {
+            len: Attestation::MAX_LEN + 1,
+        }
+        .into());
+    }
+    Ok(Attestation::parse(&fs::read(path).map_err(io)?)?)
+}
+
+/// Name of the directory in a data directory.
+pub const DIRECTORY: &str = "attestations";
+
+/// Files for one key: one for each token and file it was seen in.
+const MAX_VARIANTS: u32 = 256;
