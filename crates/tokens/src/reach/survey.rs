@@ -1,0 +1,110 @@
+//! What is there.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use chancery_vtoken::TokenName;
+
+/// How a token is reached. Information for people: a token is never chosen by it, a virtual token's own name excepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A virtual token that lies in the data directory and that this process opens itself.
+    Virtual {
+        /// Its name.
+        name: TokenName,
+    },
+    /// A virtual token that another process has plugged in and shares through a socket.
+    Plugged {
+        /// Its name.
+        name: TokenName,
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// A token in a reader of PC/SC.
+    Reader {
+        /// The reader, as PC/SC names it.
+        reader: String,
+    },
+}
+
+impl Way {
+    /// Name of the virtual token, if it is known to be one of this data directory.
+    #[must_use]
+    pub const fn virtual_name(&self) -> Option<&TokenName> {
+        match self {
+            Self::Virtual { name } | Self::Plugged { name, .. } => Some(name),
+            Self::Reader { .. } => None,
+        }
+    }
+
+    /// One word for the kind of way: `virtual`, `plugged` or `pcsc`.
+    #[must_use]
+    pub const fn transport(&self) -> &'static str {
+        match self {
+            Self::Virtual { .. } => "virtual",
+            Self::Plugged { .. } => "plugged",
+            Self::Reader { .. } => "pcsc",
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Virtual { name } => write!(f, "virtual token {name}"),
+            Self::Plugged { name, .. } => write!(f, "plugged virtual token {name}"),
+            Self::Reader { reader } => write!(f, "reader {reader}"),
+        }
+    }
+}
+
+/// Whether a token can be used now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It can.
+    Ready,
+    /// Another process holds it.
+    InUse {
+        /// The process; `None` when it is not known.
+        pid: Option<u32>,
+    },
+    /// It is there and cannot be used.
+    Unusable {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A token that was found. What it says about itself is not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// How it is reached.
+    pub way: Way,
+    /// Device id: the name in its device certificate without the sequence digits; `None` when it could not be read.
+    pub device: Option<String>,
+    /// Label (EF 2F03); `None` when it has none or it could not be read.
+    pub label: Option<String>,
+    /// Whether it can be used now.
+    pub presence: Presence,
+}
+
+impl Found {
+    /// Device id, or the way when that is not known: what to call the token in a sentence.
+    #[must_use]
+    pub fn called(&self) -> String {
+        match (&self.device, &self.label) {
+            (Some(device), Some(label)) if !label.is_empty() => format!("{device} ({label:?}, {})", self.way),
+            (Some(device), _) => format!("{device} ({})", self.way),
+            (None, _) => self.way.to_string(),
+        }
+    }
+}
+
+/// What a look around found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The tokens.
+    pub tokens: Vec<Found>,
+    /// What could not be looked at and why, in sentences for people: a machine without PC/SC, a reader that fails.
+    pub remarks: Vec<String>,
+}
