@@ -143,7 +143,7 @@ pub(crate) fn first_object(content: &[u8]) -> Option<&[u8]> {
 }
 
 /// True when the content is a sequence of whole data objects of the kinds the card's files hold.
-fn is_complete(content: &[u8]) -> bool {
+pub(crate) fn is_complete(content: &[u8]) -> bool {
     const OUTERMOST: [Tag; 7] = [
         Tag(0x30),
         Tag(0x67),
