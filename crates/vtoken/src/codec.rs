@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use crate::pin::PinRecord;
 use crate::secret::SecretBytes;
 use crate::state::{
-    Change, DeviceRecord, Initialisation, KeyDomain, KeyKind, KeyRecord, PinReference, Pka, RegisteredKey,
+    Change, DeviceRecord, ExchangeDomain, Initialisation, KeyKind, KeyRecord, PinReference, Pka,
+    RegisteredKey, SharedDomain,
 };
 
 /// Why stored changes cannot be read.
@@ -97,6 +98,11 @@ impl Encoder {
                 self.raw(&[0x0B, *index]);
                 self.option(domain.as_ref(), Self::key_domain);
             }
+            Change::PutExchangeDomain { index, domain } => {
+                self.raw(&[0x10, *index]);
+                self.bytes(&domain.uid);
+                self.option(domain.kek.as_ref(), |out, kek| out.bytes(kek.expose()));
+            }
             Change::RegisterPka { slot, key } => {
                 self.raw(&[0x0C, *slot]);
                 self.registered_key(key);
@@ -126,7 +132,7 @@ impl Encoder {
         self.raw(&[pin.length, pin.tries_left, pin.tries_max, u8::from(pin.transport)]);
     }
 
-    fn key_domain(&mut self, domain: &KeyDomain) {
+    fn key_domain(&mut self, domain: &SharedDomain) {
         self.raw(&[domain.expected_shares, domain.received_shares]);
         self.bytes(domain.kek.expose());
     }
@@ -240,6 +246,13 @@ impl<'a> Decoder<'a> {
                 slot: self.u8()?,
                 key: self.registered_key()?,
             },
+            0x10 => Change::PutExchangeDomain {
+                index: self.u8()?,
+                domain: ExchangeDomain {
+                    uid: self.bytes()?.to_vec(),
+                    kek: self.option(|input| Ok(SecretBytes::from(input.bytes()?)))?,
+                },
+            },
             tag => return Err(DecodeError::Unknown { what: "change", tag }),
         })
     }
@@ -271,8 +284,8 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn key_domain(&mut self) -> Result<KeyDomain, DecodeError> {
-        Ok(KeyDomain {
+    fn key_domain(&mut self) -> Result<SharedDomain, DecodeError> {
+        Ok(SharedDomain {
             expected_shares: self.u8()?,
             received_shares: self.u8()?,
             kek: SecretBytes::from(self.bytes()?),

@@ -48,9 +48,37 @@ pub(crate) struct DeviceRecord {
     pub(crate) certificates: Vec<u8>,
 }
 
-/// One key domain whose key encryption key comes from shares.
+/// One key domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct KeyDomain {
+pub(crate) enum KeyDomain {
+    /// Its key encryption key comes from shares.
+    Shared(SharedDomain),
+    /// Its key encryption key comes from key agreement within a group of devices.
+    Exchange(ExchangeDomain),
+}
+
+impl KeyDomain {
+    /// The key encryption key, once it is complete.
+    pub(crate) fn complete_kek(&self) -> Option<&SecretBytes> {
+        match self {
+            Self::Shared(domain) => domain.complete_kek(),
+            Self::Exchange(domain) => domain.kek.as_ref(),
+        }
+    }
+}
+
+/// A key domain whose devices agree on their key encryption key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExchangeDomain {
+    /// Who the group is: x | y of its signer's public key.
+    pub(crate) uid: Vec<u8>,
+    /// 32 bytes, once agreed on.
+    pub(crate) kek: Option<SecretBytes>,
+}
+
+/// A key domain whose key encryption key comes from shares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SharedDomain {
     /// Number of shares the key is made of.
     pub(crate) expected_shares: u8,
     /// Number of shares imported so far.
@@ -59,7 +87,7 @@ pub(crate) struct KeyDomain {
     pub(crate) kek: SecretBytes,
 }
 
-impl KeyDomain {
+impl SharedDomain {
     /// A domain that waits for its shares.
     pub(crate) fn awaiting(expected_shares: u8) -> Self {
         Self {
@@ -140,7 +168,7 @@ pub(crate) struct Initialisation {
     /// New SO-PIN.
     pub(crate) so_pin: Option<PinRecord>,
     /// Key domain slots.
-    pub(crate) key_domains: Vec<Option<KeyDomain>>,
+    pub(crate) key_domains: Vec<Option<SharedDomain>>,
     /// Key encryption key nobody knows.
     pub(crate) random_kek: Option<SecretBytes>,
     /// Public key authentication.
@@ -174,7 +202,9 @@ pub(crate) enum Change {
         pin: Option<PinRecord>,
     },
     /// Creates, advances (a share more) or deletes the domain in a configured slot.
-    PutKeyDomain { index: u8, domain: Option<KeyDomain> },
+    PutKeyDomain { index: u8, domain: Option<SharedDomain> },
+    /// Creates an exchange domain in a configured slot, or sets or deletes its key encryption key.
+    PutExchangeDomain { index: u8, domain: ExchangeDomain },
     /// Registers or replaces the key in a configured slot.
     RegisterPka { slot: u8, key: RegisteredKey },
 }
@@ -216,9 +246,10 @@ impl State {
             }
             Change::SetPin { reference, pin } => *self.pin_mut(*reference) = pin.clone(),
             Change::PutKeyDomain { index, domain } => {
-                if let Some(slot) = self.key_domains.get_mut(usize::from(*index)) {
-                    slot.clone_from(domain);
-                }
+                self.put_key_domain(*index, domain.clone().map(KeyDomain::Shared));
+            }
+            Change::PutExchangeDomain { index, domain } => {
+                self.put_key_domain(*index, Some(KeyDomain::Exchange(domain.clone())));
             }
             Change::RegisterPka { slot, key } => {
                 let slots = self
@@ -257,10 +288,11 @@ impl State {
                 options: self.options,
                 user_pin: self.user_pin.clone(),
                 so_pin: self.so_pin.clone(),
-                key_domains: self.key_domains.clone(),
+                key_domains: self.key_domains.iter().map(shared).collect(),
                 random_kek: self.random_kek.clone(),
                 pka: self.pka.clone(),
             }));
+            changes.extend((0..=u8::MAX).zip(&self.key_domains).filter_map(exchange));
         } else {
             changes.push(Change::SetOptions(self.options));
             for (reference, pin) in [
@@ -293,7 +325,11 @@ impl State {
             options: values.options,
             user_pin: values.user_pin.clone(),
             so_pin: values.so_pin.clone(),
-            key_domains: values.key_domains.clone(),
+            key_domains: values
+                .key_domains
+                .iter()
+                .map(|domain| domain.clone().map(KeyDomain::Shared))
+                .collect(),
             random_kek: values.random_kek.clone(),
             pka: values.pka.clone(),
             keys: BTreeMap::new(),
@@ -301,10 +337,33 @@ impl State {
         };
     }
 
+    fn put_key_domain(&mut self, index: u8, domain: Option<KeyDomain>) {
+        if let Some(slot) = self.key_domains.get_mut(usize::from(index)) {
+            *slot = domain;
+        }
+    }
+
     fn pin_mut(&mut self, reference: PinReference) -> &mut Option<PinRecord> {
         match reference {
             PinReference::User => &mut self.user_pin,
             PinReference::So => &mut self.so_pin,
         }
+    }
+}
+
+fn shared(slot: &Option<KeyDomain>) -> Option<SharedDomain> {
+    match slot {
+        Some(KeyDomain::Shared(domain)) => Some(domain.clone()),
+        _ => None,
+    }
+}
+
+fn exchange((index, slot): (u8, &Option<KeyDomain>)) -> Option<Change> {
+    match slot {
+        Some(KeyDomain::Exchange(domain)) => Some(Change::PutExchangeDomain {
+            index,
+            domain: domain.clone(),
+        }),
+        _ => None,
     }
 }

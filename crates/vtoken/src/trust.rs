@@ -3,7 +3,10 @@
 //! Built in are the production scheme root and the issuer of this device, which certifies all tokens of the same
 //! installation. Everything else has to be presented, link by link, and is forgotten with the session.
 
-use chancery_cvc::{Certificate, CvKey, DeviceChain, Reference, RoleKind, TrustAnchors, VirtualCode};
+use chancery_cvc::{
+    AuthenticatedRequest, Certificate, CvKey, DeviceChain, Reference, RoleKind, TrustAnchors, VirtualCode,
+};
+use chancery_iso7816::StatusWord;
 
 use crate::session::Session;
 use crate::state::State;
@@ -46,6 +49,26 @@ impl Remembered {
             key: root.key().clone(),
             kind: root.kind(),
         })
+    }
+
+    /// The authenticated request in `data`, both of whose signatures are right and whose outer one is of a known device:
+    /// 6A88 when no device of that name is known, 6A80 for everything else.
+    pub(crate) fn vouched(
+        data: &[u8],
+        state: &State,
+        session: &Session,
+    ) -> Result<AuthenticatedRequest, StatusWord> {
+        let request = AuthenticatedRequest::parse(data).map_err(|_| StatusWord::WRONG_DATA)?;
+        let device =
+            Self::find(request.outer_car(), state, session).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+        if device.kind != RoleKind::Device {
+            return Err(StatusWord::WRONG_DATA);
+        }
+        request
+            .verify_outer(&device.key)
+            .map_err(|_| StatusWord::WRONG_DATA)?;
+        request.verify_inner().map_err(|_| StatusWord::WRONG_DATA)?;
+        Ok(request)
     }
 
     /// What a certificate of this holder makes trustworthy: roots certify issuers, issuers certify devices, and only

@@ -17,14 +17,26 @@ use openssl::sign::RsaPssSaltlen;
 use support::{Bench, Installation, apdu, ec_parameters, generate, rsa_parameters};
 
 const MESSAGE: &[u8] = b"hello\n";
-const CURVES: [(Nid, usize); 7] = [
+const CURVES: [(Nid, usize); 19] = [
+    (Nid::X9_62_PRIME192V1, 24),
+    (Nid::SECP224R1, 28),
     (Nid::X9_62_PRIME256V1, 32),
     (Nid::SECP384R1, 48),
     (Nid::SECP521R1, 66),
+    (Nid::SECP192K1, 24),
+    (Nid::SECP256K1, 32),
+    (Nid::BRAINPOOL_P192R1, 24),
+    (Nid::BRAINPOOL_P224R1, 28),
     (Nid::BRAINPOOL_P256R1, 32),
+    (Nid::BRAINPOOL_P320R1, 40),
     (Nid::BRAINPOOL_P384R1, 48),
     (Nid::BRAINPOOL_P512R1, 64),
-    (Nid::SECP256K1, 32),
+    (Nid::BRAINPOOL_P192T1, 24),
+    (Nid::BRAINPOOL_P224T1, 28),
+    (Nid::BRAINPOOL_P256T1, 32),
+    (Nid::BRAINPOOL_P320T1, 40),
+    (Nid::BRAINPOOL_P384T1, 48),
+    (Nid::BRAINPOOL_P512T1, 64),
 ];
 
 /// Digit of the algorithm identifier, hash for OpenSSL's two interfaces, DigestInfo without the hash.
@@ -237,15 +249,52 @@ fn raw_operations(bench: &mut Bench, key: &Rsa<Public>) {
 }
 
 #[test]
-fn larger_rsa_keys() {
+fn oaep_comes_off_on_the_host() {
     let installation = Installation::new();
     let mut bench = installation.ready("a", "");
-    for bits in [3072u16, 4096] {
+    let request = generate(&mut bench, 1, &rsa_parameters(2048), "UTTEST00001", "");
+    let key = attested(&installation, &mut bench, &request);
+    let mut encrypter = openssl::encrypt::Encrypter::new(&key).unwrap();
+    encrypter.set_rsa_padding(Padding::PKCS1_OAEP).unwrap();
+    encrypter.set_rsa_oaep_md(MessageDigest::sha256()).unwrap();
+    encrypter.set_rsa_mgf1_md(MessageDigest::sha256()).unwrap();
+    let mut cryptogram = vec![0; encrypter.encrypt_len(MESSAGE).unwrap()];
+    let length = encrypter.encrypt(MESSAGE, &mut cryptogram).unwrap();
+    let block = bench.ok(&apdu("80620121", &hex::encode(&cryptogram[..length])));
+    assert_eq!(unpad_oaep(&block), MESSAGE);
+}
+
+/// EME-OAEP decoding with SHA-256 (RFC 8017 7.1.2 step 3), as the host does it.
+fn unpad_oaep(block: &[u8]) -> Vec<u8> {
+    let mask = |seed: &[u8], length: usize| -> Vec<u8> {
+        let blocks = (0..u32::try_from(length.div_ceil(32)).unwrap())
+            .flat_map(|counter| openssl::sha::sha256(&[seed, &counter.to_be_bytes()].concat()));
+        blocks.take(length).collect()
+    };
+    let xor = |left: &[u8], right: Vec<u8>| -> Vec<u8> {
+        left.iter().zip(right).map(|(left, right)| left ^ right).collect()
+    };
+    let (masked_seed, masked) = block[1..].split_at(32);
+    let seed = xor(masked_seed, mask(masked, 32));
+    let plain = xor(masked, mask(&seed, masked.len()));
+    assert_eq!((block[0], &plain[..32]), (0, &openssl::sha::sha256(b"")[..]));
+    let end = plain[32..].iter().position(|byte| *byte == 1).unwrap();
+    plain[32 + end + 1..].to_vec()
+}
+
+#[test]
+fn other_rsa_keys() {
+    let installation = Installation::new();
+    let mut bench = installation.ready("a", "");
+    for bits in [1024u16, 1536, 3072, 4096] {
         let request = generate(&mut bench, 1, &rsa_parameters(bits), "UTTEST00001", "");
         let key = attested(&installation, &mut bench, &request);
         assert_eq!(key.bits(), u32::from(bits));
         let signature = sign(&mut bench, 1, 0x34, MESSAGE);
         assert_eq!(signature.len(), usize::from(bits) / 8);
+        // SHA-512 needs 130 bytes for PSS with a salt as long as the hash.
+        let pss = bench.status(&apdu("80680145", &hex::encode(MESSAGE)));
+        assert_eq!(pss, if bits == 1024 { 0x6A80 } else { 0x9000 });
         let public = PublicKey::from_spki_der(&key.public_key_to_der().unwrap()).unwrap();
         let mut verifier = openssl::sign::Verifier::new(MessageDigest::sha384(), &key).unwrap();
         assert!(verifier.verify_oneshot(&signature, MESSAGE).unwrap());

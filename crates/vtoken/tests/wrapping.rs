@@ -45,9 +45,28 @@ fn a_copy_signs_like_the_original() {
     let (mut one, mut two) = (with_kek(&installation, "one"), with_kek(&installation, "two"));
     let kinds = [
         (ec_parameters(Nid::X9_62_PRIME256V1), 0x73, 363),
+        (ec_parameters(Nid::X9_62_PRIME192V1), 0x73, 0),
+        (ec_parameters(Nid::SECP224R1), 0x73, 0),
+        (ec_parameters(Nid::SECP384R1), 0x73, 0),
         (ec_parameters(Nid::SECP521R1), 0x73, 0),
+        (ec_parameters(Nid::SECP192K1), 0x73, 0),
+        (ec_parameters(Nid::SECP256K1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P192R1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P224R1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P256R1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P320R1), 0x73, 0),
         (ec_parameters(Nid::BRAINPOOL_P384R1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P512R1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P192T1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P224T1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P256T1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P320T1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P384T1), 0x73, 0),
+        (ec_parameters(Nid::BRAINPOOL_P512T1), 0x73, 0),
+        (rsa_parameters(1024), 0x33, 0),
+        (rsa_parameters(1536), 0x33, 0),
         (rsa_parameters(2048), 0x33, 587),
+        (rsa_parameters(3072), 0x33, 0),
         (rsa_parameters(4096), 0x33, 1099),
     ];
     for (parameters, algorithm, length) in kinds {

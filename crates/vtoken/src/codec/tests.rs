@@ -33,7 +33,7 @@ fn every_change() -> Vec<Change> {
             options: 0x0011,
             user_pin: Some(pin.clone()),
             so_pin: None,
-            key_domains: vec![Some(KeyDomain::awaiting(2)), None],
+            key_domains: vec![Some(SharedDomain::awaiting(2)), None],
             random_kek: Some(SecretBytes::from(&[3; 32][..])),
             pka: Some(Pka {
                 required: 2,
@@ -75,11 +75,25 @@ fn every_change() -> Vec<Change> {
         },
         Change::PutKeyDomain {
             index: 1,
-            domain: Some(KeyDomain::awaiting(1)),
+            domain: Some(SharedDomain::awaiting(1)),
         },
         Change::PutKeyDomain {
             index: 0,
             domain: None,
+        },
+        Change::PutExchangeDomain {
+            index: 0,
+            domain: ExchangeDomain {
+                uid: vec![4; 64],
+                kek: None,
+            },
+        },
+        Change::PutExchangeDomain {
+            index: 0,
+            domain: ExchangeDomain {
+                uid: vec![5; 64],
+                kek: Some(SecretBytes::from(&[6; 32][..])),
+            },
         },
         Change::RegisterPka {
             slot: 2,

@@ -1,6 +1,5 @@
 //! MANAGE PUBLIC KEY AUTHENTICATION: status, registration and listing of custodian keys.
 
-use chancery_cvc::{AuthenticatedRequest, RoleKind};
 use chancery_iso7816::StatusWord;
 use chancery_schsm::PkaStatus;
 use zeroize::Zeroizing;
@@ -71,16 +70,7 @@ fn register(card: &mut Card, slot: u8, data: &[u8]) -> Outcome {
 
 /// The key of an authenticated request of a device whose certificate was verified before.
 fn attested(card: &Card, data: &[u8]) -> Result<RegisteredKey, StatusWord> {
-    let request = AuthenticatedRequest::parse(data).map_err(|_| StatusWord::WRONG_DATA)?;
-    let device = Remembered::find(request.outer_car(), card.state(), &card.session);
-    let device = device.ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-    if device.kind != RoleKind::Device {
-        return Err(StatusWord::WRONG_DATA);
-    }
-    request
-        .verify_outer(&device.key)
-        .map_err(|_| StatusWord::WRONG_DATA)?;
-    request.verify_inner().map_err(|_| StatusWord::WRONG_DATA)?;
+    let request = Remembered::vouched(data, card.state(), &card.session)?;
     let public_key = request.request().public_key();
     let narrow = public_key
         .domain()

@@ -3,7 +3,9 @@
 use chancery_iso7816::StatusWord;
 use chancery_iso7816::tlv::{Reader, Tag, Tlv};
 
-use super::request;
+use super::attributes::Attributes;
+use super::exchange;
+use super::request::{self, Names};
 use crate::access::Act;
 use crate::apdu::Command;
 use crate::card::{Answer, Card, Outcome, refused};
@@ -11,8 +13,6 @@ use crate::crypto::{Curve, EcKey, PrivateKey, RsaKey};
 use crate::secret::SecretBytes;
 use crate::state::{Change, KeyKind, KeyRecord};
 
-/// Most entries of an algorithm list.
-const MOST_ALGORITHMS: usize = 16;
 /// 65537, the only public exponent.
 const EXPONENT: [u8; 3] = [1, 0, 1];
 /// Object identifiers 0.4.0.127.0.7.2.2.2.1.x (RSA) and .2.x (ECDSA) without their last byte.
@@ -27,33 +27,52 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     }
     card.require(Act::UseKeys)?;
     let template = Template::parse(command.data)?;
-    let key_domain = domain_of(card, template.key_domain)?;
-    let (kind, key, secret) = match template.kind {
+    let kind = match template.kind {
+        Kind::Ec(_) => KeyKind::Ec,
+        Kind::Rsa(_) => KeyKind::Rsa,
+    };
+    let record = template.attributes.record(card, kind)?;
+    let (key, secret) = match template.kind {
         Kind::Ec(curve) => {
             let key = EcKey::generate(curve).map_err(refused)?;
             let secret = key.to_pkcs8().map_err(refused)?;
-            (KeyKind::Ec, PrivateKey::Ec(key), secret)
+            (PrivateKey::Ec(key), secret)
         }
         Kind::Rsa(bits) => {
             let key = RsaKey::generate(bits).map_err(refused)?;
             let secret = key.to_pkcs8().map_err(refused)?;
-            (KeyKind::Rsa, PrivateKey::Rsa(key), secret)
+            (PrivateKey::Rsa(key), secret)
         }
     };
-    let request = request::build(card, &template, &key)?;
-    let record = KeyRecord {
-        kind,
-        secret: SecretBytes::new(secret),
-        algorithms: template.algorithms.map(<[u8]>::to_vec),
-        use_counter: template.use_counter,
-        key_domain,
+    let names = Names {
+        authority: template.authority,
+        holder: template.holder,
     };
-    let fid = u16::from_be_bytes([0xCE, command.p1]);
-    card.commit(&[
-        Change::PutKey {
-            id: command.p1,
-            key: record,
+    store(
+        card,
+        command.p1,
+        &names,
+        &key,
+        KeyRecord {
+            secret: SecretBytes::new(secret),
+            ..record
         },
+    )
+}
+
+/// Puts a key and its request into the store and answers with the request.
+pub(crate) fn store(
+    card: &mut Card,
+    id: u8,
+    names: &Names<'_>,
+    key: &PrivateKey,
+    record: KeyRecord,
+) -> Outcome {
+    let group = exchange::group_of(card.state(), &record).map(<[u8]>::to_vec);
+    let request = request::build(card, names, key, group.as_deref())?;
+    let fid = u16::from_be_bytes([0xCE, id]);
+    card.commit(&[
+        Change::PutKey { id, key: record },
         Change::PutFile {
             fid,
             contents: request.clone(),
@@ -62,36 +81,14 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     Ok(Answer::data(request))
 }
 
-/// The domain a new key joins: the named one, or the only one of the device, and only with all its shares: who knows
-/// the last one could import it later and take the key out. A key made where no domain is set up never joins one.
-fn domain_of(card: &Card, named: Option<u8>) -> Result<Option<u8>, StatusWord> {
-    let domains = card.state().key_domains.as_slice();
-    let (index, domain) = match (named, domains) {
-        (Some(index), _) => {
-            let slot = domains
-                .get(usize::from(index))
-                .ok_or(StatusWord::INCORRECT_P1_P2)?;
-            (index, slot.as_ref().ok_or(StatusWord::REFERENCE_NOT_FOUND)?)
-        }
-        (None, [Some(only)]) => (0, only),
-        (None, _) => return Ok(None),
-    };
-    domain
-        .complete_kek()
-        .ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
-    Ok(Some(index))
-}
-
 /// The data field.
-pub(crate) struct Template<'a> {
+struct Template<'a> {
     /// Authority reference of the inner request, when the host gave one.
-    pub(crate) authority: Option<&'a [u8]>,
+    authority: Option<&'a [u8]>,
     /// Holder reference.
-    pub(crate) holder: &'a [u8],
+    holder: &'a [u8],
     kind: Kind,
-    use_counter: Option<u32>,
-    algorithms: Option<&'a [u8]>,
-    key_domain: Option<u8>,
+    attributes: Attributes<'a>,
 }
 
 enum Kind {
@@ -111,35 +108,14 @@ impl<'a> Template<'a> {
         let authority = objects.optional(Tag(0x42)).ok()?.map(|object| object.value);
         let parameters = objects.expect(Tag(0x7F49)).ok()?;
         let holder = objects.expect(Tag(0x5F20)).ok()?.value;
-        let (mut use_counter, mut algorithms, mut key_domain) = (None, None, None);
-        while let Some(object) = objects.next().ok()? {
-            let doubled = match object.tag {
-                Tag(0x90) => use_counter
-                    .replace(u32::from_be_bytes(object.value.try_into().ok()?))
-                    .is_some(),
-                Tag(0x91) => algorithms.replace(object.value).is_some(),
-                Tag(0x92) => {
-                    let [domain] = object.value.try_into().ok()?;
-                    key_domain.replace(domain).is_some()
-                }
-                _ => true,
-            };
-            if doubled {
-                return None;
-            }
-        }
-        let fits = is_reference(holder)
-            && authority.is_none_or(is_reference)
-            && use_counter != Some(0)
-            && algorithms.is_none_or(|list| (1..=MOST_ALGORITHMS).contains(&list.len()));
+        let attributes = Attributes::read(&mut objects)?;
+        let fits = is_reference(holder) && authority.is_none_or(is_reference);
         let kind = Kind::read(&parameters)?;
         fits.then_some(Self {
             authority,
             holder,
             kind,
-            use_counter,
-            algorithms,
-            key_domain,
+            attributes,
         })
     }
 }
@@ -179,7 +155,7 @@ impl Kind {
             return None;
         }
         match u16::from_be_bytes(bits.try_into().ok()?) {
-            bits @ (2048 | 3072 | 4096) => Some(Self::Rsa(bits)),
+            bits @ (1024 | 1536 | 2048 | 3072 | 4096) => Some(Self::Rsa(bits)),
             _ => None,
         }
     }

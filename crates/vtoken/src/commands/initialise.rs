@@ -14,7 +14,7 @@ use crate::apdu::Command;
 use crate::card::{Answer, Card, Outcome, random};
 use crate::secret::SecretBytes;
 use crate::session::Session;
-use crate::state::{Change, Initialisation, KeyDomain, PinReference, Pka};
+use crate::state::{Change, Initialisation, PinReference, Pka, SharedDomain};
 
 /// Options this firmware knows; a session PIN (0004) would need secure messaging.
 const KNOWN_OPTIONS: u16 = OPTION_RESET_RETRY
@@ -127,13 +127,13 @@ impl Request {
             Some(shares) => {
                 let domain = if shares == 0 {
                     // No share will come: a random key, under which keys leave and come back to this token only.
-                    KeyDomain {
+                    SharedDomain {
                         expected_shares: 0,
                         received_shares: 0,
                         kek: random_key()?,
                     }
                 } else {
-                    KeyDomain::awaiting(shares)
+                    SharedDomain::awaiting(shares)
                 };
                 match key_domains.first_mut() {
                     Some(first) => *first = Some(domain),

@@ -4,16 +4,18 @@ use chancery_iso7816::StatusWord;
 use chancery_schsm::{Kcv, Kek, KeyDomainStatus};
 use zeroize::Zeroizing;
 
+use super::exchange;
 use crate::access::Act;
 use crate::apdu::Command;
 use crate::card::{Answer, Card, Outcome};
 use crate::secret::SecretBytes;
-use crate::state::{Change, KeyDomain};
+use crate::state::{Change, ExchangeDomain, KeyDomain, SharedDomain};
 
 /// Length of a share and of a key encryption key in bytes.
 const SHARE: usize = 32;
 
-/// P1: 00 status or import of a share, 01 create, 03 delete, 04 delete the key encryption key. P2: the domain.
+/// P1: 00 status or import of a share, 01 create, 02 create by membership in a group, 03 delete, 04 delete the key
+/// encryption key. P2: the domain.
 pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     let index = command.p2;
     if card.state().key_domains.is_empty() {
@@ -39,17 +41,27 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
             card.commit(&[Change::PutKeyDomain { index, domain: None }])?;
             Ok(Answer::done())
         }
+        0x02 => {
+            card.require(Act::ManageDomains)?;
+            join(card, index, slot.is_some(), command.data)
+        }
         0x04 => {
             card.require(Act::ManageDomains)?;
-            unused(card, index)?;
-            let shares = slot.ok_or(StatusWord::REFERENCE_NOT_FOUND)?.expected_shares;
-            if shares == 0 {
-                // Nobody holds shares of a random key: without it the domain is of no use.
-                return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+            match slot.ok_or(StatusWord::REFERENCE_NOT_FOUND)? {
+                KeyDomain::Shared(domain) => {
+                    unused(card, index)?;
+                    if domain.expected_shares == 0 {
+                        // Nobody holds shares of a random key: without it the domain is of no use.
+                        return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+                    }
+                    put(card, index, SharedDomain::awaiting(domain.expected_shares))
+                }
+                // Its keys stay: another key encryption key comes from the same group only.
+                KeyDomain::Exchange(domain) => {
+                    put_exchange(card, index, ExchangeDomain { kek: None, ..domain })
+                }
             }
-            put(card, index, KeyDomain::awaiting(shares))
         }
-        // 02 creates a domain by key agreement, whose derivation is not public.
         _ => Err(StatusWord::INCORRECT_P1_P2),
     }
 }
@@ -60,7 +72,9 @@ fn import(card: &mut Card, index: u8, slot: Option<KeyDomain>, share: &[u8]) -> 
     if share.len() != SHARE {
         return Err(StatusWord::WRONG_LENGTH);
     }
-    let domain = slot.ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
+    let KeyDomain::Shared(domain) = slot.ok_or(StatusWord::REFERENCE_NOT_FOUND)? else {
+        return Err(StatusWord::COMMAND_NOT_ALLOWED);
+    };
     if domain.complete_kek().is_some() {
         return Err(StatusWord::COMMAND_NOT_ALLOWED);
     }
@@ -78,7 +92,7 @@ fn import(card: &mut Card, index: u8, slot: Option<KeyDomain>, share: &[u8]) -> 
     put(
         card,
         index,
-        KeyDomain {
+        SharedDomain {
             received_shares,
             kek: SecretBytes::new(sum),
             ..domain
@@ -93,7 +107,17 @@ fn create(card: &mut Card, index: u8, exists: bool, data: &[u8]) -> Outcome {
     if exists {
         return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
     }
-    put(card, index, KeyDomain::awaiting(shares))
+    put(card, index, SharedDomain::awaiting(shares))
+}
+
+/// The data comes with the command or waits in EF 2F10.
+fn join(card: &mut Card, index: u8, exists: bool, data: &[u8]) -> Outcome {
+    if exists {
+        return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
+    }
+    let data = card.long_data(data);
+    let domain = exchange::admitted(card, &data)?;
+    put_exchange(card, index, domain)
 }
 
 /// A domain that holds keys stays: under another key encryption key they could leave to other tokens.
@@ -110,13 +134,19 @@ fn unused(card: &Card, index: u8) -> Result<(), StatusWord> {
     }
 }
 
-fn put(card: &mut Card, index: u8, domain: KeyDomain) -> Outcome {
-    let domain = Some(domain);
+fn put(card: &mut Card, index: u8, domain: SharedDomain) -> Outcome {
+    let answer = status(&Some(KeyDomain::Shared(domain.clone())));
     card.commit(&[Change::PutKeyDomain {
         index,
-        domain: domain.clone(),
+        domain: Some(domain),
     }])?;
-    status(&domain)
+    answer
+}
+
+fn put_exchange(card: &mut Card, index: u8, domain: ExchangeDomain) -> Outcome {
+    let answer = status(&Some(KeyDomain::Exchange(domain.clone())));
+    card.commit(&[Change::PutExchangeDomain { index, domain }])?;
+    answer
 }
 
 fn status(slot: &Option<KeyDomain>) -> Outcome {
@@ -127,12 +157,19 @@ fn status(slot: &Option<KeyDomain>) -> Outcome {
             .kcv(),
         None => Kcv::NONE,
     };
-    let outstanding = domain.expected_shares.saturating_sub(domain.received_shares);
-    let status = KeyDomainStatus {
-        shares: domain.expected_shares,
-        outstanding,
-        kcv,
-        uid: None,
+    let status = match domain {
+        KeyDomain::Shared(domain) => KeyDomainStatus {
+            shares: domain.expected_shares,
+            outstanding: domain.expected_shares.saturating_sub(domain.received_shares),
+            kcv,
+            uid: None,
+        },
+        KeyDomain::Exchange(domain) => KeyDomainStatus {
+            shares: 0,
+            outstanding: 0,
+            kcv,
+            uid: Some(domain.uid.clone()),
+        },
     };
     Ok(Answer::data(status.encode()))
 }

@@ -1,13 +1,18 @@
 //! The commands, one file each.
 
+mod attributes;
 mod binary;
 mod challenge;
+mod cipher;
 mod custodians;
 mod decipher;
 mod delete;
+mod derive;
 mod enumerate;
+mod exchange;
 mod external_authenticate;
 mod generate;
+mod generate_symmetric;
 mod initialise;
 mod key_domain;
 mod pin;
@@ -44,6 +49,7 @@ pub(crate) fn dispatch(card: &mut Card, command: &Command<'_>) -> Outcome {
         0x2A => verify_certificate::run,
         0x2C => reset_retry::run,
         0x46 => generate::run,
+        0x48 => generate_symmetric::run,
         0x50 => initialise::run,
         0x52 => key_domain::run,
         0x54 => custodians::run,
@@ -52,6 +58,8 @@ pub(crate) fn dispatch(card: &mut Card, command: &Command<'_>) -> Outcome {
         0x68 => sign::run,
         0x72 => wrap::run,
         0x74 => unwrap::run,
+        0x76 => derive::run,
+        0x78 => cipher::run,
         0x82 => external_authenticate::run,
         0x84 => challenge::run,
         SELECT => select::run,

@@ -3,7 +3,7 @@
 use chancery_iso7816::StatusWord;
 use chancery_iso7816::tlv::{Tag, Writer};
 
-use super::generate::Template;
+use super::exchange::OID_GROUP;
 use crate::card::{Card, refused};
 use crate::crypto::{CryptoError, Hash, PrivateKey};
 
@@ -14,12 +14,21 @@ const OID_RSA_SHA256: [u8; 10] = [4, 0, 0x7F, 0, 7, 2, 2, 2, 1, 2];
 
 const SIGNATURE: Tag = Tag(0x5F37);
 
+/// The names in a request.
+pub(crate) struct Names<'a> {
+    /// Authority reference; the device's own name when left out.
+    pub(crate) authority: Option<&'a [u8]>,
+    /// Holder reference.
+    pub(crate) holder: &'a [u8],
+}
+
 /// `67 { 7F21 { 7F4E {..} 5F37 } 42 5F37 }`: the inner signature is the new key's, the outer one, over 7F21 | 42, the
-/// device's. Both are over SHA-256.
+/// device's. Both are over SHA-256. `group` is the identifier of the exchange domain the key is made for.
 pub(crate) fn build(
     card: &mut Card,
-    template: &Template<'_>,
+    names: &Names<'_>,
     key: &PrivateKey,
+    group: Option<&[u8]>,
 ) -> Result<Vec<u8>, StatusWord> {
     let device_key = card.device_key()?;
     let device_name = card.state().device.chr.as_bytes().to_vec();
@@ -28,10 +37,17 @@ pub(crate) fn build(
     body.nested(Tag(0x7F4E), |fields| {
         fields
             .tlv(Tag(0x5F29), &[0])
-            .tlv(Tag(0x42), template.authority.unwrap_or(&device_name));
+            .tlv(Tag(0x42), names.authority.unwrap_or(&device_name));
         fields
             .tlv(Tag(0x7F49), &public_key)
-            .tlv(Tag(0x5F20), template.holder);
+            .tlv(Tag(0x5F20), names.holder);
+        if let Some(group) = group {
+            fields.nested(Tag(0x65), |extensions| {
+                extensions.nested(Tag(0x73), |extension| {
+                    extension.tlv(Tag(0x06), &OID_GROUP).tlv(Tag(0x80), group);
+                });
+            });
+        }
     });
     let body = body.finish();
     let inner = self_signature(key, &body).map_err(refused)?;
@@ -71,7 +87,7 @@ fn public_key(key: &PrivateKey) -> Result<Vec<u8>, CryptoError> {
                 .tlv(Tag(0x81), &key.numbers().n().to_vec())
                 .tlv(Tag(0x82), &key.numbers().e().to_vec());
         }
-        PrivateKey::Aes => return Err(CryptoError::Algorithm),
+        PrivateKey::Aes(_) => return Err(CryptoError::Algorithm),
     }
     Ok(fields.finish())
 }
@@ -83,6 +99,6 @@ fn self_signature(key: &PrivateKey, body: &[u8]) -> Result<Vec<u8>, CryptoError>
             .prepare_sign(0x33, body)?
             .run()
             .map(|signature| signature.to_vec()),
-        PrivateKey::Aes => Err(CryptoError::Algorithm),
+        PrivateKey::Aes(_) => Err(CryptoError::Algorithm),
     }
 }

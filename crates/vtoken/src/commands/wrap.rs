@@ -40,9 +40,8 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     let kek = Kek::from_slice(kek.expose()).map_err(|_| StatusWord::UNKNOWN_ERROR)?;
     let algorithms = AlgorithmList::from_ids(record.algorithms.as_deref().unwrap_or_default())
         .map_err(|_| StatusWord::UNKNOWN_ERROR)?;
-    let stored = Zeroizing::new(record.secret.expose().to_vec());
     let key = card.key(command.p1)?;
-    let material = material(&key, stored).map_err(refused)?;
+    let material = material(&key).map_err(refused)?;
     let mut prefix = [0; 8];
     random(&mut prefix)?;
     let blob = blob::seal(&kek, &material, &algorithms, prefix).map_err(|_| StatusWord::UNKNOWN_ERROR)?;
@@ -50,7 +49,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
 }
 
 /// The key in clear. RSA keys travel with d, as devices of this generation send them.
-fn material(key: &PrivateKey, stored: Zeroizing<Vec<u8>>) -> Result<KeyMaterial, CryptoError> {
+fn material(key: &PrivateKey) -> Result<KeyMaterial, CryptoError> {
     Ok(match key {
         PrivateKey::Ec(key) => {
             let domain = key.curve().domain()?;
@@ -74,6 +73,8 @@ fn material(key: &PrivateKey, stored: Zeroizing<Vec<u8>>) -> Result<KeyMaterial,
                 secret: RsaSecret::Exponent(Zeroizing::new(numbers.d().to_vec())),
             }
         }
-        PrivateKey::Aes => KeyMaterial::Aes { key: stored },
+        PrivateKey::Aes(key) => KeyMaterial::Aes {
+            key: Zeroizing::new(key.expose().to_vec()),
+        },
     })
 }

@@ -8,7 +8,6 @@ use aws_lc_rs::signature::{
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::ec::{EcPoint, PointConversionForm};
 use openssl::ecdsa::EcdsaSig;
-use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use zeroize::Zeroizing;
 
@@ -52,16 +51,8 @@ impl EcKey {
     /// Reads a PKCS#8 PrivateKeyInfo.
     pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, CryptoError> {
         let private = PKey::private_key_from_pkcs8(der)?.ec_key()?;
-        let curve = match private.group().curve_name() {
-            Some(Nid::X9_62_PRIME256V1) => Curve::P256,
-            Some(Nid::SECP384R1) => Curve::P384,
-            Some(Nid::SECP521R1) => Curve::P521,
-            Some(Nid::BRAINPOOL_P256R1) => Curve::Brainpool256,
-            Some(Nid::BRAINPOOL_P384R1) => Curve::Brainpool384,
-            Some(Nid::BRAINPOOL_P512R1) => Curve::Brainpool512,
-            Some(Nid::SECP256K1) => Curve::Secp256k1,
-            _ => return Err(CryptoError::Algorithm),
-        };
+        let curve = private.group().curve_name().and_then(Curve::by_nid);
+        let curve = curve.ok_or(CryptoError::Algorithm)?;
         Self::with(curve, private)
     }
 
@@ -118,6 +109,28 @@ impl EcKey {
         let mut plain = signature.r().to_vec_padded(length)?;
         plain.extend(signature.s().to_vec_padded(length)?);
         Ok(plain)
+    }
+
+    /// The key `d + parameter mod n`: a tweak by a number (big endian, any length).
+    ///
+    /// # Errors
+    /// [`CryptoError::Data`] when the sum is zero.
+    pub(crate) fn tweaked(&self, parameter: &[u8]) -> Result<Self, CryptoError> {
+        let mut context = BigNumContext::new_secure()?;
+        let order = BigNum::from_slice(&self.curve.domain()?.n)?;
+        let (mut tweak, mut reduced, mut sum) = (
+            BigNum::new_secure()?,
+            BigNum::new_secure()?,
+            BigNum::new_secure()?,
+        );
+        tweak.copy_from_slice(parameter)?;
+        reduced.nnmod(&tweak, &order, &mut context)?;
+        sum.mod_add(self.private.private_key(), &reduced, &order, &mut context)?;
+        if sum.num_bits() == 0 {
+            return Err(CryptoError::Data);
+        }
+        let sum = Zeroizing::new(sum.to_vec());
+        Self::from_scalar(self.curve, &sum, None)
     }
 
     /// ECDH: the product of the peer's point and this key, `04 | x | y`.

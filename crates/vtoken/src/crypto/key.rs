@@ -6,8 +6,9 @@
 use openssl::ec::EcPoint;
 use zeroize::Zeroizing;
 
+use super::aes::BLOCK;
 use super::rsa::Scheme;
-use super::{CryptoError, EcKey, Hash, RsaKey};
+use super::{AesKey, CryptoError, EcKey, Hash, RsaKey};
 use crate::state::{KeyKind, KeyRecord};
 
 /// A parsed key of the key store.
@@ -16,8 +17,8 @@ pub(crate) enum PrivateKey {
     Ec(EcKey),
     /// RSA.
     Rsa(RsaKey),
-    /// AES; the token keeps, wraps and unwraps such keys.
-    Aes,
+    /// AES.
+    Aes(AesKey),
 }
 
 impl PrivateKey {
@@ -26,22 +27,18 @@ impl PrivateKey {
         Ok(match record.kind {
             KeyKind::Ec => Self::Ec(EcKey::from_pkcs8(record.secret.expose())?),
             KeyKind::Rsa => Self::Rsa(RsaKey::from_pkcs8(record.secret.expose())?),
-            KeyKind::Aes => Self::Aes,
+            KeyKind::Aes => Self::Aes(AesKey::new(record.secret.expose())?),
         })
     }
 
     /// Checks that SIGN with this algorithm identifier can process `input`.
-    pub(crate) fn prepare_sign<'k>(
-        &'k self,
-        algorithm: u8,
-        input: &'k [u8],
-    ) -> Result<SignJob<'k>, CryptoError> {
+    pub(crate) fn prepare_sign<'k>(&'k self, algorithm: u8, input: &'k [u8]) -> Result<Job<'k>, CryptoError> {
         let operation = match self {
             Self::Ec(key) => Operation::Ecdsa(key, ecdsa_input(algorithm, input)?),
             Self::Rsa(key) => prepare_rsa(key, algorithm, input)?,
-            Self::Aes => return Err(CryptoError::Algorithm),
+            Self::Aes(_) => return Err(CryptoError::Algorithm),
         };
-        Ok(SignJob(operation))
+        Ok(Job(operation))
     }
 
     /// Checks that DECIPHER with this algorithm identifier (21 raw RSA, 80 ECDH) can process `input`.
@@ -49,20 +46,43 @@ impl PrivateKey {
         &'k self,
         algorithm: u8,
         input: &'k [u8],
-    ) -> Result<SignJob<'k>, CryptoError> {
+    ) -> Result<Job<'k>, CryptoError> {
         let operation = match (self, algorithm) {
             (Self::Rsa(key), 0x21) => raw_rsa(key, input)?,
             (Self::Ec(key), 0x80) => Operation::Agree(key, key.curve().point(input)?),
             _ => return Err(CryptoError::Algorithm),
         };
-        Ok(SignJob(operation))
+        Ok(Job(operation))
+    }
+
+    /// Checks that CIPHER with this algorithm identifier (10 and 11 CBC, 18 CMAC, 99 derivation) can process `input`.
+    pub(crate) fn prepare_cipher<'k>(
+        &'k self,
+        algorithm: u8,
+        input: &'k [u8],
+    ) -> Result<Job<'k>, CryptoError> {
+        let Self::Aes(key) = self else {
+            return Err(CryptoError::Algorithm);
+        };
+        let blocks = !input.is_empty() && input.len().is_multiple_of(BLOCK);
+        let (fits, run): (bool, SecretOperation) = match algorithm {
+            0x10 => (blocks, AesKey::encrypt),
+            0x11 => (blocks, AesKey::decrypt),
+            0x18 => (true, AesKey::mac),
+            0x99 => (!input.is_empty(), AesKey::derive),
+            _ => return Err(CryptoError::Algorithm),
+        };
+        if !fits {
+            return Err(CryptoError::Data);
+        }
+        Ok(Job(Operation::Secret(key, run, input)))
     }
 }
 
 /// An operation that is known to fit key and input.
-pub(crate) struct SignJob<'k>(Operation<'k>);
+pub(crate) struct Job<'k>(Operation<'k>);
 
-impl SignJob<'_> {
+impl Job<'_> {
     /// Computes the result.
     pub(crate) fn run(self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         match self.0 {
@@ -73,6 +93,7 @@ impl SignJob<'_> {
             }
             Operation::RsaPadded(key, input) => key.sign_padded(input).map(Zeroizing::new),
             Operation::RsaRaw(key, block) => key.raw(block),
+            Operation::Secret(key, run, input) => run(key, input),
         }
     }
 }
@@ -83,7 +104,11 @@ enum Operation<'k> {
     Rsa(&'k RsaKey, Scheme, Hash, Hashed<'k>),
     RsaPadded(&'k RsaKey, &'k [u8]),
     RsaRaw(&'k RsaKey, &'k [u8]),
+    Secret(&'k AesKey, SecretOperation, &'k [u8]),
 }
+
+/// What an AES key does with input that was found to fit.
+type SecretOperation = fn(&AesKey, &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
 
 /// A hash that the host sent or the token made.
 enum Hashed<'k> {

@@ -1,12 +1,14 @@
 //! The token's cryptography, chosen by algorithm in one place: `aws-lc-rs` where it can do the job
-//! (P-256, P-384, P-521, RSA from 2048 bits with SHA-2), OpenSSL for everything else.
+//! (P-256, P-384, P-521, RSA from 2048 bits with SHA-2, AES), OpenSSL for everything else.
 
+mod aes;
 mod curve;
 mod ec;
 mod hash;
 mod key;
 mod rsa;
 
+pub(crate) use aes::AesKey;
 pub(crate) use curve::Curve;
 pub(crate) use ec::EcKey;
 pub(crate) use hash::Hash;

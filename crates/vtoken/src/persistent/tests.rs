@@ -15,7 +15,7 @@ use crate::name::TokenName;
 use crate::pin::PinRecord;
 use crate::replay::{ReplayFiles, Survival};
 use crate::secret::SecretBytes;
-use crate::state::{DeviceRecord, Initialisation, KeyDomain, KeyKind, KeyRecord, PinReference, Pka};
+use crate::state::{DeviceRecord, Initialisation, KeyKind, KeyRecord, PinReference, Pka, SharedDomain};
 use crate::token_dir::About;
 
 /// Small, so that a short story is compacted several times.
@@ -98,7 +98,7 @@ fn initialise() -> Change {
         options: 1,
         user_pin: Some(PinRecord::new(b"648219", 3, false, [1; 16])),
         so_pin: Some(PinRecord::new(b"57621880", 15, false, [2; 16])),
-        key_domains: vec![Some(KeyDomain::awaiting(2)), None],
+        key_domains: vec![Some(SharedDomain::awaiting(2)), None],
         random_kek: None,
         pka: Some(Pka {
             required: 2,

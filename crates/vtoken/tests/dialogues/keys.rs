@@ -103,12 +103,17 @@ fn generation_templates() {
         ("00460100", format!("5F290100 {p256} {chr} 990100"), 0x6A80),
         (
             "00460100",
-            format!("5F290100 {} {chr}", ec_parameters(Nid::SECP192K1)),
+            format!("5F290100 {} {chr}", ec_parameters(Nid::SECP160R1)),
             0x6A80,
         ),
         (
             "00460100",
-            format!("5F290100 {} {chr}", support::rsa_parameters(1024)),
+            format!("5F290100 {} {chr}", support::rsa_parameters(512)),
+            0x6A80,
+        ),
+        (
+            "00460100",
+            format!("5F290100 {} {chr}", support::rsa_parameters(1792)),
             0x6A80,
         ),
         (
@@ -152,7 +157,8 @@ fn key_domains() {
         (&share("11"), 0x9000, "0200 66687AADF862BD77"),
         (&share("22"), 0x6986, ""),
         ("8052000000", 0x9000, "0200 66687AADF862BD77"),
-        ("8052020100", 0x6A86, ""),
+        ("8052020100", 0x6A80, ""),
+        ("8052050100", 0x6A86, ""),
         ("8052040000", 0x9000, "0202 0000000000000000"),
         ("8052030000", 0x9000, ""),
         ("8052030000", 0x6A88, ""),
