@@ -2,12 +2,28 @@
 //!
 //! Pure: bytes, trust anchors and a date in, verdicts out. Nothing here reads a file, a token or a clock.
 //!
+//! * [`Input`]: tells by content what a file is;
+//! * [`Verification`]: examines files together and gives one [`Claim`] with one fixed [`Verdict`] for everything that
+//!   can be claimed of them;
 //! * [`Attestation`]: the proof of one key's origin as it is kept in a file. The writing side is
 //!   `chancery_tokens::archive`;
 //! * [`KeyFingerprint`]: what names a public key here.
+//!
+//! An authentic request proves that a device generated a key pair. It does not prove that the private key is nowhere
+//! else, and no flag of PKCS#11 or PKCS#15 proves anything: where copies may be follows from the key domain.
 
 mod attestation;
+mod canonical;
+mod evidence;
 mod fingerprint;
+mod input;
+mod text;
+mod verdict;
+mod verify;
 
 pub use attestation::{Attestation, AttestationError, Seen};
+pub use evidence::{ChainFinding, RequestFinding};
 pub use fingerprint::KeyFingerprint;
+pub use input::{Input, InputError, Kind, MAX_INPUT, Subject};
+pub use verdict::{ChainVerdict, InputVerdict, MatchVerdict, OriginVerdict, Outcome, PossessionVerdict};
+pub use verify::{Claim, Device, Key, NamedInput, Verdict, Verification, algorithm, nature};

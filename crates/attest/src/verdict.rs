@@ -1,0 +1,173 @@
+//! What can be said about a piece of evidence: one code and one sentence for each case, fixed for ever.
+
+use serde::{Serialize, Serializer};
+
+/// Declares an enum of verdicts: variant, code, whether the claim holds, how bad it is otherwise, sentence.
+macro_rules! verdicts {
+    ($(#[$meta:meta])* $name:ident: $($(#[$doc:meta])* $variant:ident = $code:literal, $outcome:ident, $text:literal;)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl $name {
+            /// Every verdict of this claim.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The fixed name in JSON.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)*
+                }
+            }
+
+            /// The fixed sentence.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            /// What it means for the whole.
+            #[must_use]
+            pub const fn outcome(self) -> Outcome {
+                match self {
+                    $(Self::$variant => Outcome::$outcome,)*
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.code())
+            }
+        }
+    };
+}
+
+/// How a claim, or all of them together, came out. Worse ones are greater: the whole is as bad as its worst claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The claim holds.
+    Holds,
+    /// The proof holds, and a certificate in it was out of date at the time asked for.
+    OutOfDate,
+    /// What would prove it is not there.
+    NotProven,
+    /// The proof leads to a root that is not trusted.
+    UnknownIssuer,
+    /// The evidence is for another key.
+    Differs,
+    /// A signature is wrong, or something stands where it may not.
+    Refused,
+    /// The bytes cannot be read.
+    Malformed,
+}
+
+verdicts! {
+    /// What the chain of a device shows.
+    ChainVerdict:
+    /// Down to a trusted root, every certificate in date.
+    Authentic = "authentic", Holds, "authentic";
+    /// The same, and a certificate has expired.
+    Expired = "authentic-expired", OutOfDate, "authentic, expired";
+    /// The same, and a certificate is not valid yet.
+    NotYetValid = "authentic-not-yet-valid", OutOfDate, "authentic, not valid yet";
+    /// No trusted root.
+    UnknownIssuer = "unknown-issuer", UnknownIssuer, "unknown issuer";
+    /// A signature that is not the issuer's.
+    BadSignature = "bad-signature", Refused, "bad signature";
+    /// A role or a name that may not stand at its place.
+    WrongRole = "wrong-role", Refused, "a role or a name stands where it may not";
+    /// Signatures hold, and bytes they do not cover are not as they have to be.
+    NotCanonical = "not-canonical", Refused, "changed outside of what is signed";
+    /// No chain.
+    Malformed = "malformed", Malformed, "malformed";
+}
+
+verdicts! {
+    /// Whether a device generated a key.
+    OriginVerdict:
+    /// The device signed the key's request; devices of this root do that at generation only.
+    Proven = "proven", Holds, "proven: the device generated this key pair";
+    /// The same under a root of virtual tokens.
+    Virtual = "proven-virtual", Holds, "proven: a virtual token generated this key pair, not hardware";
+    /// Under the test root, whose private key is not protected like the other.
+    Test = "proven-test", Holds, "proven under the test root: a test device generated this key pair";
+    /// Under another root that was asked for.
+    SignedByDevice = "signed-by-device", NotProven,
+        "not proven: the device signed the request, but under this root it may do so for imported keys, too";
+    /// No chain of the device that is named.
+    NoChain = "no-chain", NotProven, "not proven: the chain of the device is not there";
+    /// The chain is there and is not authentic.
+    ChainNotAuthentic = "chain-not-authentic", NotProven, "not proven: the chain of the device is not authentic";
+    /// Chains of other devices are there.
+    OtherDevice = "other-device", Differs, "not proven: the request is another device's than the chain";
+    /// There is no request at all.
+    NoRequest = "no-request", NotProven, "not proven: there is no request of the key";
+    /// The device did not sign the request.
+    BadSignature = "bad-signature", Refused, "bad signature: the device did not sign this request";
+    /// Signatures hold, and bytes they do not cover are not as they have to be.
+    NotCanonical = "not-canonical", Refused, "changed outside of what is signed";
+    /// No request.
+    Malformed = "malformed", Malformed, "malformed";
+}
+
+verdicts! {
+    /// Whether whoever made a request had the private key.
+    PossessionVerdict:
+    /// The request is signed by its own key.
+    Shown = "shown", Holds, "shown: the key signed its own request";
+    /// It is not.
+    BadSignature = "bad-signature", Refused, "bad signature: the key did not sign its own request";
+}
+
+verdicts! {
+    /// Whether a certificate, request or public key is for a key there is evidence for.
+    MatchVerdict:
+    /// The same public key.
+    Matches = "yes", Holds, "yes: the same public key";
+    /// Another one.
+    Differs = "no", Differs, "no: another public key";
+    /// Nothing to compare with.
+    NoEvidence = "no-evidence", NotProven, "there is no request to compare it with";
+}
+
+verdicts! {
+    /// Whether a file could be read at all.
+    InputVerdict:
+    /// It could not.
+    Unreadable = "unreadable", Malformed, "not evidence, or damaged";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_told_apart_and_texts_are_short() {
+        let mut all: Vec<(&str, &str, &str)> = Vec::new();
+        all.extend(ChainVerdict::ALL.iter().map(|v| ("chain", v.code(), v.text())));
+        all.extend(OriginVerdict::ALL.iter().map(|v| ("origin", v.code(), v.text())));
+        all.extend(
+            PossessionVerdict::ALL
+                .iter()
+                .map(|v| ("possession", v.code(), v.text())),
+        );
+        all.extend(MatchVerdict::ALL.iter().map(|v| ("match", v.code(), v.text())));
+        for (index, (claim, code, text)) in all.iter().enumerate() {
+            assert!(text.len() <= 110, "{text}");
+            assert!(
+                !all.iter()
+                    .skip(index + 1)
+                    .any(|(other, same, _)| other == claim && same == code),
+                "{claim} {code}"
+            );
+        }
+    }
+}
