@@ -1,0 +1,12 @@
+//! A token plugged into pcscd through its vpcd driver.
+//!
+//! vpcd is a reader without hardware: it listens on a TCP port for each of its slots, and a connection is an inserted card.
+//! It waits for an answer without an end, so that every command gets one; a connection that closes is a card that is pulled.
+
+mod frame;
+mod readers;
+mod slot;
+
+pub use frame::{Control, Request, read_request, write_answer};
+pub use readers::{DEFAULT_PORT, DRIVER, READER_CONF, ReaderEntry, SLOTS};
+pub use slot::{Event, Slot, VpcdError};
