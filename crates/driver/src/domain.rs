@@ -51,6 +51,6 @@ impl<T: Transport> Session<T> {
     }
 }
 
-fn parse_status(doing: &Doing, data: &[u8]) -> Result<KeyDomainStatus, Error> {
+pub(crate) fn parse_status(doing: &Doing, data: &[u8]) -> Result<KeyDomainStatus, Error> {
     KeyDomainStatus::parse(data).map_err(|error| Error::protocol(doing, error.to_string()))
 }

@@ -1,5 +1,7 @@
 //! INITIALIZE DEVICE: erases a token and sets PINs, quorum and key domains.
 
+mod preview;
+
 use chancery_iso7816::{CommandApdu, StatusWord, Transport};
 use chancery_schsm::InitializeOptions;
 use zeroize::Zeroizing;

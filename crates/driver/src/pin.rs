@@ -107,7 +107,7 @@ fn pin_refused(doing: &Doing, status: StatusWord, modern: bool) -> Error {
 }
 
 /// Both secrets behind each other, in a buffer that is wiped and never grows.
-fn joined(first: &[u8], second: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn joined(first: &[u8], second: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut data = Zeroizing::new(Vec::with_capacity(first.len() + second.len()));
     data.extend_from_slice(first);
     data.extend_from_slice(second);

@@ -206,6 +206,16 @@ impl Work {
         self.note(name, true, to_value(detail)?)
     }
 
+    /// Notes that a step that was begun has not happened after all. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the disk.
+    pub fn forget_step(&mut self, name: &str) -> Result<(), JournalError> {
+        self.file.append(&Line::Forget(name.to_owned()))?;
+        self.record.forget(name);
+        Ok(())
+    }
+
     /// Takes a step between its two notes; what it gives is noted with the second.
     ///
     /// # Errors

@@ -1,11 +1,15 @@
 //! Finding tokens, and work on them that takes several steps.
 //!
 //! * [`reach`]: the token a person means, wherever it is plugged in, held by this process alone;
+//! * [`info`]: what can be said of a token without opening it;
+//! * [`initialise`]: setting a token up;
 //! * [`archive`]: what proves the origin of keys, kept before it is overwritten on a token;
 //! * [`journal`]: what work of several steps has done, on disk, so that it can be finished or undone later.
 //!
 //! Nothing here keeps a PIN after it was used, and nothing knows of the trust center.
 
 pub mod archive;
+pub mod info;
+pub mod initialise;
 pub mod journal;
 pub mod reach;

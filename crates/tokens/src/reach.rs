@@ -10,12 +10,17 @@ mod error;
 mod places;
 mod probe;
 mod reached;
+mod readers;
+mod session;
 mod survey;
 mod transport;
+mod watch;
 
 pub use choose::Intent;
 pub use error::ReachError;
 pub use places::Places;
 pub use reached::Reached;
+pub use session::{Session, SessionError};
 pub use survey::{Found, Presence, Survey, Way};
 pub use transport::TokenTransport;
+pub use watch::{ForeignReset, Watch};

@@ -16,6 +16,8 @@ use super::{JournalError, lock};
 pub(super) enum Line {
     Head(Head),
     Step(Step),
+    /// A step that was begun and refused: it has not happened.
+    Forget(String),
 }
 
 /// A locked journal, positioned behind its last whole line.

@@ -88,8 +88,11 @@ impl Record {
                     return Err(damaged(number, "it was written by a later version"));
                 }
                 (Line::Step(step), Some(record)) => record.add(step),
+                (Line::Forget(name), Some(record)) => record.forget(&name),
                 (Line::Head(_), Some(_)) => return Err(damaged(number, "a second beginning")),
-                (Line::Step(_), None) => return Err(damaged(number, "a step before the beginning")),
+                (Line::Step(_) | Line::Forget(_), None) => {
+                    return Err(damaged(number, "a step before the beginning"));
+                }
             }
         }
         Ok(record)
@@ -119,6 +122,11 @@ impl Record {
     #[must_use]
     pub fn is_in_doubt(&self, name: &str) -> bool {
         self.step(name).is_some_and(|step| !step.done)
+    }
+
+    /// Takes a step for one that was never begun.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.steps.retain(|step| step.name != name);
     }
 
     /// Adds a note: a step that is there already changes.

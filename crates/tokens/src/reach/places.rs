@@ -1,17 +1,25 @@
 //! Where tokens are looked for.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chancery_iso7816::Transport;
+use chancery_pcsc::PcscError;
 use chancery_vtoken::{AtRest, OpenError, TokenSummary, VirtualToken, list};
+use time::OffsetDateTime;
 
 use super::probe::{Probed, probe};
-use super::{Found, Intent, Presence, ReachError, Reached, Survey, TokenTransport, Way};
+use super::readers::{self, HeldCard};
+use super::watch::Clock;
+use super::{Found, Intent, Presence, ReachError, Reached, Survey, TokenTransport, Watch, Way};
 
 /// Where to look for tokens; nowhere, unless told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Places {
     virtual_tokens: Option<(PathBuf, AtRest)>,
+    readers: bool,
+    clock: Option<Clock>,
 }
 
 impl Places {
@@ -28,6 +36,20 @@ impl Places {
         self
     }
 
+    /// The readers of PC/SC. A machine without it gets a remark in the survey, and everything else works.
+    #[must_use]
+    pub const fn with_readers(mut self) -> Self {
+        self.readers = true;
+        self
+    }
+
+    /// A clock, so that resets by other programs are named with their time.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
     /// Looks around: every token with device id and label, where it says them.
     ///
     /// # Errors
@@ -41,6 +63,10 @@ impl Places {
                 survey.tokens.push(found_virtual(summary, token));
             }
         }
+        if self.readers {
+            readers::survey(&mut survey);
+        }
+        survey.drop_doubles();
         Ok(survey)
     }
 
@@ -85,14 +111,30 @@ impl Places {
                         .map_err(|error| open_error(found, error))?,
                 )
             }
-            Way::Plugged { .. } | Way::Reader { .. } => {
+            Way::Reader { reader } => {
+                Box::new(HeldCard::take(reader).map_err(|error| reader_error(found, error))?)
+            }
+            Way::Plugged { .. } => {
                 return Err(ReachError::Unusable {
                     what: found.called(),
                     why: "this way is not looked at".to_owned(),
                 });
             }
         };
-        Ok(Reached::new(found.clone(), TokenTransport::new(transport)))
+        let watch = Watch::new(self.clock.clone());
+        Ok(Reached::new(
+            found.clone(),
+            TokenTransport::watched(transport, watch),
+        ))
+    }
+}
+
+impl fmt::Debug for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Places")
+            .field("virtual_tokens", &self.virtual_tokens)
+            .field("readers", &self.readers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,6 +183,19 @@ fn holder(reference: &str) -> Option<String> {
     chancery_cvc::Reference::new(reference)
         .ok()
         .map(|name| name.holder().to_owned())
+}
+
+fn reader_error(found: &Found, error: PcscError) -> ReachError {
+    match error {
+        PcscError::InUse { .. } | PcscError::StillInUse { .. } => ReachError::InUse {
+            what: found.called(),
+            pid: None,
+        },
+        error => ReachError::Transport {
+            what: found.called(),
+            source: error.into(),
+        },
+    }
 }
 
 fn open_error(found: &Found, error: OpenError) -> ReachError {

@@ -2,7 +2,7 @@
 
 use chancery_driver::{Card, Selected};
 
-use super::{Found, ReachError, TokenTransport};
+use super::{Found, ReachError, TokenTransport, Watch};
 
 /// A token that was reached. This process holds it until this, or what was made of it, is dropped.
 #[derive(Debug)]
@@ -28,6 +28,12 @@ impl Reached {
     #[must_use]
     pub fn called(&self) -> String {
         self.found.called()
+    }
+
+    /// What other programs do to it from now on.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.transport.watch()
     }
 
     /// Puts another transport around the one to the token: a log, a limit.

@@ -108,3 +108,78 @@ pub struct Survey {
     /// What could not be looked at and why, in sentences for people: a machine without PC/SC, a reader that fails.
     pub remarks: Vec<String>,
 }
+
+impl Survey {
+    /// A virtual token that is plugged into a reader is found twice: through the process that has it, and in the reader. Only
+    /// the better way stays, the one that can be used and needs fewest others.
+    pub(super) fn drop_doubles(&mut self) {
+        let rank = |token: &Found| match (&token.presence, &token.way) {
+            (Presence::Ready, Way::Virtual { .. }) => 0,
+            (Presence::Ready, Way::Plugged { .. }) => 1,
+            (Presence::Ready, Way::Reader { .. }) => 2,
+            _ => 3,
+        };
+        let all = std::mem::take(&mut self.tokens);
+        for token in all {
+            let same = self.tokens.iter_mut().find(|known| {
+                token.device.is_some() && known.device == token.device && known.is_other_way_than(&token)
+            });
+            match same {
+                Some(known) if rank(&token) < rank(known) => *known = token,
+                Some(_) => {}
+                None => self.tokens.push(token),
+            }
+        }
+    }
+}
+
+impl Found {
+    /// Whether one is the virtual token of this data directory and the other what a reader shows of it. Two of one kind that
+    /// claim to be one device are two, and whoever names that device is told so.
+    fn is_other_way_than(&self, other: &Self) -> bool {
+        self.way.virtual_name().is_some() != other.way.virtual_name().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(way: Way, presence: Presence) -> Found {
+        Found {
+            way,
+            device: Some("UTCHDAAAAAA".to_owned()),
+            label: None,
+            presence,
+        }
+    }
+
+    #[test]
+    fn a_plugged_token_is_found_once_and_two_of_one_name_in_readers_twice() {
+        let lying = || Way::Virtual {
+            name: TokenName::new("a").unwrap(),
+        };
+        let reader = |reader: &str| Way::Reader {
+            reader: reader.to_owned(),
+        };
+        let mut survey = Survey {
+            tokens: vec![
+                token(lying(), Presence::InUse { pid: Some(7) }),
+                token(reader("r0"), Presence::Ready),
+            ],
+            remarks: Vec::new(),
+        };
+        survey.drop_doubles();
+        assert_eq!(survey.tokens, [token(reader("r0"), Presence::Ready)]);
+
+        let mut survey = Survey {
+            tokens: vec![
+                token(reader("r0"), Presence::Ready),
+                token(reader("r1"), Presence::Ready),
+            ],
+            remarks: Vec::new(),
+        };
+        survey.drop_doubles();
+        assert_eq!(survey.tokens.len(), 2);
+    }
+}

@@ -1,0 +1,139 @@
+//! Tokens in the readers of PC/SC.
+
+use std::time::Duration;
+
+use chancery_iso7816::{CommandApdu, Transport, TransportError};
+use chancery_pcsc::{Context, PcscError, PcscToken, Sharing, Usage};
+use zeroize::Zeroizing;
+
+use super::probe::{Probed, probe};
+use super::{Found, Presence, Survey, Way};
+
+/// How long a look waits for another program to end its transaction.
+const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
+
+/// How long work waits for that.
+const PATIENCE_TO_HOLD: Duration = Duration::from_secs(15);
+
+/// Adds the tokens in readers to a survey; what hinders that is remarked.
+pub(super) fn survey(into: &mut Survey) {
+    let readers = match Context::open().and_then(|context| context.readers()) {
+        Ok(readers) => readers,
+        Err(error) => {
+            into.remarks.push(error.to_string());
+            return;
+        }
+    };
+    for reader in readers {
+        let Some(card) = reader.card else { continue };
+        if card.usage == Usage::Exclusive {
+            into.tokens
+                .push(found(&reader.name, None, Presence::InUse { pid: None }));
+            continue;
+        }
+        match look(&reader.name) {
+            Ok(probed) if probed.device.is_some() => {
+                into.tokens
+                    .push(found(&reader.name, Some(probed), Presence::Ready));
+            }
+            Ok(_) => into.remarks.push(format!(
+                "the card in reader {:?} has the application of a SmartCard-HSM and no readable device certificate",
+                reader.name
+            )),
+            Err(Look::OtherCard) => into
+                .remarks
+                .push(format!("the card in reader {:?} is no SmartCard-HSM", reader.name)),
+            Err(Look::Reader(PcscError::InUse { .. } | PcscError::StillInUse { .. })) => into
+                .tokens
+                .push(found(&reader.name, None, Presence::InUse { pid: None })),
+            Err(Look::Reader(error)) => into.remarks.push(error.to_string()),
+        }
+    }
+}
+
+/// Why a look at a card gave nothing.
+enum Look {
+    OtherCard,
+    Reader(PcscError),
+}
+
+fn look(reader: &str) -> Result<Probed, Look> {
+    let mut token = Context::open()
+        .and_then(|context| context.connect(reader, Sharing::Shared))
+        .map_err(Look::Reader)?;
+    match token.begin(PATIENCE_TO_LOOK) {
+        // Reset before this connection did anything: nothing is lost.
+        Err(PcscError::Reset { .. }) => token
+            .reconnect()
+            .and_then(|()| token.begin(PATIENCE_TO_LOOK))
+            .map_err(Look::Reader)?,
+        begun => begun.map_err(Look::Reader)?,
+    }
+    probe(&mut token).map_err(|_| Look::OtherCard)
+}
+
+fn found(reader: &str, probed: Option<Probed>, presence: Presence) -> Found {
+    let (device, label) = probed.map_or((None, None), |probed| (probed.device, probed.label));
+    Found {
+        way: Way::Reader {
+            reader: reader.to_owned(),
+        },
+        device,
+        label,
+        presence,
+    }
+}
+
+/// A card in a reader that is kept from other programs until this is dropped.
+pub(super) struct HeldCard {
+    token: PcscToken,
+}
+
+impl HeldCard {
+    /// Connects and keeps other programs away.
+    pub(super) fn take(reader: &str) -> Result<Self, PcscError> {
+        let mut token = Context::open()?.connect(reader, Sharing::Shared)?;
+        match token.begin(PATIENCE_TO_HOLD) {
+            Err(PcscError::Reset { .. }) => {
+                token.reconnect()?;
+                token.begin(PATIENCE_TO_HOLD)?;
+            }
+            begun => begun?,
+        }
+        Ok(Self { token })
+    }
+}
+
+impl Transport for HeldCard {
+    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        let answer = self.token.transmit(command);
+        if let Err(TransportError::Reset { .. }) = answer {
+            // The connection is made usable and the card kept again at once; the command was not sent, and whoever sent it
+            // learns of the reset.
+            let again = self
+                .token
+                .reconnect()
+                .and_then(|()| self.token.begin(PATIENCE_TO_HOLD));
+            again.map_err(TransportError::from)?;
+        }
+        answer
+    }
+
+    fn reset(&mut self) -> Result<(), TransportError> {
+        self.token.reset()
+    }
+}
+
+impl Drop for HeldCard {
+    fn drop(&mut self) {
+        // The card stays powered and is left as it is: without this the next program would find it unlocked.
+        let select = CommandApdu::new(0x00, 0xA4, 0x04, 0x00)
+            .with_data(&chancery_driver::AID)
+            .map(|command| command.expecting(256).encode());
+        if let Ok(select) = select
+            && let Err(error) = self.token.transmit(&select)
+        {
+            tracing::debug!(%error, "the card was not locked when it was let go");
+        }
+    }
+}
