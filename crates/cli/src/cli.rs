@@ -8,7 +8,7 @@ use crate::{
     commands::{
         audit::AuditCommand, ca::CaCommand, cert::CertCommand, completion::Completion, crl::CrlCommand,
         custodian::CustodianCommand, hsm::HsmCommand, init::Init, node, person::PersonCommand,
-        quickstart::Quickstart, request::RequestCommand, signer::SignerCommand, vtoken::VtokenCommand,
+        quickstart::Quickstart, request::RequestCommand, signer::SignerCommand, token::TokenCommand, vtoken::VtokenCommand,
     },
     context::Context,
     error::CliError,
@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Virtual tokens; need no node
     #[command(subcommand)]
     Vtoken(VtokenCommand),
+    /// Tokens, real and virtual: look, set up, change PINs, work with keys; need no node
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// The tokens that hold the trust center's keys
     #[command(subcommand)]
     Hsm(HsmCommand),
@@ -118,6 +121,7 @@ impl Command {
             Self::Stop(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::Vtoken(group) => group.run(context),
+            Self::Token(group) => group.run(context),
             Self::Hsm(group) => group.run(context),
             Self::Custodian(group) => group.run(context),
             Self::Person(group) => group.run(context),

@@ -63,6 +63,15 @@ impl Context {
         Ok(DataDir::open(&self.directory)?)
     }
 
+    /// The data directory, if there is one: tokens in readers need none.
+    pub(crate) fn data_if_any(&self) -> Result<Option<DataDir>, CliError> {
+        match DataDir::open(&self.directory) {
+            Ok(data) => Ok(Some(data)),
+            Err(LayoutError::Missing(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The data directory, made when it is missing.
     pub(crate) fn data_or_new(&self) -> Result<DataDir, CliError> {
         Ok(DataDir::create(&self.directory)?)

@@ -13,6 +13,7 @@ pub(crate) mod person;
 pub(crate) mod quickstart;
 pub(crate) mod request;
 pub(crate) mod signer;
+pub(crate) mod token;
 pub(crate) mod vtoken;
 
 use std::{
