@@ -225,3 +225,108 @@ fn keys_wrapped_by_other_devices_work() {
     let again = bench.ok("80720392000000");
     assert_eq!(unwrap_inline(&mut bench, 4, &again), 0x9000);
 }
+
+/// Four places for domains: 0 and 2 have key encryption keys, 1 waits for a share, 3 is not created.
+fn with_domains(installation: &Installation, name: &str, zero: &str, two: &str) -> Bench {
+    let mut bench = installation.ready(name, "970104");
+    for (domain, shares) in [("00", "01"), ("01", "02"), ("02", "01")] {
+        bench.ok(&format!("805201{domain}01{shares}00"));
+    }
+    for (domain, share) in [("00", zero), ("01", "33"), ("02", two)] {
+        bench.ok(&format!("805200{domain}20{}00", share.repeat(32)));
+    }
+    bench
+}
+
+#[test]
+fn keys_leave_under_the_key_of_their_domain_and_find_it_again() {
+    let installation = Installation::new();
+    let mut one = with_domains(&installation, "one", "11", "22");
+    // The same two keys, the other way round.
+    let mut two = with_domains(&installation, "two", "22", "11");
+    let p256 = ec_parameters(Nid::X9_62_PRIME256V1);
+    for (domain, there) in [("00", "02"), ("02", "00")] {
+        generate(&mut one, 1, &p256, "UTTEST00001", &format!("9201{domain}"));
+        one.ok(&format!("004802B2 03 9201{domain}"));
+        let kcv = one.ok(&format!("805200{domain}00"))[2..].to_vec();
+        for id in [1, 2] {
+            let blob = one.ok(&format!("8072{id:02X}92000000"));
+            assert_eq!(blob[..8], kcv);
+            assert_eq!(unwrap_inline(&mut two, id, &blob), 0x9000);
+            two.dialogue(&[(
+                &format!("00A4000002CC{id:02X}00"),
+                0x9000,
+                &format!("6F.. 8102.... 820108 8302CC{id:02X} A503 9201{there}"),
+            )]);
+        }
+    }
+    let last = one.ok("80720192000000");
+    let template = |domain: &str| {
+        let holder = support::tlv("5F20", b"UTDUMMY00001");
+        apdu("00460700", &format!("5F290100 {p256} {holder} {domain}"))
+    };
+    two.dialogue(&[
+        (&template("920101"), 0x6985, ""),
+        (&template("920103"), 0x6A88, ""),
+        (&template("920104"), 0x6A86, ""),
+        ("004807B2 03 920101 00", 0x6985, ""),
+        ("8052000400", 0x6A86, ""),
+        ("8052030000", 0x6A89, ""),
+        ("8052030200", 0x9000, ""),
+        ("8052000200", 0x6A88, ""),
+        ("8052030300", 0x6A88, ""),
+        ("8052040300", 0x6A88, ""),
+        ("8052040100", 0x9000, "0202 0000000000000000"),
+        ("00A4000002CC0700", 0x6A82, ""),
+    ]);
+    // Keys that named no domain among several belong to none, and stay.
+    generate(&mut two, 7, &p256, "UTTEST00001", "");
+    assert_eq!(two.status("80720792000000"), 0x6985);
+    // Its domain is gone: no other one takes the blob.
+    one.ok("00E4020002CC01");
+    one.ok("00E4020002CC02");
+    one.ok("8052030200");
+    assert_eq!(unwrap_inline(&mut one, 3, &last), 0x6A80);
+    assert_eq!(unwrap_inline(&mut two, 3, &last), 0x9000, "still there");
+    // Without login everybody sees the check values, and nothing else happens.
+    two.dialogue(&[
+        (support::SELECT, 0x9000, "*"),
+        ("8052000000", 0x9000, "0100*"),
+        ("8052000100", 0x9000, "0202 0000000000000000"),
+        ("80520103010100", 0x6982, ""),
+        ("8052040100", 0x6982, ""),
+    ]);
+}
+
+#[test]
+fn shares_and_places_at_initialisation() {
+    let installation = Installation::new();
+    let mut bench = installation.ready("a", "920102 970103");
+    bench.dialogue(&[
+        ("8052000000", 0x9000, "0202 0000000000000000"),
+        ("8052000100", 0x6A88, ""),
+        ("8052000300", 0x6A86, ""),
+    ]);
+    let mut bench = installation.ready("b", "920100");
+    let kcv = hex::encode_upper(bench.ok("8052000000"));
+    assert!(
+        kcv.starts_with("0000") && !kcv.ends_with(&"0".repeat(16)),
+        "{kcv}"
+    );
+    generate(
+        &mut bench,
+        1,
+        &ec_parameters(Nid::X9_62_PRIME256V1),
+        "UTTEST00001",
+        "",
+    );
+    let blob = bench.ok("80720192000000");
+    assert_eq!(unwrap_inline(&mut bench, 2, &blob), 0x9000);
+    bench.dialogue(&[
+        (&format!("8052000020{}00", "11".repeat(32)), 0x6986, ""),
+        ("8052040000", 0x6A89, ""),
+        ("00E4020002CC01", 0x9000, ""),
+        ("00E4020002CC02", 0x9000, ""),
+        ("8052040000", 0x6985, ""),
+    ]);
+}

@@ -159,3 +159,39 @@ fn named_group(request: &AuthenticatedRequest) -> Option<&[u8]> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use openssl::md::Md;
+    use openssl::pkey::Id;
+    use openssl::pkey_ctx::PkeyCtx;
+
+    use super::*;
+    use crate::crypto::Curve;
+
+    #[test]
+    fn both_sides_compute_what_the_decision_says() {
+        let uid = [0x55; 64];
+        for curve in [Curve::Brainpool256, Curve::P521] {
+            let (one, two) = (EcKey::generate(curve).unwrap(), EcKey::generate(curve).unwrap());
+            let (from_one, from_two) = (one.public_point().unwrap(), two.public_point().unwrap());
+            let kek = agreed(&one, &from_two, &uid).unwrap();
+            assert!(kek == agreed(&two, &from_one, &uid).unwrap());
+
+            let shared = one.agree(&curve.point(&from_two).unwrap()).unwrap();
+            let mut points = [from_one, from_two];
+            points.sort();
+            let mut context = PkeyCtx::new_id(Id::HKDF).unwrap();
+            context.derive_init().unwrap();
+            context.set_hkdf_md(Md::sha256()).unwrap();
+            context.set_hkdf_key(&shared[1..=curve.field_length()]).unwrap();
+            context.set_hkdf_salt(&uid).unwrap();
+            context
+                .add_hkdf_info(&[b"chancery XKEK 1", &points.concat()[..]].concat())
+                .unwrap();
+            let mut expected = [0; 32];
+            context.derive(Some(&mut expected)).unwrap();
+            assert_eq!(kek.expose(), expected);
+        }
+    }
+}

@@ -39,8 +39,9 @@ pub(crate) fn dispatch(card: &mut Card, command: &Command<'_>) -> Outcome {
     if command.class & CLASS_MASK != 0 {
         return Err(StatusWord::CLASS_NOT_SUPPORTED);
     }
+    // Some hosts ask for the state of the PIN first, and select the application on this status word only.
     if !card.session.selected && command.instruction != SELECT {
-        return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED);
+        return Err(StatusWord::CLASS_NOT_SUPPORTED);
     }
     let run: fn(&mut Card, &Command<'_>) -> Outcome = match command.instruction {
         0x20 => pin::verify,

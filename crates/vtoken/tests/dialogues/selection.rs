@@ -7,7 +7,7 @@ fn select_and_class() {
     let installation = Installation::new();
     let mut bench = installation.token("a");
     bench.dialogue(&[
-        ("0084000008", 0x6D00, ""),
+        ("0084000008", 0x6E00, ""),
         ("00A40000022F0200", 0x6A82, ""),
         (
             "00A404000BE82B0601040181C31F020100",
@@ -60,5 +60,5 @@ fn an_unknown_application_changes_nothing() {
     ]);
     bench.ok(VERIFY);
     bench.token.power_cycle();
-    assert_eq!(bench.status("00200081"), 0x6D00);
+    assert_eq!(bench.status("00200081"), 0x6E00);
 }
