@@ -184,6 +184,14 @@ macro_rules! operations_in_either_state {
                 self.session.random(length)
             }
 
+            pub(crate) fn into_session(self) -> Session<T> {
+                self.session
+            }
+
+            pub(crate) const fn from_session(session: Session<T>) -> Self {
+                Self { session }
+            }
+
             /// Back to a token of which nothing is known; its state on the card stays until the next SELECT.
             pub fn disconnect(self) -> Card<T> {
                 Card {

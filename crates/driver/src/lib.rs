@@ -23,6 +23,7 @@
 //! * [`attest`]: prove that a key was generated in a token before it is used;
 //! * [`origin`]: what a token has to show for a key's origin, to be kept;
 //! * [`replicate`]: take a copy of a key to a second token and finish interrupted copies;
+//! * [`secure`]: secure messaging, and keys generated under it with a record;
 //! * [`quorum`] and [`custodian`]: both ends of an unlock by custodians.
 //!
 //! Commands are built here and nowhere shared with the card side. Answers are never trusted: lengths, files and loops
@@ -63,6 +64,7 @@ pub mod reading;
 mod registration;
 pub mod replicate;
 mod secret;
+pub mod secure;
 mod session;
 mod symmetric;
 mod wrap;

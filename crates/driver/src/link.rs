@@ -47,6 +47,10 @@ impl<T: Transport> Link<T> {
         self.limits
     }
 
+    pub(crate) const fn transport(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     pub(crate) fn into_transport(self) -> T {
         self.transport
     }
