@@ -120,6 +120,7 @@ pass! {
     begin_epoch(now_ms: i64) -> i64;
     act(id: ActId) -> Option<ActRecord>;
     people() -> Vec<PersonRecord>;
+    everybody_and(numbers: &[RequestNumber]) -> (Vec<PersonRecord>, Vec<DecidedRequest>);
     person(id: PersonId) -> Option<PersonRecord>;
     person_by_name(name: &str) -> Option<PersonRecord>;
     hsms() -> Vec<HsmRecord>;

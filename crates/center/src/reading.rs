@@ -169,12 +169,10 @@ async fn answer(store: Arc<dyn Store>, mut calls: mpsc::Receiver<Call>) {
     }
 }
 
-async fn rows(store: &dyn Store, mut wanted: BTreeSet<RequestNumber>) -> Result<Rows, Failure> {
-    let people = store.people().await.map_err(|error| store_failure(&error))?;
-    wanted.extend(people.iter().filter_map(|row| row.request));
+async fn rows(store: &dyn Store, wanted: BTreeSet<RequestNumber>) -> Result<Rows, Failure> {
     let wanted: Vec<_> = wanted.into_iter().collect();
-    let found = store
-        .decided(&wanted)
+    let (people, found) = store
+        .everybody_and(&wanted)
         .await
         .map_err(|error| store_failure(&error))?;
     let requests = found

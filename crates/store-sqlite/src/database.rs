@@ -2,11 +2,20 @@
 
 use sqlx::{error::DatabaseError, sqlite};
 
-pub(crate) use crate::open::SqliteStore as DatabaseStore;
+pub(crate) use crate::{everybody::everybody_and, group::together, open::SqliteStore as DatabaseStore};
+
+/// The connection that writes, and the head of the log as it wrote it last.
+pub(crate) type Writer<'a> = crate::kept::Taken<'a, Option<chancery_audit::Frontier>>;
+/// A connection that reads.
+pub(crate) type Questions<'a> = crate::kept::Taken<'a, ()>;
 
 pub(crate) type Pool = sqlx::SqlitePool;
 pub(crate) type Connection = sqlx::SqliteConnection;
 pub(crate) type QueryResult = sqlite::SqliteQueryResult;
+
+/// A connection or a pool of them.
+pub(crate) trait Executes<'c>: sqlx::Executor<'c, Database = sqlx::Sqlite> {}
+impl<'c, E: sqlx::Executor<'c, Database = sqlx::Sqlite>> Executes<'c> for E {}
 
 /// Starts a transaction that writes. Taking the lock at once means that nothing fails half-way for the lack of it.
 pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";

@@ -9,8 +9,9 @@
 //! here talks to a token; two openings of one database are prevented by whoever owns the data directory.
 //!
 //! # Layout
-//! `src/sql` is written once for all databases, against the aliases in `database.rs`; the PostgreSQL crate
-//! compiles the same files. The macros check each query against the metadata in `.sqlx`, which is one file a
+//! `src/sql` is written once for all databases, against what `database.rs` names; the PostgreSQL crate compiles
+//! the same files. What has to be fast is SQLite's own: `group` writes the changes of a group and `everybody` reads what a
+//! decision needs, each in one call (`script`) on a connection of its own (`kept`). The macros check each query against the metadata in `.sqlx`, which is one file a
 //! query and different for each database: hence one crate each.
 //!
 //! # Changing a query or the schema
@@ -21,7 +22,11 @@
 //!    in this crate's folder, and commit `.sqlx` with the change.
 
 mod database;
+mod everybody;
+mod group;
+mod kept;
 mod open;
+mod script;
 mod sql;
 
 pub use open::{Options, SqliteStore};

@@ -6,16 +6,17 @@ use std::{
     time::Duration,
 };
 
+use chancery_audit::Frontier;
 use chancery_store::StoreError;
 use sqlx::{
-    Connection as _,
     migrate::{Migrate, MigrateError, Migrator},
     pool::PoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use crate::{
-    database::{Connection, Pool},
+    database::{Connection, Pool, Questions, Writer},
+    kept::Kept,
     sql,
 };
 
@@ -25,7 +26,8 @@ use crate::{
 /// log into it.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
-    writer: Pool,
+    writer: Kept<Option<Frontier>>,
+    questions: Kept<()>,
     reader: Pool,
 }
 
@@ -70,17 +72,18 @@ impl Options {
     /// If the file cannot be made or used, was written by a newer program, or a migration fails.
     pub async fn open(&self) -> Result<SqliteStore, StoreError> {
         own_file(&self.path).await?;
-        let writer = self.writer();
-        let mut connection = writer.acquire().await.map_err(sql::failed(OPENING))?;
-        migrate(&mut connection).await?;
-        drop(connection);
+        let writer = Kept::new(self.writer());
+        let mut first: Writer<'_> = writer.take().await.map_err(sql::failed(OPENING))?;
+        migrate(&mut first.connection).await?;
+        first.keep();
         Ok(SqliteStore {
             writer,
-            reader: self.reader(),
+            questions: Kept::new(self.reader()),
+            reader: pool(READERS).connect_lazy_with(self.reader()),
         })
     }
 
-    fn writer(&self) -> Pool {
+    fn writer(&self) -> SqliteConnectOptions {
         let mut options = self
             .connect_options()
             .journal_mode(SqliteJournalMode::Wal)
@@ -91,15 +94,11 @@ impl Options {
         if let Some(pages) = self.max_pages {
             options = options.pragma("max_page_count", pages.to_string());
         }
-        pool(1)
-            // SQLite ends a transaction itself when the disk is full; the driver would not know, so a
-            // connection whose transaction did not end in the usual way is not used again.
-            .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
-            .connect_lazy_with(options)
+        options
     }
 
-    fn reader(&self) -> Pool {
-        pool(READERS).connect_lazy_with(self.connect_options().pragma("query_only", "ON"))
+    fn reader(&self) -> SqliteConnectOptions {
+        self.connect_options().pragma("query_only", "ON")
     }
 
     fn connect_options(&self) -> SqliteConnectOptions {
@@ -128,11 +127,24 @@ impl SqliteStore {
     /// Waits for what is running and closes the file.
     pub async fn close(&self) {
         self.reader.close().await;
+        self.questions.close().await;
         self.writer.close().await;
     }
 
-    pub(crate) const fn writer(&self) -> &Pool {
-        &self.writer
+    /// The connection that writes, when nobody else does.
+    pub(crate) async fn writer(&self) -> Result<Writer<'_>, StoreError> {
+        self.writer
+            .take()
+            .await
+            .map_err(sql::failed("reaching the writing connection"))
+    }
+
+    /// The connection that answers what decisions ask.
+    pub(crate) async fn questions(&self) -> Result<Questions<'_>, StoreError> {
+        self.questions
+            .take()
+            .await
+            .map_err(sql::failed("reaching a reading connection"))
     }
 
     pub(crate) const fn reader(&self) -> &Pool {

@@ -79,6 +79,19 @@ pub trait Store: Send + Sync {
         Ok(found)
     }
 
+    /// Everybody as [`Store::people`] gives them, and as [`Store::decided`] these requests and those that made the people: what a
+    /// decision needs. A database may answer it in one question.
+    async fn everybody_and(
+        &self,
+        numbers: &[RequestNumber],
+    ) -> Result<(Vec<PersonRecord>, Vec<DecidedRequest>), StoreError> {
+        let people = self.people().await?;
+        let mut wanted = numbers.to_vec();
+        wanted.extend(people.iter().filter_map(|person| person.request));
+        let found = self.decided(&wanted).await?;
+        Ok((people, found))
+    }
+
     /// A certificate.
     async fn certificate(&self, id: CertificateId) -> Result<Option<CertificateRecord>, StoreError>;
     /// Certificates with this serial number, of all CAs.

@@ -3,11 +3,8 @@
 use chancery_audit::{Frontier, leaf_hash};
 use chancery_store::{AuditHead, AuditLeaf, StoreError};
 
-use super::{
-    batch::{EIGHT, filled},
-    error::{Key, Table, WriteError, failed, table},
-};
-use crate::database::{Connection, Pool};
+use super::error::{Key, Table, WriteError, failed, table};
+use crate::database::{Connection, Executes, Pool};
 
 pub(crate) const LEAF: Table = table!("audit_leaf");
 pub(crate) const HEAD: Table = table!("audit_head");
@@ -34,10 +31,8 @@ pub(crate) async fn append(connection: &mut Connection, bodies: &[&[u8]]) -> Res
     for body in bodies {
         leaves.push((stored(frontier.push(leaf_hash(body)))?, *body));
     }
-    for some in leaves.chunks(EIGHT) {
-        if let Some(eight) = filled(some) {
-            insert(connection, eight, some.len()).await?;
-        }
+    for (index, body) in leaves {
+        insert(connection, index, body).await?;
     }
     let (size, bytes) = (stored(frontier.size())?, frontier.to_bytes());
     sqlx::query!(
@@ -51,57 +46,31 @@ pub(crate) async fn append(connection: &mut Connection, bodies: &[&[u8]]) -> Res
     .map_err(failed(HEAD.writing))
 }
 
-/// Eight leaves in one statement: each statement costs a round trip, which is more than its work. With less than eight the first is
-/// repeated, which changes nothing; `leaves` of them must be new.
-async fn insert(
-    connection: &mut Connection,
-    eight: [(i64, &[u8]); EIGHT],
-    leaves: usize,
-) -> Result<(), StoreError> {
-    let [
-        (a, body_a),
-        (b, body_b),
-        (c, body_c),
-        (d, body_d),
-        (e, body_e),
-        (f, body_f),
-        (g, body_g),
-        (h, body_h),
-    ] = eight;
+async fn insert(connection: &mut Connection, index: i64, body: &[u8]) -> Result<(), StoreError> {
     let result = sqlx::query!(
-        "INSERT INTO audit_leaf (leaf_index, body) VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8), ($9, $10), \
-         ($11, $12), ($13, $14), ($15, $16) ON CONFLICT DO NOTHING",
-        a,
-        body_a,
-        b,
-        body_b,
-        c,
-        body_c,
-        d,
-        body_d,
-        e,
-        body_e,
-        f,
-        body_f,
-        g,
-        body_g,
-        h,
-        body_h
+        "INSERT INTO audit_leaf (leaf_index, body) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        index,
+        body
     )
     .execute(connection)
     .await
     .map_err(failed(LEAF.writing))?;
-    if usize::try_from(result.rows_affected()) == Ok(leaves) {
+    if result.rows_affected() == 1 {
         return Ok(());
     }
     Err(LEAF
-        .row(Key::Number(a))
+        .row(Key::Number(index))
         .corrupt("the head of the log is behind its leaves".to_owned()))
 }
 
-pub(crate) async fn head(pool: &Pool) -> Result<AuditHead, StoreError> {
+/// What appends to the log start from: the head as it is now.
+pub(crate) async fn frontier_now(connection: &mut Connection) -> Result<Frontier, StoreError> {
+    frontier(&head(connection).await?)
+}
+
+pub(crate) async fn head<'c>(executor: impl Executes<'c>) -> Result<AuditHead, StoreError> {
     let head = sqlx::query_as!(AuditHead, "SELECT size, frontier FROM audit_head WHERE id = 1")
-        .fetch_one(pool)
+        .fetch_one(executor)
         .await
         .map_err(|error| HEAD.read_error(error))?;
     frontier(&head)?;
@@ -168,13 +137,13 @@ pub(crate) async fn insert_checkpoint(
     CHECKPOINT.inserted(&size, result)
 }
 
-pub(crate) async fn begin_epoch(pool: &Pool, now_ms: i64) -> Result<i64, StoreError> {
+pub(crate) async fn begin_epoch(connection: &mut Connection, now_ms: i64) -> Result<i64, StoreError> {
     sqlx::query_scalar!(
         "INSERT INTO node_start (epoch, started_ms) \
          SELECT COALESCE(MAX(epoch), 0) + 1, $1 FROM node_start RETURNING epoch AS \"epoch!: i64\"",
         now_ms
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
     .map_err(failed(NODE_START.writing))
 }
@@ -194,6 +163,6 @@ fn frontier(head: &AuditHead) -> Result<Frontier, StoreError> {
 }
 
 /// A size or an index as a column holds it.
-fn stored(size: u64) -> Result<i64, StoreError> {
+pub(crate) fn stored(size: u64) -> Result<i64, StoreError> {
     HEAD.row(Key::Number(1)).column("size", i64::try_from(size).ok())
 }

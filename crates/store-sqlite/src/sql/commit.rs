@@ -6,57 +6,29 @@ use sqlx::Connection as _;
 use super::{
     apply::apply,
     audit,
-    batch::Batch,
     error::{WriteError, failed},
 };
-use crate::database::{BEGIN, Connection, Pool};
+use crate::database::{BEGIN, Connection, DatabaseStore, together};
 
-/// Makes a group durable, or nothing of it.
-pub(crate) async fn commit(pool: &Pool, group: &[Change]) -> Result<Vec<Result<(), Conflict>>, StoreError> {
+/// Makes a group durable, or nothing of it: together when all changes fit, as they nearly always do.
+pub(crate) async fn commit(
+    store: &DatabaseStore,
+    group: &[Change],
+) -> Result<Vec<Result<(), Conflict>>, StoreError> {
     if group.is_empty() {
         return Ok(Vec::new());
     }
-    let mut connection = pool
-        .acquire()
-        .await
-        .map_err(failed("waiting for the writing connection"))?;
-    let result = match together(&mut connection, group).await {
+    let mut writer = store.writer().await?;
+    let result = match together(&mut writer, group).await {
         Ok(true) => Ok(vec![Ok(()); group.len()]),
-        Ok(false) => apart(&mut connection, group).await,
+        Ok(false) => apart(&mut writer.connection, group).await,
         Err(error) => Err(error),
     };
-    if result.is_err() {
-        // What state the failure left the connection in is anybody's guess; the next caller gets a new one.
-        // Closing it can fail for the same reason as the transaction, which is what the caller is told.
-        let _ = connection.close().await;
+    match &result {
+        Ok(_) => writer.keep(),
+        Err(_) => writer.close().await,
     }
     result
-}
-
-/// The usual way: all changes fit, and rows of one kind are written together. `false`, with nothing written, when something does not fit.
-async fn together(connection: &mut Connection, group: &[Change]) -> Result<bool, StoreError> {
-    let mut transaction = connection.begin_with(BEGIN).await.map_err(failed(BEGINNING))?;
-    let mut batch = Batch::default();
-    let mut fits = true;
-    for change in group {
-        if fits && !batch.take(change) {
-            fits = rows(&mut transaction, change).await?.is_ok();
-        }
-    }
-    if fits {
-        fits = match batch.write(&mut transaction).await {
-            Ok(fits) => fits,
-            Err(WriteError::Conflict(_)) => false,
-            Err(WriteError::Store(error)) => return Err(error),
-        };
-    }
-    if !fits {
-        transaction.rollback().await.map_err(failed(ROLLING_BACK))?;
-        return Ok(false);
-    }
-    audit::append(&mut transaction, &events(group.iter())).await?;
-    transaction.commit().await.map_err(failed(COMMITTING))?;
-    Ok(true)
 }
 
 /// The careful way, when one is known not to fit: each change in a savepoint of its own, so that only the
@@ -83,7 +55,10 @@ async fn apart(
 }
 
 /// Writes one change's rows, up to the first that does not fit.
-async fn rows(connection: &mut Connection, change: &Change) -> Result<Result<(), Conflict>, StoreError> {
+pub(crate) async fn rows(
+    connection: &mut Connection,
+    change: &Change,
+) -> Result<Result<(), Conflict>, StoreError> {
     for write in &change.writes {
         match apply(connection, write).await {
             Ok(()) => {}

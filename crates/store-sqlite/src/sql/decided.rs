@@ -19,10 +19,10 @@ use crate::database::Pool;
 /// Keys asked for in one question.
 const AT_ONCE: usize = 16;
 
-struct DecisionKeyRow {
-    request_number: i64,
-    kind: String,
-    act_id: Vec<u8>,
+pub(crate) struct DecisionKeyRow {
+    pub(crate) request_number: i64,
+    pub(crate) kind: String,
+    pub(crate) act_id: Vec<u8>,
 }
 
 /// The questions are asked one after the other, each on what is there then. A decision is never changed and its act is
@@ -33,18 +33,9 @@ pub(crate) async fn decided(
 ) -> Result<Vec<DecidedRequest>, StoreError> {
     let numbers: BTreeSet<i64> = numbers.iter().map(|number| number.0).collect();
     let numbers: Vec<i64> = numbers.into_iter().collect();
-    let mut found = BTreeMap::new();
+    let mut requests = Vec::with_capacity(numbers.len());
     for some in numbers.chunks(AT_ONCE) {
-        for row in requests(pool, &filled(some)).await? {
-            let request = RequestRecord::try_from(row)?;
-            found.insert(
-                request.number.0,
-                DecidedRequest {
-                    request,
-                    decisions: Vec::new(),
-                },
-            );
-        }
+        requests.extend(self::requests(pool, &filled(some)).await?);
     }
     let mut decisions = Vec::with_capacity(numbers.len());
     for some in numbers.chunks(AT_ONCE) {
@@ -52,17 +43,34 @@ pub(crate) async fn decided(
     }
     let ids: BTreeSet<&[u8]> = decisions.iter().map(|row| row.act_id.as_slice()).collect();
     let ids: Vec<&[u8]> = ids.into_iter().collect();
-    let mut acts = BTreeMap::new();
+    let mut acts = Vec::with_capacity(ids.len());
     for some in ids.chunks(AT_ONCE) {
-        for row in self::acts(pool, &filled(some)).await? {
-            let id = row.id.clone();
-            acts.insert(id, Arc::new(ActRecord::try_from(row)?));
-        }
+        acts.extend(self::acts(pool, &filled(some)).await?);
+    }
+    assemble(requests, decisions, acts)
+}
+
+/// Requests with the decisions on them, in the decisions' order.
+pub(crate) fn assemble(
+    requests: Vec<RequestRow>,
+    decisions: Vec<DecisionKeyRow>,
+    acts: Vec<ActRow>,
+) -> Result<Vec<DecidedRequest>, StoreError> {
+    let mut found = BTreeMap::new();
+    for row in requests {
+        let request = RequestRecord::try_from(row)?;
+        let decisions = Vec::new();
+        found.insert(request.number.0, DecidedRequest { request, decisions });
+    }
+    let mut known = BTreeMap::new();
+    for row in acts {
+        let act = ActRecord::try_from(row)?;
+        known.insert(act.id.as_bytes().to_vec(), Arc::new(act));
     }
     for row in decisions {
         let at = DECISION.row(Key::Number(row.request_number));
-        let act = acts
-            .get(&row.act_id)
+        let act = known
+            .get(row.act_id.as_slice())
             .ok_or_else(|| at.corrupt("its act is not there".to_owned()))?;
         let decision = DecisionRecord {
             request: RequestNumber(row.request_number),

@@ -9,7 +9,6 @@
 mod acts;
 mod apply;
 mod audit;
-mod batch;
 mod cas;
 mod certificates;
 mod commit;
@@ -22,4 +21,11 @@ mod requests;
 mod signers;
 mod store;
 
-pub(crate) use error::failed;
+pub(crate) use acts::{ACT, ActRow};
+pub(crate) use audit::{CHECKPOINT, HEAD, LEAF, frontier_now, stored};
+pub(crate) use certificates::CERTIFICATE;
+pub(crate) use commit::rows;
+pub(crate) use decided::{DecisionKeyRow, assemble};
+pub(crate) use error::{Table, WriteError, failed};
+pub(crate) use people::{PERSON, PersonRow};
+pub(crate) use requests::{DECISION, REQUEST, RequestRow};

@@ -8,15 +8,15 @@ use crate::database::{Connection, Pool};
 
 pub(crate) const PERSON: Table = table!("person");
 
-struct PersonRow {
-    id: Vec<u8>,
-    name: String,
-    document: Vec<u8>,
-    public_key: Vec<u8>,
-    chain: Vec<u8>,
-    key_request: Vec<u8>,
-    request_number: Option<i64>,
-    created_ms: i64,
+pub(crate) struct PersonRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) document: Vec<u8>,
+    pub(crate) public_key: Vec<u8>,
+    pub(crate) chain: Vec<u8>,
+    pub(crate) key_request: Vec<u8>,
+    pub(crate) request_number: Option<i64>,
+    pub(crate) created_ms: i64,
 }
 
 impl TryFrom<PersonRow> for PersonRecord {

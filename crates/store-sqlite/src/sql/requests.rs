@@ -14,17 +14,17 @@ use crate::database::{Connection, Pool};
 pub(crate) const REQUEST: Table = table!("request");
 pub(crate) const DECISION: Table = table!("decision");
 
-pub(super) struct RequestRow {
-    pub(super) number: i64,
-    pub(super) kind: String,
-    pub(super) state: String,
-    pub(super) title: String,
-    pub(super) document: Vec<u8>,
-    pub(super) evidence: Vec<u8>,
-    pub(super) tbs: Option<Vec<u8>>,
-    pub(super) certificate_id: Option<Vec<u8>>,
-    pub(super) created_by_uid: i64,
-    pub(super) created_ms: i64,
+pub(crate) struct RequestRow {
+    pub(crate) number: i64,
+    pub(crate) kind: String,
+    pub(crate) state: String,
+    pub(crate) title: String,
+    pub(crate) document: Vec<u8>,
+    pub(crate) evidence: Vec<u8>,
+    pub(crate) tbs: Option<Vec<u8>>,
+    pub(crate) certificate_id: Option<Vec<u8>>,
+    pub(crate) created_by_uid: i64,
+    pub(crate) created_ms: i64,
 }
 
 impl TryFrom<RequestRow> for RequestRecord {

@@ -9,16 +9,19 @@ use chancery_store::{
 };
 
 use super::{acts, audit, cas, certificates, commit, crls, decided, hsms, people, requests, signers};
-use crate::database::DatabaseStore;
+use crate::database::{DatabaseStore, everybody_and};
 
 #[async_trait]
 impl Store for DatabaseStore {
     async fn commit(&self, group: Vec<Change>) -> Result<Vec<Result<(), Conflict>>, StoreError> {
-        commit::commit(self.writer(), &group).await
+        commit::commit(self, &group).await
     }
 
     async fn begin_epoch(&self, now_ms: i64) -> Result<i64, StoreError> {
-        audit::begin_epoch(self.writer(), now_ms).await
+        let mut writer = self.writer().await?;
+        let epoch = audit::begin_epoch(&mut writer.connection, now_ms).await?;
+        writer.keep();
+        Ok(epoch)
     }
 
     async fn act(&self, id: ActId) -> Result<Option<ActRecord>, StoreError> {
@@ -92,6 +95,16 @@ impl Store for DatabaseStore {
 
     async fn decided(&self, numbers: &[RequestNumber]) -> Result<Vec<DecidedRequest>, StoreError> {
         decided::decided(self.reader(), numbers).await
+    }
+
+    async fn everybody_and(
+        &self,
+        numbers: &[RequestNumber],
+    ) -> Result<(Vec<PersonRecord>, Vec<DecidedRequest>), StoreError> {
+        let mut questions = self.questions().await?;
+        let found = everybody_and(&mut questions.connection, numbers).await?;
+        questions.keep();
+        Ok(found)
     }
 
     async fn certificate(&self, id: CertificateId) -> Result<Option<CertificateRecord>, StoreError> {
