@@ -16,6 +16,8 @@ pub(crate) const OPTION_RESET_RETRY: u16 = 0x0001;
 pub(crate) const OPTION_TRANSPORT_PIN: u16 = 0x0002;
 /// Option: registered custodian keys may be replaced.
 pub(crate) const OPTION_REPLACE_CUSTODIANS: u16 = 0x0008;
+/// Option: a session PIN can be drawn.
+pub(crate) const OPTION_SESSION_PIN: u16 = 0x0004;
 /// Option: user PIN and public key authentication are both needed.
 pub(crate) const OPTION_PIN_AND_PKA: u16 = 0x0010;
 /// Option: RESET RETRY COUNTER may only reset the counter.
@@ -51,6 +53,7 @@ pub(crate) fn permitted(act: Act, state: &State, session: &Session) -> bool {
             Area::Nowhere => true,
         },
         Act::WriteFile(fid) => match Area::of(fid) {
+            Area::Scratch if !state.firmware.has_scratch_file() => false,
             Area::Free | Area::Private | Area::Scratch => owner() || session.initialised_here,
             Area::Factory | Area::Key | Area::DeviceKey | Area::Nowhere => false,
         },
@@ -61,8 +64,20 @@ pub(crate) fn permitted(act: Act, state: &State, session: &Session) -> bool {
             Area::Factory | Area::DeviceKey => false,
         },
         Act::UseKeys | Act::ManageDomains => owner(),
-        Act::ReplaceCustodian => owner() && state.options & OPTION_REPLACE_CUSTODIANS != 0,
+        Act::ReplaceCustodian => owner() && may_replace_custodians(state),
     }
+}
+
+/// Option bit 0008 has two meanings: with 0004 it lets a session PIN outlive a reset, alone it allows the replacement of
+/// custodian keys. It never means both: who asks for a session PIN has not asked for replaceable custodians.
+fn may_replace_custodians(state: &State) -> bool {
+    state.options & (OPTION_SESSION_PIN | OPTION_REPLACE_CUSTODIANS) == OPTION_REPLACE_CUSTODIANS
+}
+
+/// Whether a session PIN outlives a reset.
+pub(crate) fn keeps_session_pin(state: &State) -> bool {
+    let both = OPTION_SESSION_PIN | OPTION_REPLACE_CUSTODIANS;
+    state.options & both == both
 }
 
 /// Whether the owner is authenticated: by user PIN, or by the quorum, or by both where option 0010 says so.

@@ -17,6 +17,8 @@ pub(crate) struct Command<'a> {
     pub(crate) data: &'a [u8],
     /// Most bytes of response data the host takes: 0 when no Le field was sent, at most 65536.
     pub(crate) expected: usize,
+    /// It came through a secure channel.
+    pub(crate) protected: bool,
 }
 
 /// The bytes are no command APDU; answered with 6700.
@@ -61,6 +63,7 @@ impl<'a> Command<'a> {
             p2,
             data,
             expected,
+            protected: false,
         })
     }
 

@@ -10,13 +10,18 @@ use crate::access::{self, Act};
 use crate::crypto::{CryptoError, Curve, EcKey, PrivateKey};
 use crate::persistent::Persistent;
 use crate::session::Session;
-use crate::state::{Change, State};
+use crate::state::{Change, PinReference, State};
+
+/// Length of a session PIN in bytes.
+pub(crate) const SESSION_PIN: usize = 8;
 
 /// A token without its transport.
 pub(crate) struct Card {
     store: Persistent,
     /// Volatile state.
     pub(crate) session: Session,
+    /// Stands in for the user PIN. Outlives SELECT.
+    pub(crate) session_pin: Option<Zeroizing<[u8; SESSION_PIN]>>,
     /// Keys of the key store, parsed once.
     keys: BTreeMap<u8, Arc<PrivateKey>>,
     device_key: Option<Arc<EcKey>>,
@@ -54,8 +59,17 @@ impl Card {
         Self {
             store,
             session: Session::default(),
+            session_pin: None,
             keys: BTreeMap::new(),
             device_key: None,
+        }
+    }
+
+    /// Power cycle or reset: forgets everything volatile, but a session PIN that has to be cleared explicitly.
+    pub(crate) fn reset(&mut self) {
+        self.session = Session::default();
+        if !access::keeps_session_pin(self.state()) {
+            self.session_pin = None;
         }
     }
 
@@ -82,7 +96,14 @@ impl Card {
                 Change::PutKey { id, .. } | Change::DeleteKey { id } => {
                     self.keys.remove(id);
                 }
-                Change::Initialise(_) => self.keys.clear(),
+                Change::Initialise(_) => {
+                    self.keys.clear();
+                    self.session_pin = None;
+                }
+                Change::SetPin {
+                    reference: PinReference::User,
+                    ..
+                } => self.session_pin = None,
                 Change::Personalise(_) => self.device_key = None,
                 _ => {}
             }

@@ -8,6 +8,7 @@
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::firmware::Firmware;
 use crate::pin::PinRecord;
 use crate::secret::SecretBytes;
 use crate::state::{
@@ -106,6 +107,10 @@ impl Encoder {
             Change::RegisterPka { slot, key } => {
                 self.raw(&[0x0C, *slot]);
                 self.registered_key(key);
+            }
+            Change::SetFirmware(firmware) => {
+                let (major, minor) = firmware.version();
+                self.raw(&[0x20, major, minor]);
             }
         }
     }
@@ -253,6 +258,7 @@ impl<'a> Decoder<'a> {
                     kek: self.option(|input| Ok(SecretBytes::from(input.bytes()?)))?,
                 },
             },
+            0x20 => Change::SetFirmware(self.firmware()?),
             tag => return Err(DecodeError::Unknown { what: "change", tag }),
         })
     }
@@ -317,6 +323,14 @@ impl<'a> Decoder<'a> {
             algorithms: self.option(|input| Ok(input.bytes()?.to_vec()))?,
             use_counter: self.option(Self::u32)?,
             key_domain: self.option(Self::u8)?,
+        })
+    }
+
+    fn firmware(&mut self) -> Result<Firmware, DecodeError> {
+        let [major, minor] = self.array()?;
+        Firmware::from_version(major, minor).ok_or(DecodeError::Unknown {
+            what: "firmware",
+            tag: major,
         })
     }
 

@@ -25,11 +25,12 @@ use crate::cipher::{RootKey, random};
 use crate::crypto::{CryptoError, Curve, EcKey};
 use crate::error::{ManageError, StoreFailure};
 use crate::files::{Files, RealFiles};
+use crate::firmware::Firmware;
 use crate::inventory::{self, TokenSummary};
 use crate::name::TokenName;
 use crate::seal::AtRest;
 use crate::secret::SecretBytes;
-use crate::state::DeviceRecord;
+use crate::state::{DeviceRecord, State};
 use crate::token_dir::{self, About, Publish, Staged};
 
 /// Makes tokens. Root and issuer keys are in memory while this lives.
@@ -119,8 +120,8 @@ impl Factory {
         self.issuer.as_bytes()
     }
 
-    /// Makes a token: device key on brainpoolP256r1, device certificate dated `today`, keys at rest sealed as the
-    /// factory's own. The token appears whole or not at all.
+    /// Makes a token with the latest firmware: device key on brainpoolP256r1, device certificate dated `today`, keys at
+    /// rest sealed as the factory's own. The token appears whole or not at all.
     ///
     /// # Errors
     /// [`ManageError::NameTaken`], and as [`Factory::open_or_create`].
@@ -129,6 +130,20 @@ impl Factory {
         tokens_dir: &Path,
         name: &TokenName,
         today: Date,
+    ) -> Result<TokenSummary, ManageError> {
+        self.create_with(tokens_dir, name, today, Firmware::default())
+    }
+
+    /// As [`Factory::create`], with this firmware.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_with(
+        &self,
+        tokens_dir: &Path,
+        name: &TokenName,
+        today: Date,
+        firmware: Firmware,
     ) -> Result<TokenSummary, ManageError> {
         let others = inventory::list_on(self.files.as_ref(), tokens_dir)?;
         if others.iter().any(|token| token.name == *name) {
@@ -159,7 +174,12 @@ impl Factory {
             device_id: chr.clone(),
             created: today,
         };
-        token_dir::create(&self.files, tokens_dir, name, &self.at_rest, device, &about)?;
+        let made = State {
+            device,
+            firmware,
+            ..State::default()
+        };
+        token_dir::create(&self.files, tokens_dir, name, &self.at_rest, &made, &about)?;
         Ok(TokenSummary {
             name: name.clone(),
             device_id: chr.to_string(),

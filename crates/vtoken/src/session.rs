@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chancery_cvc::Reference;
+use chancery_schsm::secure_messaging::{CardChannel, Protocol};
 use zeroize::Zeroizing;
 
 use crate::trust::Remembered;
@@ -35,6 +36,10 @@ pub(crate) struct Session {
     pub(crate) verifier: Option<Reference>,
     /// EF 2F10: command data too long for one APDU.
     pub(crate) scratch: Option<Zeroizing<Vec<u8>>>,
+    /// Protocol of chip authentication chosen by MSE SET AT.
+    pub(crate) protocol: Option<Protocol>,
+    /// The open secure channel.
+    pub(crate) channel: Option<CardChannel>,
     remembered: Vec<Remembered>,
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::firmware::Firmware;
 use crate::pin::PinRecord;
 use crate::secret::SecretBytes;
 
@@ -17,6 +18,8 @@ pub(crate) const FID_DEVICE_CERTIFICATES: u16 = 0x2F02;
 pub(crate) struct State {
     /// What the factory put in; never erased.
     pub(crate) device: DeviceRecord,
+    /// What the token behaves like; never altered after it was made.
+    pub(crate) firmware: Firmware,
     /// False until the first INITIALIZE DEVICE.
     pub(crate) initialised: bool,
     /// Option bits of INITIALIZE DEVICE (DO 80).
@@ -207,6 +210,8 @@ pub(crate) enum Change {
     PutExchangeDomain { index: u8, domain: ExchangeDomain },
     /// Registers or replaces the key in a configured slot.
     RegisterPka { slot: u8, key: RegisteredKey },
+    /// Factory: what the token behaves like. Left out where it is the default.
+    SetFirmware(Firmware),
 }
 
 impl State {
@@ -214,6 +219,7 @@ impl State {
     pub(crate) fn apply(&mut self, change: &Change) {
         match change {
             Change::Personalise(device) => self.device = device.clone(),
+            Change::SetFirmware(firmware) => self.firmware = *firmware,
             Change::Initialise(values) => self.initialise(values),
             Change::SetOptions(options) => self.options = *options,
             Change::PutFile {
@@ -283,6 +289,9 @@ impl State {
     /// Changes that make this state out of an empty one.
     pub(crate) fn as_changes(&self) -> Vec<Change> {
         let mut changes = vec![Change::Personalise(self.device.clone())];
+        if self.firmware != Firmware::default() {
+            changes.push(Change::SetFirmware(self.firmware));
+        }
         if self.initialised {
             changes.push(Change::Initialise(Initialisation {
                 options: self.options,
@@ -321,6 +330,7 @@ impl State {
     fn initialise(&mut self, values: &Initialisation) {
         *self = Self {
             device: std::mem::take(&mut self.device),
+            firmware: self.firmware,
             initialised: true,
             options: values.options,
             user_pin: values.user_pin.clone(),

@@ -26,7 +26,7 @@ use crate::lock::{Held, LockError};
 use crate::log::Log;
 use crate::name::TokenName;
 use crate::seal::{AtRest, SEALED_KEY_LENGTH, hex};
-use crate::state::{Change, DeviceRecord};
+use crate::state::State;
 
 /// What stands in `about`. Not authenticated: it is a label until the device's certificates were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub(crate) fn create(
     tokens_dir: &Path,
     name: &TokenName,
     at_rest: &AtRest,
-    device: DeviceRecord,
+    made: &State,
     about: &About,
 ) -> Result<(), ManageError> {
     ensure_directory(files.as_ref(), tokens_dir)?;
@@ -123,7 +123,7 @@ pub(crate) fn create(
     let key = RootKey::random()?;
     staged.write(KEY, &at_rest.seal(&key)?)?;
     staged.write(ABOUT, about.to_text().as_bytes())?;
-    let snapshot = codec::encode(&[Change::Personalise(device)]);
+    let snapshot = codec::encode(&made.as_changes());
     Log::create(Arc::clone(files), &staged.path, key, &snapshot)?;
     staged.publish(&directory).map_err(|failure| match failure {
         Publish::Taken => ManageError::NameTaken(name.clone()),

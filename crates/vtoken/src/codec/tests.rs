@@ -99,6 +99,9 @@ fn every_change() -> Vec<Change> {
             slot: 2,
             key: registered,
         },
+        Change::SetFirmware(Firmware::V2_6),
+        Change::SetFirmware(Firmware::V4_1),
+        Change::SetFirmware(Firmware::V2_6),
     ]
 }
 
@@ -157,6 +160,7 @@ fn initialisation_keeps_the_device_and_nothing_else() {
         State {
             device,
             initialised: true,
+            firmware: Firmware::V2_6,
             ..State::default()
         }
     );

@@ -17,7 +17,8 @@ const ALL_FILES: usize = 1 << 20;
 const OFFSET: Tag = Tag(0x54);
 const DISCRETIONARY: Tag = Tag(0x53);
 
-/// READ BINARY: DO 54 says where to start, Le how much. 6282 when the file ends before.
+/// READ BINARY: DO 54 says where to start, Le how much. 6282 when the file ends before; earlier firmware answers so only
+/// when the start is behind the end.
 pub(crate) fn read(card: &mut Card, command: &Command<'_>) -> Outcome {
     let fid = addressed(card, command)?;
     let mut objects = Reader::new(command.data);
@@ -28,6 +29,7 @@ pub(crate) fn read(card: &mut Card, command: &Command<'_>) -> Outcome {
     let rest = content.get(offset..).unwrap_or_default();
     let (data, status) = match rest.get(..command.expected) {
         Some(data) if !rest.is_empty() => (data, StatusWord::OK),
+        _ if offset <= content.len() && !card.state().firmware.marks_end_of_file() => (rest, StatusWord::OK),
         _ => (rest, StatusWord::WARNING_EOF),
     };
     let answer = Answer {
@@ -100,16 +102,22 @@ fn addressed(card: &Card, command: &Command<'_>) -> Result<u16, StatusWord> {
 
 fn offset(objects: &mut Reader<'_>) -> Result<usize, StatusWord> {
     let object = objects.expect(OFFSET).map_err(|_| StatusWord::WRONG_DATA)?;
-    let &[high, low] = object.value else {
+    if !(2..=4).contains(&object.value.len()) {
         return Err(StatusWord::WRONG_DATA);
-    };
-    Ok(usize::from(u16::from_be_bytes([high, low])))
+    }
+    // Two bytes reach the end of every file; hosts made for larger ones send up to four.
+    Ok(object
+        .value
+        .iter()
+        .fold(0, |offset, byte| offset << 8 | usize::from(*byte)))
 }
 
 /// The content after writing `data` at `offset`, which must not leave a gap.
 fn overwritten(present: &[u8], offset: usize, data: &[u8]) -> Result<Vec<u8>, StatusWord> {
     let before = present.get(..offset).ok_or(StatusWord::WRONG_P1_P2)?;
-    let after = present.get(offset + data.len()..).unwrap_or_default();
+    let after = present
+        .get(offset.saturating_add(data.len())..)
+        .unwrap_or_default();
     let content = [before, data, after].concat();
     if content.len() > LONGEST_FILE {
         Err(StatusWord::NOT_ENOUGH_MEMORY)

@@ -4,10 +4,9 @@ use chancery_iso7816::StatusWord;
 use chancery_iso7816::tlv::{Reader, Tag};
 use zeroize::Zeroizing;
 
-use super::pin::{SO_PIN, SO_PIN_TRIES, USER_PIN, check, record_of};
-use super::select::VERSION;
+use super::pin::{SO_PIN, SO_PIN_TRIES, USER_PIN, check, most_tries, record_of};
 use crate::access::{
-    OPTION_PIN_AND_PKA, OPTION_REPLACE_CUSTODIANS, OPTION_RESET_ONLY, OPTION_RESET_RETRY,
+    OPTION_PIN_AND_PKA, OPTION_REPLACE_CUSTODIANS, OPTION_RESET_ONLY, OPTION_RESET_RETRY, OPTION_SESSION_PIN,
     OPTION_TRANSPORT_PIN,
 };
 use crate::apdu::Command;
@@ -16,9 +15,10 @@ use crate::secret::SecretBytes;
 use crate::session::Session;
 use crate::state::{Change, Initialisation, PinReference, Pka, SharedDomain};
 
-/// Options this firmware knows; a session PIN (0004) would need secure messaging.
+/// Options the firmware knows.
 const KNOWN_OPTIONS: u16 = OPTION_RESET_RETRY
     | OPTION_TRANSPORT_PIN
+    | OPTION_SESSION_PIN
     | OPTION_REPLACE_CUSTODIANS
     | OPTION_PIN_AND_PKA
     | OPTION_RESET_ONLY;
@@ -36,10 +36,13 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
         return Err(StatusWord::INCORRECT_P1_P2);
     }
     if command.data.is_empty() {
-        let version = [&FREE_MEMORY.to_be_bytes()[..], &VERSION].concat();
+        let version = [&FREE_MEMORY.to_be_bytes()[..], &card.state().firmware.identity()].concat();
         return Ok(Answer::data(version));
     }
     let request = Request::parse(command.data)?;
+    if request.domains.is_some() && !card.state().firmware.has_key_domains() {
+        return Err(StatusWord::WRONG_DATA);
+    }
     if card.state().so_pin.is_some() {
         check(card, PinReference::So, &request.so_pin).map_err(|status| match status.retries_left() {
             // Hosts take 6985 for "wrong initialization code"; VERIFY tells the tries left.
@@ -189,14 +192,8 @@ fn fixed<const N: usize>(value: &[u8]) -> Result<[u8; N], StatusWord> {
     value.try_into().map_err(|_| StatusWord::WRONG_DATA)
 }
 
-/// Short PINs get few tries.
 fn tries_fit(pin_length: usize, tries: u8) -> bool {
-    let most = match pin_length {
-        6 => 3,
-        7 => 5,
-        _ => 10,
-    };
-    USER_PIN.contains(&pin_length) && (1..=most).contains(&tries)
+    USER_PIN.contains(&pin_length) && (1..=most_tries(pin_length)).contains(&tries)
 }
 
 /// DO 93: m keys to register, then n keys required.

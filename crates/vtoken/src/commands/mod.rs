@@ -11,6 +11,7 @@ mod derive;
 mod enumerate;
 mod exchange;
 mod external_authenticate;
+mod general_authenticate;
 mod generate;
 mod generate_symmetric;
 mod initialise;
@@ -20,6 +21,7 @@ mod request;
 mod reset_retry;
 mod security_environment;
 mod select;
+mod session_pin;
 mod sign;
 mod unwrap;
 mod verify_certificate;
@@ -35,13 +37,16 @@ const CLASS_MASK: u8 = 0x7F;
 
 /// Finds the command and runs it.
 pub(crate) fn dispatch(card: &mut Card, command: &Command<'_>) -> Outcome {
-    // Neither secure messaging nor chaining nor logical channels: CLA has no other bit to set.
+    // Neither chaining nor logical channels, and secure messaging was taken off before: CLA has no other bit to set.
     if command.class & CLASS_MASK != 0 {
         return Err(StatusWord::CLASS_NOT_SUPPORTED);
     }
     // Some hosts ask for the state of the PIN first, and select the application on this status word only.
     if !card.session.selected && command.instruction != SELECT {
         return Err(StatusWord::CLASS_NOT_SUPPORTED);
+    }
+    if !card.state().firmware.knows(command.instruction) {
+        return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED);
     }
     let run: fn(&mut Card, &Command<'_>) -> Outcome = match command.instruction {
         0x20 => pin::verify,
@@ -55,6 +60,7 @@ pub(crate) fn dispatch(card: &mut Card, command: &Command<'_>) -> Outcome {
         0x52 => key_domain::run,
         0x54 => custodians::run,
         0x58 => enumerate::run,
+        0x5A => session_pin::run,
         0x62 => decipher::run,
         0x68 => sign::run,
         0x72 => wrap::run,
@@ -63,6 +69,7 @@ pub(crate) fn dispatch(card: &mut Card, command: &Command<'_>) -> Outcome {
         0x78 => cipher::run,
         0x82 => external_authenticate::run,
         0x84 => challenge::run,
+        0x86 => general_authenticate::run,
         SELECT => select::run,
         0xB1 => binary::read,
         0xD7 => binary::update,
@@ -70,6 +77,11 @@ pub(crate) fn dispatch(card: &mut Card, command: &Command<'_>) -> Outcome {
         _ => return Err(StatusWord::INSTRUCTION_NOT_SUPPORTED),
     };
     run(card, command)
+}
+
+/// Whether the command is a SELECT of an application.
+pub(crate) fn selects_application(command: &Command<'_>) -> bool {
+    command.instruction == SELECT && command.p1 == select::BY_NAME
 }
 
 const SELECT: u8 = 0xA4;

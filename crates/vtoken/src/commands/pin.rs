@@ -1,6 +1,7 @@
 //! VERIFY and CHANGE REFERENCE DATA (ISO/IEC 7816-4 11.5.6, 11.5.7), and the one place where a PIN is checked.
 
 use chancery_iso7816::StatusWord;
+use subtle::ConstantTimeEq;
 
 use crate::access::{OPTION_PIN_AND_PKA, authenticated, quorum_in_force, quorum_reached};
 use crate::apdu::Command;
@@ -14,6 +15,15 @@ pub(crate) const USER_PIN: std::ops::RangeInclusive<usize> = 6..=16;
 pub(crate) const SO_PIN: usize = 8;
 /// Tries of the SO-PIN.
 pub(crate) const SO_PIN_TRIES: u8 = 15;
+
+/// Most tries of a user PIN of so many bytes: short PINs get few.
+pub(crate) fn most_tries(length: usize) -> u8 {
+    match length {
+        0..=6 => 3,
+        7 => 5,
+        _ => 10,
+    }
+}
 
 /// VERIFY; without data the status of the reference.
 pub(crate) fn verify(card: &mut Card, command: &Command<'_>) -> Outcome {
@@ -37,7 +47,7 @@ pub(crate) fn verify(card: &mut Card, command: &Command<'_>) -> Outcome {
     } else if command.data.len() != SO_PIN {
         return Err(StatusWord::WRONG_LENGTH);
     }
-    check(card, reference, command.data)?;
+    attempt(card, reference, command.data, Accepted::SessionPinToo)?;
     *verified(card, reference) = true;
     Ok(Answer::done())
 }
@@ -74,7 +84,7 @@ pub(crate) fn change(card: &mut Card, command: &Command<'_>) -> Outcome {
     if !fits {
         return Err(StatusWord::WRONG_LENGTH);
     }
-    let pin = Some(record_of(new, tries, false)?);
+    let pin = Some(replacement(reference, new, tries, false)?);
     card.commit(&[Change::SetPin { reference, pin }])?;
     Ok(Answer::done())
 }
@@ -82,6 +92,24 @@ pub(crate) fn change(card: &mut Card, command: &Command<'_>) -> Outcome {
 /// Checks a PIN. The try is taken durably before the comparison and given back after success, so pulling the plug
 /// in between gains nothing. A wrong PIN also ends the reference's verified state.
 pub(crate) fn check(card: &mut Card, reference: PinReference, candidate: &[u8]) -> Result<(), StatusWord> {
+    attempt(card, reference, candidate, Accepted::PinOnly)
+}
+
+/// What counts as the user PIN.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Accepted {
+    /// The PIN itself.
+    PinOnly,
+    /// Also the session PIN, if one was drawn.
+    SessionPinToo,
+}
+
+fn attempt(
+    card: &mut Card,
+    reference: PinReference,
+    candidate: &[u8],
+    accepted: Accepted,
+) -> Result<(), StatusWord> {
     let record = card
         .state()
         .pin(reference)
@@ -94,6 +122,17 @@ pub(crate) fn check(card: &mut Card, reference: PinReference, candidate: &[u8]) 
     // From here on a PIN says who may write files, no longer the initialisation in the same session.
     card.session.initialised_here = false;
     card.commit(&[Change::PinTries { reference, left }])?;
+    let by_session_pin = accepted == Accepted::SessionPinToo
+        && reference == PinReference::User
+        && card
+            .session_pin
+            .as_ref()
+            .is_some_and(|pin| pin.as_slice().ct_eq(candidate).into());
+    if by_session_pin {
+        // Gives back its own try only: who has it could otherwise go on guessing the user PIN for ever.
+        let left = record.tries_left;
+        return card.commit(&[Change::PinTries { reference, left }]);
+    }
     if !record.matches(candidate) {
         *verified(card, reference) = false;
         return Err(tries(left));
@@ -102,6 +141,20 @@ pub(crate) fn check(card: &mut Card, reference: PinReference, candidate: &[u8]) 
         reference,
         left: record.tries_max,
     }])
+}
+
+/// The record of a PIN that takes another one's place. A user PIN too short for the tries there were gets fewer.
+pub(crate) fn replacement(
+    reference: PinReference,
+    pin: &[u8],
+    tries: u8,
+    transport: bool,
+) -> Result<PinRecord, StatusWord> {
+    let tries = match reference {
+        PinReference::User => tries.min(most_tries(pin.len())),
+        PinReference::So => tries,
+    };
+    record_of(pin, tries, transport)
 }
 
 /// A fresh record for a PIN.

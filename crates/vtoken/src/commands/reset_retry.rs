@@ -2,7 +2,7 @@
 
 use chancery_iso7816::StatusWord;
 
-use super::pin::{SO_PIN, USER_PIN, check, record_of};
+use super::pin::{SO_PIN, USER_PIN, check, replacement};
 use crate::access::{OPTION_RESET_ONLY, OPTION_RESET_RETRY};
 use crate::apdu::Command;
 use crate::card::{Answer, Card, Outcome};
@@ -50,7 +50,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     let change = if command.p1 == 0 {
         Change::SetPin {
             reference,
-            pin: Some(record_of(new, tries, transport)?),
+            pin: Some(replacement(reference, new, tries, transport)?),
         }
     } else {
         Change::PinTries {

@@ -10,12 +10,12 @@ use crate::session::Session;
 
 /// Application identifier: E8 and OID 1.3.6.1.4.1.24991.2.1.
 const AID: [u8; 11] = [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01];
-/// Platform and firmware version: JCOP, 4.1.
-pub(crate) const VERSION: [u8; 3] = [0x00, 0x04, 0x01];
+/// P1: the data is the name of an application.
+pub(crate) const BY_NAME: u8 = 0x04;
 
 pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     match command.p1 {
-        0x04 => application(card, command),
+        BY_NAME => application(card, command),
         0x00 if card.session.selected => file(card, command),
         0x00 => Err(StatusWord::FILE_NOT_FOUND),
         _ => Err(StatusWord::INCORRECT_P1_P2),
@@ -38,7 +38,8 @@ fn application(card: &mut Card, command: &Command<'_>) -> Outcome {
         return Ok(Answer::done());
     };
     // DO 85: options (2) | platform | major | minor.
-    let identity = [&card.state().options.to_be_bytes()[..], &VERSION].concat();
+    let state = card.state();
+    let identity = [&state.options.to_be_bytes()[..], &state.firmware.identity()].concat();
     let mut information = Writer::new();
     information.nested(outer, |fields| {
         fields.tlv(Tag(0x82), &[0x78]).tlv(Tag(0x85), &identity);

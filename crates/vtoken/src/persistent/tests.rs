@@ -79,7 +79,11 @@ fn make(files: Arc<dyn Files>, tokens_dir: &Path, name: &str, at_rest: &AtRest) 
         device_id: Reference::new(chr).unwrap(),
         created: date!(2026 - 11 - 21),
     };
-    token_dir::create(&files, tokens_dir, &name, at_rest, device, &about).unwrap();
+    let made = State {
+        device,
+        ..State::default()
+    };
+    token_dir::create(&files, tokens_dir, &name, at_rest, &made, &about).unwrap();
     tokens_dir.join(name.as_str())
 }
 

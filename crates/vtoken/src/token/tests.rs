@@ -95,6 +95,10 @@ impl Bench {
     }
 }
 
+fn status_of(response: &[u8]) -> StatusWord {
+    StatusWord(u16::from_be_bytes(*response.last_chunk::<2>().unwrap()))
+}
+
 fn open(disk: &ReplayFiles, at_rest: &AtRest) -> VirtualToken {
     VirtualToken::open_on(Arc::new(disk.clone()), &directory(), at_rest).unwrap()
 }

@@ -178,7 +178,10 @@ fn a_token_half_made_is_never_listed() {
             Path::new("/tokens"),
             &name,
             &bench.at_rest,
-            device,
+            &State {
+                device,
+                ..State::default()
+            },
             &about,
         )
     };

@@ -1,0 +1,348 @@
+//! Secure messaging with a token, driven by the host's end of the channel.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use chancery_cvc::DeviceChain;
+use chancery_iso7816::{CommandApdu, ResponseApdu, StatusWord};
+use chancery_schsm::secure_messaging::{ChannelKeys, HostChannel, Protocol};
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::ec::{EcGroup, EcKey, EcPoint, PointConversionForm};
+use openssl::nid::Nid;
+use support::{Bench, Installation, SELECT, SO_PIN, VERIFY, apdu, bytes, ec_parameters, generate};
+
+const MSE_AES: &str = "002241A40C 800A04007F00070202030202";
+const MSE_3DES: &str = "002241A40C 800A04007F00070202030201";
+
+/// A protected dialogue: what the host does, with OpenSSL's elliptic curves.
+struct Channel(HostChannel);
+
+impl Channel {
+    fn open(bench: &mut Bench, protocol: Protocol) -> Self {
+        bench.ok(match protocol {
+            Protocol::Aes128 => MSE_AES,
+            Protocol::TripleDes => MSE_3DES,
+        });
+        let group = EcGroup::from_curve_name(Nid::BRAINPOOL_P256R1).unwrap();
+        let mut context = BigNumContext::new().unwrap();
+        let ephemeral = EcKey::generate(&group).unwrap();
+        let form = PointConversionForm::UNCOMPRESSED;
+        let point = ephemeral
+            .public_key()
+            .to_bytes(&group, form, &mut context)
+            .unwrap();
+        let chain = bench.send("00B12F020000045402000000 00").0;
+        let device = DeviceChain::parse(&chain).unwrap();
+        let key = device.device_certificate().unwrap().key().key();
+        let device = EcPoint::from_bytes(&group, key.point().unwrap(), &mut context).unwrap();
+        let mut shared = EcPoint::new(&group).unwrap();
+        shared
+            .mul2(&group, &device, ephemeral.private_key(), &mut context)
+            .unwrap();
+        let (mut x, mut y) = (BigNum::new().unwrap(), BigNum::new().unwrap());
+        shared
+            .affine_coordinates(&group, &mut x, &mut y, &mut context)
+            .unwrap();
+
+        let answer = bench.ok(&format!("0086000045 7C438041 {} 00", hex::encode(&point)));
+        assert_eq!(
+            (&answer[..4], &answer[12..14]),
+            (&[0x7C, 0x14, 0x81, 8][..], &[0x82, 8][..])
+        );
+        let nonce = answer[4..12].try_into().unwrap();
+        let keys = ChannelKeys::derive(protocol, &x.to_vec_padded(32).unwrap(), &nonce);
+        assert!(keys.token_matches(&point, &answer[14..]));
+        Self(HostChannel::new(keys))
+    }
+
+    fn send(&mut self, bench: &mut Bench, command: &str) -> (Vec<u8>, u16) {
+        let plain = CommandApdu::parse(&bytes(command)).unwrap();
+        let protected = self.0.protect_command(&plain).unwrap();
+        let (data, status) = bench.send_bytes(&protected.encode());
+        let opened = self
+            .0
+            .unprotect_response(&ResponseApdu::new(data, StatusWord(status)))
+            .unwrap_or_else(|error| panic!("{error} for {command}"));
+        assert_eq!(status, 0x9000, "outside, for {command}");
+        (opened.data.to_vec(), opened.status.0)
+    }
+
+    fn dialogue(&mut self, bench: &mut Bench, table: &[(&str, u16, &str)]) {
+        for (index, (command, status, data)) in table.iter().enumerate() {
+            let found = self.send(bench, command);
+            assert_eq!(found.1, *status, "step {index}: {:04X} for {command}", found.1);
+            let data = data.replace(' ', "");
+            match data.strip_suffix('*') {
+                Some(start) => assert!(hex::encode_upper(&found.0).starts_with(start), "step {index}"),
+                None => assert_eq!(hex::encode_upper(&found.0), data, "step {index}: {command}"),
+            }
+        }
+    }
+}
+
+/// Sends a protected command that was altered, and gives the bare answer.
+fn altered(bench: &mut Bench, channel: &mut Channel, alter: impl FnOnce(&mut Vec<u8>)) -> (Vec<u8>, u16) {
+    let protected = channel
+        .0
+        .protect_command(&CommandApdu::new(0x00, 0x20, 0x00, 0x81).expecting(256))
+        .unwrap();
+    let mut bytes = protected.encode().to_vec();
+    alter(&mut bytes);
+    bench.send_bytes(&bytes)
+}
+
+#[test]
+fn everything_works_through_the_channel_without_any_plain_command() {
+    let installation = Installation::new();
+    for (name, protocol) in [("a", Protocol::Aes128), ("b", Protocol::TripleDes)] {
+        let mut bench = installation.token(name);
+        bench.ok(SELECT);
+        let mut channel = Channel::open(&mut bench, protocol);
+        let initialise = apdu(
+            "80500000",
+            &format!("80020001 8106363438323139 8208{SO_PIN} 910103 920101"),
+        );
+        channel.dialogue(
+            &mut bench,
+            &[
+                ("00200081", 0x6A88, ""),
+                ("00B12F0204 54020000 10", 0x9000, "7F21*"),
+                ("00B12F02000004 54020000 0000", 0x6282, "7F21*"),
+                (&initialise, 0x9000, ""),
+                ("00200081 00", 0x63C3, ""),
+                ("80200081 06 363438323130", 0x63C2, ""),
+                ("0020008106 363438323139", 0x9000, ""),
+                ("00D7CE010A 54020000 5304 01020304", 0x9000, ""),
+                ("00B1CE0104 54020000 00", 0x6282, "01020304"),
+                ("00A4000002CE0100", 0x9000, "6F*"),
+                ("00B1CE0904 54020000 00", 0x6A82, ""),
+                ("8058000000 0000", 0x9000, "CC00 CE01"),
+                (
+                    "805200002011111111111111111111111111111111111111111111111111111111 11111111 00",
+                    0x9000,
+                    "0100*",
+                ),
+                ("0099000000", 0x6D00, ""),
+                ("0084000000", 0x9000, "*"),
+            ],
+        );
+        assert_eq!(channel.send(&mut bench, "0084000000").0.len(), 256);
+        assert_eq!(channel.send(&mut bench, "00840000000400").0.len(), 1024);
+        let template = format!(
+            "5F290100 4209555443413030303031 {} {}",
+            ec_parameters(Nid::X9_62_PRIME256V1),
+            support::tlv("5F20", b"UTDUMMY00001"),
+        );
+        let (request, status) = channel.send(&mut bench, &apdu("00460100", &template));
+        assert_eq!((request[0], status), (0x67, 0x9000));
+        let (signature, status) = channel.send(&mut bench, "8068017305 68656C6C6F 00");
+        assert_eq!((signature[0], status), (0x30, 0x9000));
+        // The channel and the login are two things.
+        assert_eq!(bench.status("00200081"), 0x9000);
+    }
+}
+
+#[test]
+fn a_class_of_secure_messaging_needs_a_channel() {
+    let installation = Installation::new();
+    let mut bench = installation.ready("a", "");
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    channel.dialogue(&mut bench, &[("00200081", 0x9000, ""), ("80200081", 0x9000, "")]);
+    bench.dialogue(&[
+        // no class but 00, 80, 0C and 8C is known, and all but the last two close the channel
+        ("0420008100", 0x6E00, ""),
+        ("0C2000810D 970100 8E080000000000000000 00", 0x6E00, ""),
+        ("8C2000810D 970100 8E080000000000000000 00", 0x6E00, ""),
+        ("0820008100", 0x6E00, ""),
+        ("1C20008100", 0x6E00, ""),
+        ("0D20008100", 0x6E00, ""),
+        ("9020008100", 0x6E00, ""),
+        ("FF20008100", 0x6E00, ""),
+        ("00200081", 0x9000, ""),
+        ("80200081", 0x9000, ""),
+    ]);
+}
+
+#[test]
+fn a_message_that_is_wrong_ends_the_channel_with_a_bare_status() {
+    let installation = Installation::new();
+    let mut bench = installation.ready("a", "");
+    type Alteration = fn(&mut Vec<u8>);
+    let alterations: [(Alteration, u16); 6] = [
+        // MAC altered
+        (|bytes| bytes[16] ^= 1, 0x6988),
+        // P2 altered
+        (|bytes| bytes[3] ^= 1, 0x6988),
+        // class altered within what a channel knows
+        (|bytes| bytes[0] ^= 0x80, 0x6988),
+        // no MAC
+        (
+            |bytes| *bytes = vec![0x0C, 0x20, 0x00, 0x81, 3, 0x97, 1, 0, 0],
+            0x6987,
+        ),
+        // no data objects at all
+        (|bytes| bytes.truncate(4), 0x6987),
+        // no APDU
+        (|bytes| bytes.truncate(9), 0x6700),
+    ];
+    for (alter, expected) in alterations {
+        let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+        assert_eq!(altered(&mut bench, &mut channel, alter), (Vec::new(), expected));
+        assert_eq!(bench.status("0C2000810D 970100 8E080000000000000000 00"), 0x6E00);
+    }
+    // A replay is out of sequence.
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    let mut kept = Vec::new();
+    assert_eq!(
+        altered(&mut bench, &mut channel, |bytes| kept.clone_from(bytes)).1,
+        0x9000
+    );
+    assert_eq!(bench.send_bytes(&kept), (Vec::new(), 0x6988));
+}
+
+#[test]
+fn plain_commands_and_select_end_the_channel() {
+    let installation = Installation::new();
+    let mut bench = installation.ready("a", "");
+    for plain in [
+        "00200081",
+        "0084000008",
+        "00B12F020454020000 08",
+        "0099000000",
+        MSE_AES,
+        SELECT,
+    ] {
+        let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+        assert_eq!(channel.send(&mut bench, "0084000008").1, 0x9000);
+        bench.send(plain);
+        assert_eq!(
+            altered(&mut bench, &mut channel, |_| {}),
+            (Vec::new(), 0x6E00),
+            "{plain}"
+        );
+    }
+    // SELECT inside the channel is answered inside it, and then it is gone, with everything else.
+    bench.ok(VERIFY);
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    let select = SELECT.replace(' ', "");
+    channel.dialogue(
+        &mut bench,
+        &[
+            ("00A4040009A00000039742544659 00", 0x6A82, ""),
+            (&select, 0x9000, "6F*"),
+        ],
+    );
+    assert_eq!(altered(&mut bench, &mut channel, |_| {}).1, 0x6E00);
+    assert_eq!(bench.status("00200081"), 0x63C3);
+    // So does a reset.
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    bench.token.power_cycle();
+    bench.ok(SELECT);
+    assert_eq!(altered(&mut bench, &mut channel, |_| {}).1, 0x6E00);
+}
+
+#[test]
+fn chip_authentication_takes_what_it_should_and_nothing_else() {
+    let installation = Installation::new();
+    let mut bench = installation.token("a");
+    bench.ok(SELECT);
+    let group = EcGroup::from_curve_name(Nid::BRAINPOOL_P256R1).unwrap();
+    let mut context = BigNumContext::new().unwrap();
+    let form = PointConversionForm::UNCOMPRESSED;
+    let generator = group
+        .generator_opt()
+        .unwrap()
+        .to_bytes(&group, form, &mut context)
+        .unwrap();
+    let good = hex::encode(&generator);
+    let off_curve = format!("{}00", &good[..128]);
+    bench.dialogue(&[
+        // no protocol was chosen
+        (&format!("00860000457C438041{good}00"), 0x6985, ""),
+        ("002241A40C 800A04007F00070202030203", 0x6A80, ""),
+        ("002241A403 800100", 0x6A80, ""),
+        ("002241A40F 800A04007F00070202030202 830100", 0x6A80, ""),
+        (MSE_AES, 0x9000, ""),
+        (&format!("0086000045 7C438041{good}"), 0x6700, ""),
+        (&format!("0086000145 7C438041{good}00"), 0x6A86, ""),
+        (&format!("0086000045 7C438041{off_curve}00"), 0x6A80, ""),
+        ("0086000005 7C03800100 00", 0x6A80, ""),
+        (&format!("0086000043 8041{good}00"), 0x6A80, ""),
+        (&format!("0086000045 7C438141{good}00"), 0x6A80, ""),
+        ("00860000", 0x6A80, ""),
+        (
+            &format!("0086000045 7C438041{good}00"),
+            0x9000,
+            "7C148108................8208................",
+        ),
+        // the choice holds for the next channel
+        (&format!("8086000045 7C438041{good}00"), 0x9000, "7C148108*"),
+        (SELECT, 0x9000, "*"),
+        (&format!("00860000457C438041{good}00"), 0x6985, ""),
+    ]);
+}
+
+#[test]
+fn a_channel_opened_inside_another_takes_its_place() {
+    let installation = Installation::new();
+    let mut bench = installation.ready("a", "");
+    let mut channel = Channel::open(&mut bench, Protocol::TripleDes);
+    let group = EcGroup::from_curve_name(Nid::BRAINPOOL_P256R1).unwrap();
+    let mut context = BigNumContext::new().unwrap();
+    let form = PointConversionForm::UNCOMPRESSED;
+    let generator = group
+        .generator_opt()
+        .unwrap()
+        .to_bytes(&group, form, &mut context)
+        .unwrap();
+    channel.dialogue(
+        &mut bench,
+        &[
+            (MSE_AES, 0x9000, ""),
+            (
+                &format!("0086000045 7C438041{}00", hex::encode(generator)),
+                0x9000,
+                "7C148108*",
+            ),
+        ],
+    );
+    // The keys of the old one fit no longer.
+    assert_eq!(altered(&mut bench, &mut channel, |_| {}), (Vec::new(), 0x6988));
+}
+
+#[test]
+fn a_protected_answer_is_never_cut_by_the_outer_length() {
+    let installation = Installation::new();
+    let mut bench = installation.ready("a", "");
+    generate(
+        &mut bench,
+        1,
+        &ec_parameters(Nid::X9_62_PRIME256V1),
+        "UTDUMMY00001",
+        "",
+    );
+    let piece = |offset: usize, length: usize| {
+        apdu(
+            "00D7CA00",
+            &format!("5402{offset:04X}{}", support::tlv("53", &vec![7; length])),
+        )
+    };
+    for offset in [0, 0x8000] {
+        bench.ok(&piece(offset, 0x7FFF + usize::from(offset == 0)));
+    }
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    // inner Le of one byte, answer of 256 bytes and more around it
+    let (data, status) = channel.send(&mut bench, "00B1CA0004 54020000 00");
+    assert_eq!((data.len(), status), (256, 0x9000));
+    // the longest file does not fit into one protected answer: the rest is there for the next
+    let (data, status) = channel.send(&mut bench, "00B1CA00000004540200000000");
+    assert_eq!((data.len(), status), (65_503, 0x9000));
+    let (data, status) = channel.send(&mut bench, "00B1CA000000045402FFDF0000");
+    assert_eq!((data.len(), status), (0xFFFF - 65_503, 0x6282));
+    // inner command without Le: no data
+    assert_eq!(
+        channel.send(&mut bench, "00B1CA0004 54020000"),
+        (Vec::new(), 0x9000)
+    );
+}
