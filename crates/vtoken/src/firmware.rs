@@ -1,9 +1,9 @@
 //! Firmware personalities: what tokens of a generation say and can do.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use chancery_schsm::KeyType;
 use thiserror::Error;
 
 /// The firmware a virtual token behaves like.
@@ -83,12 +83,7 @@ impl Firmware {
 
     /// Whether the instruction exists, given that a later firmware has it.
     pub(crate) fn knows(self, instruction: u8) -> bool {
-        self.has_aes() || !AES_INSTRUCTIONS.contains(&instruction)
-    }
-
-    /// Whether there are AES keys.
-    pub(crate) fn has_aes(self) -> bool {
-        self >= Self::V4_1
+        self >= Self::V4_1 || !AES_INSTRUCTIONS.contains(&instruction)
     }
 
     /// Whether key domains are counted at initialisation (DO 97), and made and deleted one by one.
@@ -106,19 +101,13 @@ impl Firmware {
         self >= Self::V4_1
     }
 
-    /// Sizes of RSA moduli in bits.
-    pub(crate) fn rsa_bits(self) -> RangeInclusive<usize> {
-        match self {
-            Self::V2_6 => 1024..=2048,
-            Self::V4_1 => 1024..=4096,
-        }
-    }
-
-    /// Largest field of a curve, in bits.
-    pub(crate) fn widest_curve(self) -> usize {
-        match self {
-            Self::V2_6 => 320,
-            Self::V4_1 => 521,
+    /// Whether there are keys of this kind and size in bits, given that a later firmware has them.
+    pub(crate) fn has_keys(self, kind: KeyType, bits: usize) -> bool {
+        match (self, kind) {
+            (Self::V4_1, _) => true,
+            (Self::V2_6, KeyType::Rsa) => bits <= 2048,
+            (Self::V2_6, KeyType::Ec) => bits <= 320,
+            (Self::V2_6, KeyType::Aes) => false,
         }
     }
 }

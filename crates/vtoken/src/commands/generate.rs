@@ -2,6 +2,7 @@
 
 use chancery_iso7816::StatusWord;
 use chancery_iso7816::tlv::{Reader, Tag, Tlv};
+use chancery_schsm::KeyType;
 
 use super::attributes::Attributes;
 use super::exchange;
@@ -27,10 +28,19 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     }
     card.require(Act::UseKeys)?;
     let template = Template::parse(command.data)?;
-    let kind = match template.kind {
-        Kind::Ec(_) => KeyKind::Ec,
-        Kind::Rsa(_) => KeyKind::Rsa,
+    let (kind, there) = match template.kind {
+        Kind::Ec(curve) => {
+            let bits = usize::from(curve.domain().map_err(refused)?.bits);
+            (KeyKind::Ec, card.state().firmware.has_keys(KeyType::Ec, bits))
+        }
+        Kind::Rsa(bits) => {
+            let bits = usize::from(bits);
+            (KeyKind::Rsa, card.state().firmware.has_keys(KeyType::Rsa, bits))
+        }
     };
+    if !there {
+        return Err(StatusWord::WRONG_DATA);
+    }
     let record = template.attributes.record(card, kind)?;
     let (key, secret) = match template.kind {
         Kind::Ec(curve) => {

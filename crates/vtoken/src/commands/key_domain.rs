@@ -27,6 +27,9 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
         .get(usize::from(index))
         .ok_or(StatusWord::INCORRECT_P1_P2)?
         .clone();
+    if command.p1 != 0 && !card.state().firmware.has_key_domains() {
+        return Err(StatusWord::INCORRECT_P1_P2);
+    }
     match command.p1 {
         0x00 if command.data.is_empty() => status(&slot),
         0x00 => import(card, index, slot, command.data),

@@ -40,6 +40,10 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     let fitting = complete.find(|(_, kek)| kek.kcv() == kcv);
     let (domain, kek) = fitting.ok_or(StatusWord::WRONG_DATA)?;
     let opened = blob::open(&kek, &data).map_err(|_| StatusWord::WRONG_DATA)?;
+    let (key_type, bits) = (opened.material.key_type(), opened.material.bits());
+    if !card.state().firmware.has_keys(key_type, bits) {
+        return Err(StatusWord::WRONG_DATA);
+    }
     let (kind, secret) = stored(&opened.material).map_err(refused)?;
     let algorithms = opened.algorithms.ids();
     let key = KeyRecord {

@@ -1,5 +1,6 @@
 //! Hostile input, full disks and pulled plugs, with a look inside.
 
+mod channel;
 mod custodians;
 mod disk;
 mod domains;
