@@ -152,8 +152,7 @@ fn p521_signatures_never_look_like_another_curve() {
     let lengths: Vec<usize> = (0..300u32)
         .map(|n| sign(&mut bench, 1, 0x75, &n.to_be_bytes()).len())
         .collect();
-    assert!(lengths.iter().all(|length| *length != 137), "{lengths:?}");
-    assert!(lengths.iter().any(|length| *length > 137));
+    assert!(lengths.iter().all(|length| *length > 137), "{lengths:?}");
 }
 
 #[test]

@@ -15,7 +15,9 @@ use crate::name::TokenName;
 use crate::pin::PinRecord;
 use crate::replay::{ReplayFiles, Survival};
 use crate::secret::SecretBytes;
-use crate::state::{DeviceRecord, Initialisation, KeyKind, KeyRecord, PinReference, Pka, SharedDomain};
+use crate::state::{
+    DeviceRecord, ExchangeDomain, Initialisation, KeyKind, KeyRecord, PinReference, Pka, SharedDomain,
+};
 use crate::token_dir::About;
 
 /// Small, so that a short story is compacted several times.
@@ -134,6 +136,13 @@ fn short_story() -> Vec<Vec<Change>> {
             },
         ],
         vec![Change::SetUseCounter { id: 1, left: 9 }],
+        vec![Change::PutExchangeDomain {
+            index: 1,
+            domain: ExchangeDomain {
+                uid: vec![0x77; 64],
+                kek: Some(SecretBytes::from(&[0x78; 32][..])),
+            },
+        }],
         vec![Change::DeleteKey { id: 1 }, Change::DeleteFile { fid: 0xC401 }],
         vec![Change::PutFile {
             fid: 0xCD00,
