@@ -4,7 +4,7 @@
 //! `docs/decisions/0006-xkek-key-derivation.md`: two virtual tokens agree with each other, and with nothing else.
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use chancery_cvc::{AuthenticatedRequest, CvKey, PublicKey};
+use chancery_cvc::{AuthenticatedRequest, CvKey, PublicKey, VirtualCode};
 use chancery_iso7816::StatusWord;
 use chancery_iso7816::tlv::{Reader, Tag};
 use zeroize::Zeroizing;
@@ -59,7 +59,8 @@ pub(crate) fn admitted(card: &mut Card, data: &[u8]) -> Result<ExchangeDomain, S
 }
 
 /// DECIPHER with 84: agrees with a peer on the key encryption key of the exchange key's domain. An earlier one is
-/// replaced: whoever agrees is of the same group.
+/// replaced: whoever agrees is of the same group. 6A81 for a peer that is no virtual token: it derives another key, and
+/// what its exchange keys can do besides is not known.
 pub(crate) fn derive(card: &mut Card, command: &Command<'_>) -> Outcome {
     let id = command.p1;
     permit(card, id, EXCHANGE)?;
@@ -76,6 +77,9 @@ pub(crate) fn derive(card: &mut Card, command: &Command<'_>) -> Outcome {
     };
     let data = card.long_data(command.data);
     let peer = Remembered::vouched(&data, card.state(), &card.session)?;
+    if VirtualCode::of_device(peer.outer_car()).is_none() {
+        return Err(StatusWord::FUNCTION_NOT_SUPPORTED);
+    }
     if named_group(&peer) != Some(&uid) {
         return Err(StatusWord::CONDITIONS_NOT_SATISFIED);
     }

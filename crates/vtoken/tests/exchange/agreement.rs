@@ -1,9 +1,11 @@
 //! Two members agree on the key encryption key.
 
+use std::path::Path;
+
 use openssl::nid::Nid;
 
 use crate::group::{Signer, content, derive, exchange_key, introduce, kcv, key_of, member, write_scratch};
-use crate::support::{Bench, Installation, SELECT, VERIFY, apdu, ec_parameters, generate};
+use crate::support::{Bench, Installation, SELECT, VERIFY, apdu, ec_parameters, generate, tlv};
 
 const NONE: &str = "0000000000000000";
 
@@ -128,7 +130,7 @@ fn only_members_of_the_group_are_agreed_with() {
     let itself = one.send("00B12F02000004 54020000 0000").0;
     let chain = chancery_cvc::DeviceChain::parse(&itself).unwrap();
     let device = chain.device_certificate().unwrap();
-    let name = crate::support::tlv("83", device.car().as_str().as_bytes());
+    let name = tlv("83", device.car().as_str().as_bytes());
     one.ok(&format!("002281B6{:02X}{name}", name.len() / 2));
     one.ok(&apdu("002A00BE", &hex::encode(device.content())));
     assert_eq!(derive(&mut one, 1, &from_one), 0x6A80);
@@ -189,4 +191,30 @@ fn agreement_with_keys_that_a_device_vouches_for() {
     let plain = apdu("80620180", &hex::encode(key_of(&from_two).point()));
     one.dialogue(&[(&authenticated, 0x6984, ""), (&plain, 0x6A81, "")]);
     assert_eq!(two.status(&apdu("80620183", &hex::encode(&from_one))), 0x6A81);
+}
+
+#[test]
+fn devices_are_not_agreed_with() {
+    let installation = Installation::new();
+    let mut signer = Signer::new(&installation, "signer", Nid::BRAINPOOL_P256R1);
+    let mut token = member(&installation, "one", &mut signer);
+    exchange_key(&mut token, 1, Nid::BRAINPOOL_P256R1);
+    // A real one, whose chain leads to the production root.
+    let vector = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../testdata/vectors")
+            .join(name);
+        let text = std::fs::read_to_string(path).unwrap();
+        hex::decode(text.split_whitespace().collect::<String>()).unwrap()
+    };
+    let chain = chancery_cvc::DeviceChain::parse(&vector("nitrokey-hsm2-fw4.1-ef2f02.hex")).unwrap();
+    for certificate in [chain.issuer_certificate(), chain.device_certificate()] {
+        let certificate = certificate.unwrap();
+        let name = tlv("83", certificate.car().as_str().as_bytes());
+        token.ok(&format!("002281B6{:02X}{name}", name.len() / 2));
+        token.ok(&apdu("002A00BE", &hex::encode(certificate.content())));
+    }
+    let request = content(&vector("nitrokey-hsm2-fw4.1-efce01.hex"));
+    assert_eq!(derive(&mut token, 1, &request), 0x6A81);
+    assert_eq!(kcv(&mut token), NONE);
 }
