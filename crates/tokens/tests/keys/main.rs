@@ -1,0 +1,11 @@
+//! Keys on virtual tokens: listed, made, used, certified, wrapped, imported, interrupted, explored.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bench;
+mod exploring;
+mod importing;
+mod interrupted;
+mod listing;
+mod making;
+mod operating;
+mod transferring;
