@@ -13,6 +13,8 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+use crate::screen;
+
 /// The terminal's settings while somebody is asked.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
@@ -41,7 +43,7 @@ pub fn ask_secret(prompt: &str) -> io::Result<String> {
 }
 
 /// Watches for signals from now on to the end of the process. They end it as before.
-fn watch() -> io::Result<()> {
+pub(crate) fn watch() -> io::Result<()> {
     if WATCHED.get().is_some() {
         return Ok(());
     }
@@ -58,6 +60,7 @@ fn watch() -> io::Result<()> {
             }
         });
         restore();
+        screen::leave();
         std::process::exit(128 + kind.as_raw_value());
     })?;
     // Two that come here at the same time watch twice, which does the same.

@@ -41,6 +41,8 @@ pub struct Case {
     pub targets: Vec<Target>,
     /// Most passwords to try with a file.
     pub effort: usize,
+    /// Whether to look for what `sc-hsm-tool` could have imported when nothing is right; each combination costs a derivation.
+    pub look_for_imports: bool,
 }
 
 /// A password share and where it comes from.

@@ -67,6 +67,7 @@ fn the_doctor_names_the_key_that_was_imported() {
             kcv: IMPORTED,
         }],
         effort: 10,
+        look_for_imports: true,
         ..Case::default()
     };
     let mut derive = |file: &ShareFile, password: &[u8]| -> ShareFileKey { file.derive(password, |_| ()) };

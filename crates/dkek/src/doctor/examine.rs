@@ -45,20 +45,21 @@ pub fn examine(case: &Case, derive: &mut Derive<'_>) -> Result<Diagnosis, Scheme
     for (index, (_, file)) in case.files.iter().enumerate() {
         work.open(index, file, &sets, &consistent)?;
     }
-    let mut keys = work.keys();
-    if !work.all_explained(&keys)
-        || case.files.len() > work.opened.iter().filter(|opened| opened.right).count()
-    {
+    for (index, (_, file)) in case.files.iter().enumerate() {
+        work.typed(index, file)?;
+    }
+    let closed = (0..case.files.len()).any(|file| {
+        !work
+            .opened
+            .iter()
+            .any(|opened| opened.right && opened.file == file)
+    });
+    if case.look_for_imports && (closed || !work.all_explained(&work.keys())) {
         for (index, (_, file)) in case.files.iter().enumerate() {
             work.as_imported(index, file, &sets)?;
         }
-        keys = work.keys();
-    } else {
-        for (index, (_, file)) in case.files.iter().enumerate() {
-            work.typed(index, file)?;
-        }
-        keys = work.keys();
     }
+    let keys = work.keys();
     let fits = work.fits(&keys);
     work.conclude(&keys, &fits);
     Ok(Diagnosis {
@@ -249,9 +250,8 @@ impl Work<'_, '_> {
         Ok(())
     }
 
-    /// Looks for what `sc-hsm-tool` could have imported: what was typed, then every combination of shares as it reads them.
+    /// Looks for what `sc-hsm-tool` could have imported: every combination of shares as it reads them.
     fn as_imported(&mut self, index: usize, file: &ShareFile, sets: &[Set]) -> Result<(), SchemeError> {
-        self.typed(index, file)?;
         let mut left = self.case.effort;
         let mut not_tried = 0;
         for set in sets {

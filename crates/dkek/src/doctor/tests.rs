@@ -84,6 +84,7 @@ fn case(files: &[ShareFile], texts: &[String]) -> Case {
             .collect(),
         shares,
         effort: 64,
+        look_for_imports: true,
         ..Case::default()
     }
 }
