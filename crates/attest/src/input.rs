@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::attestation::{self, Attestation, AttestationError};
 use crate::text;
+use crate::transcript::{self, Transcript, TranscriptError};
 
 /// Longest file looked at, in bytes.
 pub const MAX_INPUT: usize = 1024 * 1024;
@@ -28,6 +29,8 @@ pub enum Input {
     Subject(Subject),
     /// A file of the archive.
     Attestation(Box<Attestation>),
+    /// A recorded secure channel.
+    Transcript(Box<Transcript>),
 }
 
 /// Something with a public key that evidence may be for.
@@ -60,6 +63,8 @@ pub enum Kind {
     PublicKey,
     /// File of the archive.
     Attestation,
+    /// Recorded secure channel.
+    Transcript,
 }
 
 /// Why a file was not recognised, or cannot be read as what it seems to be.
@@ -77,8 +82,8 @@ pub enum InputError {
     Empty,
     /// No kind of evidence starts like that.
     #[error(
-        "neither a device chain, a key's request, a wrapped key, a PKCS#10 request, an X.509 certificate, a public key \
-         nor an attestation"
+        "neither a device chain, a key's request, a wrapped key, a PKCS#10 request, an X.509 certificate, a public key, \
+         an attestation nor a transcript"
     )]
     Unknown,
     /// Text that should be hexadecimal.
@@ -105,6 +110,9 @@ pub enum InputError {
     /// A file of the archive.
     #[error(transparent)]
     Attestation(#[from] AttestationError),
+    /// A recorded secure channel.
+    #[error(transparent)]
+    Transcript(#[from] TranscriptError),
 }
 
 impl Input {
@@ -146,6 +154,7 @@ impl Input {
             Self::Container(_) => Kind::Container,
             Self::Subject(subject) => subject.kind,
             Self::Attestation(_) => Kind::Attestation,
+            Self::Transcript(_) => Kind::Transcript,
         }
     }
 
@@ -158,6 +167,9 @@ impl Input {
         };
         if says(attestation::FORMAT) {
             return Ok(Self::Attestation(Box::new(Attestation::parse(bytes)?)));
+        }
+        if says(transcript::FORMAT) {
+            return Ok(Self::Transcript(Box::new(Transcript::parse(bytes)?)));
         }
         Err(InputError::Unknown)
     }
@@ -205,6 +217,7 @@ impl Kind {
             Self::Certificate => "X.509 certificate",
             Self::PublicKey => "public key",
             Self::Attestation => "attestation",
+            Self::Transcript => "transcript",
         }
     }
 }

@@ -5,6 +5,8 @@
 //! * [`Input`]: tells by content what a file is;
 //! * [`Verification`]: examines files together and gives one [`Claim`] with one fixed [`Verdict`] for everything that
 //!   can be claimed of them;
+//! * [`Passport`]: what is proven of one key, what its token merely says, and what is only a label;
+//! * [`Transcript`] and [`ChannelFinding`]: a key generated through a recorded secure channel;
 //! * [`Attestation`]: the proof of one key's origin as it is kept in a file. The writing side is
 //!   `chancery_tokens::archive`;
 //! * [`KeyFingerprint`]: what names a public key here.
@@ -14,16 +16,26 @@
 
 mod attestation;
 mod canonical;
+mod channel;
 mod evidence;
 mod fingerprint;
 mod input;
+mod passport;
 mod text;
+mod transcript;
 mod verdict;
 mod verify;
 
 pub use attestation::{Attestation, AttestationError, Seen};
+pub use channel::{Attributes, ChannelFinding, Domain, GeneratedInChannel};
 pub use evidence::{ChainFinding, RequestFinding};
 pub use fingerprint::KeyFingerprint;
 pub use input::{Input, InputError, Kind, MAX_INPUT, Subject};
-pub use verdict::{ChainVerdict, InputVerdict, MatchVerdict, OriginVerdict, Outcome, PossessionVerdict};
-pub use verify::{Claim, Device, Key, NamedInput, Verdict, Verification, algorithm, nature};
+pub use passport::{
+    Copy, CopyBasis, Export, ExportPath, KeyFacts, Labels, Origin, Passport, Token, TokenFacts, kcv_of,
+};
+pub use transcript::{Recorded, Transcript, TranscriptError};
+pub use verdict::{
+    ChainVerdict, ChannelVerdict, InputVerdict, MatchVerdict, OriginVerdict, Outcome, PossessionVerdict,
+};
+pub use verify::{Channel, Claim, Device, Key, NamedInput, Verdict, Verification, algorithm, nature};

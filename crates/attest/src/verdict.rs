@@ -139,6 +139,23 @@ verdicts! {
 }
 
 verdicts! {
+    /// What a recorded secure channel shows to who held it. Its authentication codes are symmetric: to anybody else it
+    /// shows what the one who recorded it says.
+    ChannelVerdict:
+    /// Every message is what the keys of the channel make of it, and a key was generated in it.
+    Authentic = "authentic-to-holder", Holds,
+        "authentic to who held the channel; others have only that party's word";
+    /// The same without a key generation.
+    NoGeneration = "no-generation", NotProven, "authentic to who held the channel, but no key was generated in it";
+    /// The chain of the device is not authentic: the keys cannot be computed.
+    ChainNotAuthentic = "chain-not-authentic", NotProven, "not proven: the chain of the device is not authentic";
+    /// A message, or the token's proof, is not what the keys make of it.
+    NotAuthentic = "not-authentic", Refused, "not authentic: an authentication code is wrong";
+    /// The keys cannot be computed from what is there.
+    Malformed = "malformed", Malformed, "malformed";
+}
+
+verdicts! {
     /// Whether a file could be read at all.
     InputVerdict:
     /// It could not.

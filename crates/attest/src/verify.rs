@@ -4,10 +4,13 @@ use chancery_cvc::{DeviceIdentity, Genuineness, PublicKey, TrustAnchors};
 use serde::Serialize;
 use time::Date;
 
+use crate::channel::{ChannelFinding, GeneratedInChannel};
 use crate::evidence::{ChainFinding, RequestFinding, with_causes};
 use crate::fingerprint::KeyFingerprint;
 use crate::input::{Input, InputError, Kind, Subject};
-use crate::verdict::{ChainVerdict, InputVerdict, MatchVerdict, OriginVerdict, Outcome, PossessionVerdict};
+use crate::verdict::{
+    ChainVerdict, ChannelVerdict, InputVerdict, MatchVerdict, OriginVerdict, Outcome, PossessionVerdict,
+};
 
 /// The result of examining files together.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +26,8 @@ pub struct Verification {
     pub devices: Vec<Device>,
     /// Keys that there are requests for.
     pub keys: Vec<Key>,
+    /// Keys that were generated through recorded channels, with the attributes they were asked for.
+    pub channels: Vec<Channel>,
 }
 
 /// One claim and its result.
@@ -60,6 +65,8 @@ pub enum Verdict {
     Possession(PossessionVerdict),
     /// The certificate, request or public key is for a key there is evidence for.
     Match(MatchVerdict),
+    /// A recorded secure channel is authentic.
+    Channel(ChannelVerdict),
 }
 
 /// A device whose chain is authentic.
@@ -75,6 +82,16 @@ pub struct Device {
     pub genuineness: &'static str,
     /// Whether it is hardware of the maker: only then does its chain lead to the production root.
     pub hardware: bool,
+}
+
+/// A key that was generated through a recorded channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Channel {
+    /// The transcript's file.
+    pub file: String,
+    /// What was asked for and reported.
+    #[serde(flatten)]
+    pub generated: GeneratedInChannel,
 }
 
 /// A key that there is a request for.
@@ -104,6 +121,7 @@ impl Verdict {
             Self::Origin(verdict) => verdict.text(),
             Self::Possession(verdict) => verdict.text(),
             Self::Match(verdict) => verdict.text(),
+            Self::Channel(verdict) => verdict.text(),
         }
     }
 
@@ -116,6 +134,7 @@ impl Verdict {
             Self::Origin(verdict) => verdict.outcome(),
             Self::Possession(verdict) => verdict.outcome(),
             Self::Match(verdict) => verdict.outcome(),
+            Self::Channel(verdict) => verdict.outcome(),
         }
     }
 
@@ -128,6 +147,7 @@ impl Verdict {
             Self::Origin(_) => "origin",
             Self::Possession(_) => "possession",
             Self::Match(_) => "matches",
+            Self::Channel(_) => "channel",
         }
     }
 }
@@ -142,7 +162,23 @@ impl Verification {
         let chains: Vec<(usize, ChainFinding)> = chains_of(files)
             .map(|(index, bytes)| (index, ChainFinding::examine(bytes, anchors, at)))
             .collect();
+        let channels: Vec<(usize, ChannelFinding)> = files
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (_, input))| match input {
+                Ok(Input::Transcript(transcript)) => {
+                    let (_, chain) = chains.iter().find(|(at, _)| *at == index)?;
+                    Some((index, ChannelFinding::examine(transcript, chain)))
+                }
+                _ => None,
+            })
+            .collect();
+        let in_channels = channels.iter().filter_map(|(index, finding)| {
+            let generated = finding.generated.as_ref()?;
+            Some((*index, generated.request.as_slice()))
+        });
         let requests: Vec<(usize, RequestFinding)> = requests_of(files)
+            .chain(in_channels)
             .map(|(index, bytes)| {
                 let findings = chains.iter().map(|(_, finding)| finding);
                 (index, RequestFinding::examine(bytes, findings))
@@ -179,6 +215,9 @@ impl Verification {
             for (_, finding) in chains.iter().filter(|(at, _)| *at == index) {
                 claim(Verdict::Chain(finding.verdict), chain_detail(finding));
             }
+            for (_, finding) in channels.iter().filter(|(at, _)| *at == index) {
+                claim(Verdict::Channel(finding.verdict), finding.detail.clone());
+            }
             let mut found = false;
             for (_, finding) in requests.iter().filter(|(at, _)| *at == index) {
                 found = true;
@@ -202,6 +241,15 @@ impl Verification {
             keys: requests
                 .iter()
                 .filter_map(|(index, finding)| key(files.get(*index)?.0.as_str(), finding))
+                .collect(),
+            channels: channels
+                .iter()
+                .filter_map(|(index, finding)| {
+                    Some(Channel {
+                        file: files.get(*index)?.0.clone(),
+                        generated: finding.generated.clone()?,
+                    })
+                })
                 .collect(),
             claims,
         }
@@ -236,6 +284,7 @@ fn chains_of(files: &[NamedInput]) -> impl Iterator<Item = (usize, &[u8])> {
         let chain = match input {
             Ok(Input::Chain(bytes)) => bytes.as_slice(),
             Ok(Input::Attestation(attestation)) if !attestation.chain().is_empty() => attestation.chain(),
+            Ok(Input::Transcript(transcript)) => transcript.chain.as_slice(),
             _ => return None,
         };
         Some((index, chain))
