@@ -1,5 +1,5 @@
 //! The host's side of secure messaging against a card made of the card's side and nothing else, with faults on the way.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "tests")]
 
 use std::sync::{Arc, Mutex};
 
