@@ -6,9 +6,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit::AuditCommand, ca::CaCommand, cert::CertCommand, completion::Completion, crl::CrlCommand,
-        custodian::CustodianCommand, hsm::HsmCommand, init::Init, node, person::PersonCommand,
-        quickstart::Quickstart, request::RequestCommand, signer::SignerCommand, token::TokenCommand, vtoken::VtokenCommand,
+        attest::AttestCommand, audit::AuditCommand, ca::CaCommand, cert::CertCommand, completion::Completion,
+        crl::CrlCommand, custodian::CustodianCommand, hsm::HsmCommand, init::Init, node,
+        person::PersonCommand, quickstart::Quickstart, request::RequestCommand, signer::SignerCommand,
+        token::TokenCommand, vtoken::VtokenCommand,
     },
     context::Context,
     error::CliError,
@@ -67,6 +68,9 @@ pub(crate) enum Command {
     /// Tokens, real and virtual: look, set up, change PINs, work with keys; need no node
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Proof of where keys come from: verify it, keep it, show what it is worth; needs no node
+    #[command(subcommand)]
+    Attest(AttestCommand),
     /// The tokens that hold the trust center's keys
     #[command(subcommand)]
     Hsm(HsmCommand),
@@ -122,6 +126,7 @@ impl Command {
             Self::Status(command) => command.run(context),
             Self::Vtoken(group) => group.run(context),
             Self::Token(group) => group.run(context),
+            Self::Attest(group) => group.run(context),
             Self::Hsm(group) => group.run(context),
             Self::Custodian(group) => group.run(context),
             Self::Person(group) => group.run(context),

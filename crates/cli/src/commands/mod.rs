@@ -1,5 +1,6 @@
 //! The commands, one file a group.
 
+pub(crate) mod attest;
 pub(crate) mod audit;
 pub(crate) mod ca;
 pub(crate) mod cert;

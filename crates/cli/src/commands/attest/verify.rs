@@ -1,0 +1,100 @@
+//! `attest verify`.
+
+use std::path::PathBuf;
+
+use chancery_attest::{Outcome, Verification};
+use clap::Args;
+
+use super::{files, trust::TrustArgs};
+use crate::{context::Context, error::CliError, report::Report, table::table};
+
+/// Examines evidence, offline.
+#[derive(Args)]
+#[command(
+    after_help = "Example: chancery attest verify ef2f02.bin ce01.bin leaf.csr\n         \
+chancery attest verify --trust production --at 2026-06-01 kept.json\n\
+Files may be binary, hexadecimal or PEM: EF 2F02 (chain), an authenticated request, a wrapped key (.bin, .wky), a PKCS#10\n\
+request, an X.509 certificate, a public key, an attestation of chancery attest archive. All are examined together.\n\
+Exit codes: 0 every claim holds, 3 unreadable, 7 a signature is wrong, 11 out of date, 12 not proven, 13 unknown issuer,\n\
+14 for another key; of several the one that is worst."
+)]
+pub(crate) struct Verify {
+    /// Files; - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustArgs,
+    /// A chain that is authentic and out of date is good enough: exit code 0
+    #[arg(long)]
+    allow_expired: bool,
+}
+
+impl Verify {
+    /// Runs the command.
+    pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        let anchors = self.trust.anchors(context)?;
+        let inputs = files::read(&self.files)?;
+        let found = Verification::of(&inputs, &anchors, self.trust.day());
+        let code = match found.outcome {
+            Outcome::OutOfDate if self.allow_expired => 0,
+            outcome => exit_code(outcome),
+        };
+        Ok(Report::new(&found, text(&found))?.with_code(code))
+    }
+}
+
+/// The exit code that says how it came out.
+pub(super) const fn exit_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Holds => 0,
+        Outcome::Malformed => 3,
+        Outcome::Refused => 7,
+        Outcome::OutOfDate => 11,
+        Outcome::NotProven => 12,
+        Outcome::UnknownIssuer => 13,
+        Outcome::Differs => 14,
+    }
+}
+
+const fn sentence(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Holds => "every claim holds",
+        Outcome::OutOfDate => "everything is authentic, and a certificate was out of date",
+        Outcome::NotProven => "something is not proven",
+        Outcome::UnknownIssuer => "a chain leads to no root that counts",
+        Outcome::Differs => "something is for another key or device",
+        Outcome::Refused => "DO NOT TRUST THIS: a signature is wrong, or something stands where it may not",
+        Outcome::Malformed => "a file is no evidence, or damaged",
+    }
+}
+
+fn text(found: &Verification) -> String {
+    let rows = found
+        .claims
+        .iter()
+        .map(|claim| {
+            vec![
+                claim.file.clone(),
+                claim.verdict.claim().to_owned(),
+                claim.text.to_owned(),
+                claim.detail.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let mut text = table(&["FILE", "CLAIM", "RESULT", ""], rows, "nothing was claimed");
+    text.push_str(&format!("on {}: {}\n", found.at, sentence(found.outcome)));
+    for key in found.keys.iter().filter(|key| key.proven) {
+        text.push_str(&format!(
+            "key {} ({}) was generated in {}; that says nothing about copies\n",
+            short(&key.fingerprint),
+            key.algorithm,
+            key.device
+        ));
+    }
+    text
+}
+
+/// The first 16 digits of a fingerprint.
+pub(super) fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..16).unwrap_or(fingerprint)
+}
