@@ -43,6 +43,16 @@ impl Pin {
         pin
     }
 
+    /// Most tries that a token gives a PIN of this length: 3 with 6 bytes, 5 with 7, otherwise 10.
+    #[must_use]
+    pub fn most_tries(&self) -> u8 {
+        match self.0.len() {
+            0..=6 => 3,
+            7 => 5,
+            _ => 10,
+        }
+    }
+
     /// The PIN itself.
     pub(crate) fn secret_bytes(&self) -> &[u8] {
         &self.0

@@ -12,6 +12,7 @@ mod probe;
 mod reached;
 mod readers;
 mod session;
+mod sockets;
 mod survey;
 mod transport;
 mod watch;

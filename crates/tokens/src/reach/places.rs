@@ -1,16 +1,18 @@
 //! Where tokens are looked for.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chancery_iso7816::Transport;
 use chancery_pcsc::PcscError;
+use chancery_reader::socket::SocketError;
 use chancery_vtoken::{AtRest, OpenError, TokenSummary, VirtualToken, list};
 use time::OffsetDateTime;
 
 use super::probe::{Probed, probe};
 use super::readers::{self, HeldCard};
+use super::sockets;
 use super::watch::Clock;
 use super::{Found, Intent, Presence, ReachError, Reached, Survey, TokenTransport, Watch, Way};
 
@@ -18,6 +20,7 @@ use super::{Found, Intent, Presence, ReachError, Reached, Survey, TokenTransport
 #[derive(Clone, Default)]
 pub struct Places {
     virtual_tokens: Option<(PathBuf, AtRest)>,
+    sockets: Option<PathBuf>,
     readers: bool,
     clock: Option<Clock>,
 }
@@ -33,6 +36,13 @@ impl Places {
     #[must_use]
     pub fn with_virtual_tokens(mut self, directory: impl Into<PathBuf>, at_rest: AtRest) -> Self {
         self.virtual_tokens = Some((directory.into(), at_rest));
+        self
+    }
+
+    /// The sockets, named after their tokens (`NAME.sock`), of processes that have plugged in virtual tokens.
+    #[must_use]
+    pub fn with_sockets(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.sockets = Some(directory.into());
         self
     }
 
@@ -60,7 +70,9 @@ impl Places {
         if let Some((directory, at_rest)) = &self.virtual_tokens {
             for summary in list(directory)? {
                 let token = VirtualToken::open(&directory.join(summary.name.as_str()), at_rest);
-                survey.tokens.push(found_virtual(summary, token));
+                survey
+                    .tokens
+                    .push(found_virtual(summary, token, self.sockets.as_deref()));
             }
         }
         if self.readers {
@@ -106,19 +118,14 @@ impl Places {
                         why: "it is looked for in no directory".to_owned(),
                     });
                 };
-                Box::new(
-                    VirtualToken::open(&directory.join(name.as_str()), at_rest)
-                        .map_err(|error| open_error(found, error))?,
-                )
+                let token = VirtualToken::open(&directory.join(name.as_str()), at_rest);
+                Box::new(token.map_err(|error| open_error(found, error))?)
+            }
+            Way::Plugged { socket, .. } => {
+                Box::new(sockets::hold(socket).map_err(|error| socket_error(found, error))?)
             }
             Way::Reader { reader } => {
                 Box::new(HeldCard::take(reader).map_err(|error| reader_error(found, error))?)
-            }
-            Way::Plugged { .. } => {
-                return Err(ReachError::Unusable {
-                    what: found.called(),
-                    why: "this way is not looked at".to_owned(),
-                });
             }
         };
         let watch = Watch::new(self.clock.clone());
@@ -133,47 +140,50 @@ impl fmt::Debug for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Places")
             .field("virtual_tokens", &self.virtual_tokens)
+            .field("sockets", &self.sockets)
             .field("readers", &self.readers)
             .finish_non_exhaustive()
     }
 }
 
-/// A virtual token as it is found, opened if that was possible.
-fn found_virtual(summary: TokenSummary, token: Result<VirtualToken, OpenError>) -> Found {
+/// A virtual token as it is found: opened by this process if that is possible, otherwise through its socket.
+fn found_virtual(
+    summary: TokenSummary,
+    token: Result<VirtualToken, OpenError>,
+    sockets: Option<&Path>,
+) -> Found {
+    // What is written beside a token that is not open is a label, and good enough to find it by.
     let written = holder(&summary.device_id);
+    let name = summary.name;
+    let unusable = |why: String| (None, Presence::Unusable { why });
+    let mut way = Way::Virtual { name: name.clone() };
     let (probed, presence) = match token {
         Ok(mut token) => match probe(&mut token) {
-            Ok(probed) => (probed, Presence::Ready),
-            Err(error) => (
-                Probed {
-                    device: None,
-                    label: None,
-                },
-                Presence::Unusable {
-                    why: error.to_string(),
-                },
-            ),
+            Ok(probed) => (Some(probed), Presence::Ready),
+            Err(error) => unusable(error.to_string()),
         },
-        Err(error) => (
-            Probed {
-                device: None,
-                label: None,
-            },
-            match error {
-                OpenError::InUse { pid } => Presence::InUse {
-                    pid: Some(pid).filter(|pid| *pid != 0),
-                },
-                other => Presence::Unusable {
-                    why: other.to_string(),
-                },
-            },
-        ),
+        Err(OpenError::InUse { pid }) => {
+            let socket = sockets.map(|directory| directory.join(format!("{name}.sock")));
+            match socket.and_then(|socket| Some((sockets::look(&socket)?, socket))) {
+                Some((seen, socket)) => {
+                    way = Way::Plugged { name, socket };
+                    seen
+                }
+                None => (
+                    None,
+                    Presence::InUse {
+                        pid: Some(pid).filter(|pid| *pid != 0),
+                    },
+                ),
+            }
+        }
+        Err(error) => unusable(error.to_string()),
     };
+    let (device, label) = probed.map_or((None, None), |Probed { device, label }| (device, label));
     Found {
-        way: Way::Virtual { name: summary.name },
-        // What is written beside a token that is not open is a label, and good enough to find it by.
-        device: probed.device.or(written),
-        label: probed.label,
+        way,
+        device: device.or(written),
+        label,
         presence,
     }
 }
@@ -194,6 +204,19 @@ fn reader_error(found: &Found, error: PcscError) -> ReachError {
         error => ReachError::Transport {
             what: found.called(),
             source: error.into(),
+        },
+    }
+}
+
+fn socket_error(found: &Found, error: SocketError) -> ReachError {
+    match error {
+        SocketError::Busy { pid } => ReachError::InUse {
+            what: found.called(),
+            pid: Some(pid).filter(|pid| *pid != 0),
+        },
+        error => ReachError::Unusable {
+            what: found.called(),
+            why: error.to_string(),
         },
     }
 }
