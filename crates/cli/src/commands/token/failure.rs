@@ -42,11 +42,9 @@ impl From<JournalError> for CliError {
             JournalError::Several { .. } => {
                 Self::with_remedy(FailureKind::Invalid, message, "name one of them")
             }
-            JournalError::Busy { .. } => Self::with_remedy(
-                FailureKind::Conflict,
-                message,
-                "wait for that process, or end it",
-            ),
+            JournalError::Busy { .. } => {
+                Self::with_remedy(FailureKind::Conflict, message, "wait for that process, or end it")
+            }
             JournalError::TooMany { .. } => Self::with_remedy(
                 FailureKind::Conflict,
                 message,
@@ -74,9 +72,7 @@ pub(crate) fn card(what: &str, source: &CardError) -> CliError {
         CardError::WrongSoPin { .. } => {
             Some("each wrong SO-PIN costs one of its 15 tries; chancery token pin status shows those left")
         }
-        CardError::TransportPin { .. } => {
-            Some("chancery token pin change TOKEN replaces the transport PIN")
-        }
+        CardError::TransportPin { .. } => Some("chancery token pin change TOKEN replaces the transport PIN"),
         CardError::NotInitialized { .. } => Some("chancery token init TOKEN"),
         CardError::NotSelected { .. } => {
             Some("another program reset the token; nothing was lost but the login: run this again")

@@ -10,10 +10,8 @@ use crate::{context::Context, error::CliError, report::Report, table::table};
 
 /// Shows the tokens here.
 #[derive(Args)]
-#[command(
-    after_help = "Example: chancery token list --json\n\
-What a token says about itself is shown as it says it; chancery token info checks it."
-)]
+#[command(after_help = "Example: chancery token list --json\n\
+What a token says about itself is shown as it says it; chancery token info checks it.")]
 pub(crate) struct List {}
 
 /// A token as it is shown.

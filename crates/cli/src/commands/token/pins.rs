@@ -80,7 +80,10 @@ pub(crate) fn refuse_hopeless(called: &str, status: PinStatus) -> Result<(), Cli
             "its transport PIN has to be replaced before it can be used",
             "chancery token pin change TOKEN",
         ),
-        PinStatus::Absent => ("it has no PIN: it is not initialised", "chancery token init TOKEN"),
+        PinStatus::Absent => (
+            "it has no PIN: it is not initialised",
+            "chancery token init TOKEN",
+        ),
         _ => return Ok(()),
     };
     Err(CliError::Token {
@@ -107,7 +110,11 @@ pub(crate) fn user_pin(context: &Context, chosen: &Chosen, source: &UserPinArgs)
     {
         return Ok(pin);
     }
-    let text = secret(source.pin_file.as_deref(), &format!("PIN for {chosen}: "), "--pin-file")?;
+    let text = secret(
+        source.pin_file.as_deref(),
+        &format!("PIN for {chosen}: "),
+        "--pin-file",
+    )?;
     Pin::new(text.as_bytes()).map_err(|error| malformed("PIN", &error))
 }
 
@@ -125,9 +132,12 @@ pub(crate) fn new_user_pin(
     file: Option<&Path>,
     option: &str,
 ) -> Result<Pin, CliError> {
-    let text = new_secret(&format!("{what} for {called} (6 to 16 characters)"), file, option, |text| {
-        Pin::new(text).map(drop)
-    })?;
+    let text = new_secret(
+        &format!("{what} for {called} (6 to 16 characters)"),
+        file,
+        option,
+        |text| Pin::new(text).map(drop),
+    )?;
     Pin::new(text.as_bytes()).map_err(|error| malformed(what, &error))
 }
 
@@ -138,9 +148,12 @@ pub(crate) fn new_so_pin(
     file: Option<&Path>,
     option: &str,
 ) -> Result<SoPin, CliError> {
-    let text = new_secret(&format!("{what} for {called} (16 hexadecimal digits)"), file, option, |text| {
-        SoPin::from_hex(text).map(drop)
-    })?;
+    let text = new_secret(
+        &format!("{what} for {called} (16 hexadecimal digits)"),
+        file,
+        option,
+        |text| SoPin::from_hex(text).map(drop),
+    )?;
     SoPin::from_hex(&text).map_err(|error| malformed(what, &error))
 }
 

@@ -28,11 +28,11 @@ impl TokenArgs {
 
 /// Where tokens are looked for: in the data directory, if there is one, and in readers.
 pub(crate) fn places(context: &Context) -> Result<Places, CliError> {
-    let places = Places::new()
-        .with_readers()
-        .with_clock(|| SystemClock.now());
+    let places = Places::new().with_readers().with_clock(|| SystemClock.now());
     Ok(match context.data_if_any()? {
-        Some(data) => places.with_virtual_tokens(data.tokens(), data.at_rest()),
+        Some(data) => places
+            .with_virtual_tokens(data.tokens(), data.at_rest())
+            .with_sockets(data.path().join("readers")),
         None => places,
     })
 }
