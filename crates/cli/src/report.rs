@@ -39,6 +39,15 @@ impl Report {
         }
     }
 
+    /// All there is to say was said while the command ran.
+    pub(crate) const fn told() -> Self {
+        Self {
+            text: String::new(),
+            json: Value::Null,
+            code: 0,
+        }
+    }
+
     /// The command did what it was asked, and what it found deserves an exit code of its own.
     pub(crate) const fn with_code(mut self, code: u8) -> Self {
         self.code = code;
@@ -61,7 +70,9 @@ impl Report {
 
     /// Prints the outcome to standard output and returns the exit code. A reader that has gone away is no failure.
     pub(crate) fn print(&self, as_json: bool) -> u8 {
-        let text = if as_json {
+        let text = if as_json && self.json.is_null() {
+            String::new()
+        } else if as_json {
             format!("{:#}\n", self.json)
         } else {
             self.text()

@@ -1,16 +1,22 @@
 //! `vtoken`: virtual tokens. They need no node.
 
+mod plug;
+mod reader_conf;
+mod telling;
+mod unplug;
+
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use chancery_agent::{LocalTokens, TokenPins, initialise};
 use chancery_api::{FailureKind, SecretText};
 use chancery_driver::{Pin, PinFormatError, SoPin};
 use chancery_node::{DataDir, SystemClock};
-use chancery_vtoken::{ManageError, TokenName, TokenSummary, destroy};
+use chancery_vtoken::{Firmware, ManageError, TokenName, TokenSummary, destroy};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
+use self::{plug::Plug, unplug::Unplug};
 use crate::{
     context::Context,
     error::CliError,
@@ -27,6 +33,10 @@ pub(crate) enum VtokenCommand {
     Create(Create),
     /// Show the tokens here
     List(List),
+    /// Plug tokens into this machine's readers, where other programs find them
+    Plug(Plug),
+    /// Pull plugged tokens
+    Unplug(Unplug),
     /// Destroy a token and its keys
     Destroy(Destroy),
 }
@@ -37,6 +47,8 @@ impl VtokenCommand {
         match self {
             Self::Create(command) => command.run(context),
             Self::List(command) => command.run(context),
+            Self::Plug(command) => command.run(context),
+            Self::Unplug(command) => command.run(context),
             Self::Destroy(command) => command.run(context),
         }
     }
@@ -79,6 +91,9 @@ pub(crate) struct Create {
     /// Generate the PINs and keep them in rehearsal-pins.json
     #[arg(long, requires = "init")]
     rehearsal: bool,
+    /// Behave like a device with this firmware: 2.6 or 4.1
+    #[arg(long, value_name = "VERSION", default_value_t)]
+    firmware: Firmware,
 }
 
 impl Create {
@@ -114,7 +129,7 @@ impl Create {
         for (name, known, pins) in wanted {
             let summary = match known {
                 Some(summary) => summary,
-                None => factory.create(&data.tokens(), name, SystemClock.today())?,
+                None => factory.create_with(&data.tokens(), name, SystemClock.today(), self.firmware)?,
             };
             if let Some((user, so)) = pins {
                 initialise(&mut tokens.open(name.as_str())?, user, so)?;
