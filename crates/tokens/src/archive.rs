@@ -20,7 +20,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use chancery_attest::{Attestation, AttestationError, KeyFingerprint, Seen};
+use chancery_attest::{Attestation, AttestationError, KeyFingerprint, Seen, Transcript};
 use chancery_cvc::DeviceChain;
 use chancery_driver::AppletAccess;
 use chancery_driver::origin::{self, OriginProof};
@@ -80,6 +80,9 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
+    /// The request of a key that was just made is not on the token.
+    #[error("the request of key {0} is not on the token")]
+    Gone(KeyId),
     /// The archive holds so many different attestations for one key that something is wrong.
     #[error("{} holds {MAX_VARIANTS} attestations for one key", .0.display())]
     TooMany(PathBuf),
@@ -149,6 +152,30 @@ impl Archive {
         Err(ArchiveError::TooMany(self.directory.clone()))
     }
 
+    /// Keeps the transcript of a key generation beside the attestation of the key; the file is as private as the data
+    /// directory. It is durable when this returns.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`]; there is one transcript for each key, and it is never overwritten.
+    pub fn save_transcript(
+        &self,
+        transcript: &Transcript,
+        attestation: &Attestation,
+    ) -> Result<PathBuf, ArchiveError> {
+        self.make_directory()?;
+        let path = self
+            .directory
+            .join(format!("{}{TRANSCRIPT}", attestation.file_stem()));
+        match atomic::create(&path, &transcript.encode()) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(ArchiveError::Io {
+                doing: "write",
+                path,
+                source,
+            }),
+        }
+    }
+
     /// Every attestation in the archive with its file, by name. A file that cannot be read comes as its error.
     ///
     /// # Errors
@@ -167,7 +194,8 @@ impl Archive {
         let mut paths = Vec::new();
         for entry in entries {
             let path = entry.map_err(io)?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.ends_with(".json") && !name.ends_with(TRANSCRIPT) {
                 paths.push(path);
             }
         }
@@ -268,6 +296,9 @@ fn read(path: &Path) -> Result<Attestation, ArchiveError> {
 
 /// Name of the directory in a data directory.
 pub const DIRECTORY: &str = "attestations";
+
+/// How the names of transcripts end.
+const TRANSCRIPT: &str = ".transcript.json";
 
 /// Files for one key: one for each token and file it was seen in.
 const MAX_VARIANTS: u32 = 256;

@@ -72,7 +72,6 @@ pub struct RecordedKey {
 
 /// A key that was not generated through a channel, or is not as it should be.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RecordError {
     /// There was no channel; nothing was generated.
     #[error("no secure channel")]
