@@ -2,6 +2,7 @@
 
 use chancery_iso7816::StatusWord;
 use chancery_iso7816::tlv::{Tag, Writer};
+use sha2::{Digest, Sha256};
 
 use crate::access::FID_SCRATCH;
 use crate::apdu::Command;
@@ -10,6 +11,12 @@ use crate::session::Session;
 
 /// Application identifier: E8 and OID 1.3.6.1.4.1.24991.2.1.
 const AID: [u8; 11] = [0xE8, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x81, 0xC3, 0x1F, 0x02, 0x01];
+/// Application that some host software asks for the make of a device before it turns to [`AID`].
+const RESCUE: [u8; 8] = [0xA0, 0x58, 0x3F, 0xC1, 0x9B, 0x7E, 0x4F, 0x21];
+/// What [`RESCUE`] answers first: no hardware of its own, a device for keys.
+const RESCUE_IDENTITY: [u8; 2] = [0x03, 0x01];
+/// Length of the serial number that [`RESCUE`] tells, in bytes.
+const RESCUE_SERIAL: usize = 8;
 /// P1: the data is the name of an application.
 pub(crate) const BY_NAME: u8 = 0x04;
 
@@ -30,6 +37,9 @@ fn application(card: &mut Card, command: &Command<'_>) -> Outcome {
         0x0C => None,
         _ => return Err(StatusWord::INCORRECT_P1_P2),
     };
+    if command.data == RESCUE {
+        return rescue(card);
+    }
     if command.data != AID {
         return Err(StatusWord::FILE_NOT_FOUND);
     }
@@ -45,6 +55,18 @@ fn application(card: &mut Card, command: &Command<'_>) -> Outcome {
         fields.tlv(Tag(0x82), &[0x78]).tlv(Tag(0x85), &identity);
     });
     Ok(Answer::data(information.finish()))
+}
+
+/// Make, firmware version and serial number. Whoever was at work in the key application is logged out of it.
+fn rescue(card: &mut Card) -> Outcome {
+    card.session = Session::default();
+    let state = card.state();
+    let (major, minor) = state.firmware.version();
+    let serial = Sha256::digest(state.device.chr.as_bytes());
+    let serial = serial.get(..RESCUE_SERIAL).unwrap_or_default();
+    Ok(Answer::data(
+        [&RESCUE_IDENTITY[..], &[major, minor], serial].concat(),
+    ))
 }
 
 fn file(card: &mut Card, command: &Command<'_>) -> Outcome {

@@ -1,6 +1,7 @@
 //! Hostile input, full disks and pulled plugs, with a look inside.
 
 mod channel;
+mod counters;
 mod custodians;
 mod disk;
 mod domains;

@@ -1,8 +1,10 @@
 //! Dialogues: what is sent, what has to come back.
 
 mod files;
+mod firmware;
 mod initialisation;
 mod keys;
+mod pin_rules;
 mod pins;
 mod selection;
 #[path = "../support/mod.rs"]

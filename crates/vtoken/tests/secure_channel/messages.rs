@@ -5,6 +5,7 @@ use chancery_schsm::secure_messaging::Protocol;
 use openssl::bn::BigNumContext;
 use openssl::ec::{EcGroup, PointConversionForm};
 use openssl::nid::Nid;
+use proptest::prelude::*;
 
 use crate::channel::{Channel, MSE_AES};
 use crate::support::{self, Bench, Installation, SELECT, SO_PIN, VERIFY, apdu, ec_parameters, generate};
@@ -273,4 +274,54 @@ fn a_protected_answer_is_never_cut_by_the_outer_length() {
         channel.send(&mut bench, "00B1CA0004 54020000"),
         (Vec::new(), 0x9000)
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_command_in_the_channel_is_answered_in_the_channel(
+        commands in prop::collection::vec(
+            (any::<bool>(), any::<[u8; 3]>(), prop::collection::vec(any::<u8>(), 0..40), 0u32..300),
+            1..12,
+        ),
+    ) {
+        let installation = Installation::new();
+        let mut bench = installation.ready("a", "");
+        let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+        for (proprietary, [instruction, p1, p2], data, expected) in commands {
+            // SELECT of the application and a new chip authentication leave the channel.
+            prop_assume!(!matches!(instruction, 0xA4 | 0x86));
+            let class = if proprietary { 0x80 } else { 0x00 };
+            let plain = CommandApdu::new(class, instruction, p1, p2)
+                .with_data(&data)
+                .unwrap()
+                .expecting(expected);
+            let (answer, status) = channel.send(&mut bench, &hex::encode(plain.encode()));
+            prop_assert!(answer.len() <= usize::try_from(expected).unwrap());
+            prop_assert!(matches!(status >> 8, 0x61..=0x6F | 0x90), "{:04X}", status);
+        }
+        bench.ok(SELECT);
+    }
+
+    #[test]
+    fn any_bytes_in_a_protected_command_end_the_channel_and_nothing_else(
+        data in prop::collection::vec(any::<u8>(), 1..200),
+        instruction in any::<u8>(),
+    ) {
+        let installation = Installation::new();
+        let mut bench = installation.ready("a", "");
+        let mark = {
+            Channel::open(&mut bench, Protocol::TripleDes);
+            bench.token.mark()
+        };
+        let length = u8::try_from(data.len()).unwrap();
+        let command = [&[0x8C, instruction, 0x00, 0x81, length], &data[..], &[0]].concat();
+        let (answer, status) = bench.send_bytes(&command);
+        prop_assert!(answer.is_empty());
+        prop_assert!(matches!(status, 0x6987 | 0x6988), "{:04X}", status);
+        prop_assert_eq!(bench.token.mark(), mark);
+        prop_assert_eq!(bench.status("0C2000810D 970100 8E080000000000000000 00"), 0x6E00);
+        prop_assert_eq!(bench.status("00200081"), 0x9000);
+    }
 }

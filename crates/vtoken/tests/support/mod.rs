@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use chancery_vtoken::{AtRest, Factory, TokenName, VirtualToken};
+use chancery_vtoken::{AtRest, Factory, Firmware, TokenName, VirtualToken};
 use tempfile::TempDir;
 use time::macros::date;
 
@@ -47,9 +47,14 @@ impl Installation {
 
     /// A token as it leaves the factory.
     pub(crate) fn token(&self, name: &str) -> Bench {
+        self.token_with(name, Firmware::default())
+    }
+
+    /// The same with this firmware.
+    pub(crate) fn token_with(&self, name: &str, firmware: Firmware) -> Bench {
         let name = TokenName::new(name).unwrap();
         self.factory
-            .create(&self.tokens(), &name, date!(2026 - 11 - 21))
+            .create_with(&self.tokens(), &name, date!(2026 - 11 - 21), firmware)
             .unwrap();
         let path = self.tokens().join(name.as_str());
         let at_rest = self.at_rest();
