@@ -107,7 +107,9 @@ pub(super) fn transfer(called: &str, error: &TransferError) -> CliError {
         TransferError::NoSuchKey(_) | TransferError::Gone(_) => {
             CliError::with_remedy(FailureKind::NotFound, message, "chancery token keys list TOKEN")
         }
-        TransferError::NotProven | TransferError::Inconsistent(_) => CliError::new(FailureKind::Refused, message),
+        TransferError::NotProven | TransferError::Inconsistent(_) => {
+            CliError::new(FailureKind::Refused, message)
+        }
         TransferError::Foreign(id) | TransferError::Unproven(id) => CliError::with_remedy(
             FailureKind::Refused,
             message,

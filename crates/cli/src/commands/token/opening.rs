@@ -59,7 +59,8 @@ const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// For clap: what a person calls a key.
 pub(crate) fn key_name(text: &str) -> Result<KeyName, String> {
-    text.parse().map_err(|error: chancery_tokens::catalogue::KeyNameError| error.to_string())
+    text.parse()
+        .map_err(|error: chancery_tokens::catalogue::KeyNameError| error.to_string())
 }
 
 /// For clap: a key id, 1 to 255.
@@ -70,18 +71,24 @@ pub(crate) fn key_id(text: &str) -> Result<KeyId, String> {
     }
 }
 
+/// Bytes of one argument; to clap a bare vector is several.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HexBytes(pub(crate) Vec<u8>);
+
 /// For clap: bytes in hexadecimal digits.
-pub(crate) fn hex_bytes(text: &str) -> Result<Vec<u8>, String> {
-    hex::decode(text).map_err(|_| "hexadecimal digits in pairs are expected".to_owned())
+pub(crate) fn hex_bytes(text: &str) -> Result<HexBytes, String> {
+    hex::decode(text)
+        .map(HexBytes)
+        .map_err(|_| "hexadecimal digits in pairs are expected".to_owned())
 }
 
 /// Reaches a token, selects it, and presents the PIN.
 pub(crate) fn open(
     context: &Context,
-    wanted: &str,
+    wanted: Option<&str>,
     pin: &UserPinArgs,
 ) -> Result<(Chosen, Authenticated<TokenTransport>), CliError> {
-    let (chosen, token) = select(context, Some(wanted), Intent::Change)?;
+    let (chosen, token) = select(context, wanted, Intent::Change)?;
     let token = unlock(context, &chosen, token, pin)?;
     Ok((chosen, token))
 }

@@ -18,11 +18,9 @@ use crate::{
 
 /// Deletes a key for ever.
 #[derive(Args)]
-#[command(
-    after_help = "Example: chancery token keys delete alice label:old --yes\n\
+#[command(after_help = "Example: chancery token keys delete alice label:old --yes\n\
 The key goes with its description and its certificate or request; the proof of its origin is kept in the data directory before. \
-By its id, what is left of a key that is gone already is deleted, too."
-)]
+By its id, what is left of a key that is gone already is deleted, too.")]
 pub(crate) struct Delete {
     #[command(flatten)]
     key: KeyArgs,
@@ -35,7 +33,7 @@ impl Delete {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let archive = archive(context)?;
-        let (chosen, mut token) = open(context, &self.key.token, &self.key.pin)?;
+        let (chosen, mut token) = open(context, Some(&self.key.token), &self.key.pin)?;
         let called = chosen.to_string();
         let (id, description) = choose(&chosen, &mut token, &self.key.key)?;
         let details =

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     commands::token::{
         key_failure::keys,
-        opening::{archive, hex_bytes, key_id, now, open},
+        opening::{HexBytes, archive, hex_bytes, key_id, now, open},
         pins::UserPinArgs,
         reaching::anchors,
     },
@@ -42,7 +42,7 @@ pub(crate) struct Generate {
     id: Option<KeyId>,
     /// CKA_ID in hexadecimal digits [default: the key id]
     #[arg(long, value_name = "HEX", value_parser = hex_bytes)]
-    cka_id: Option<Vec<u8>>,
+    cka_id: Option<HexBytes>,
     /// What the key may be used for, by name or hexadecimal identifier, separated by commas [default: everything]
     #[arg(long, value_name = "LIST", value_parser = algorithms)]
     permit: Option<AlgorithmList>,
@@ -61,13 +61,13 @@ impl Generate {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let anchors = anchors(context)?;
         let archive = archive(context)?;
-        let (chosen, mut token) = open(context, &self.token, &self.pin)?;
+        let (chosen, mut token) = open(context, Some(&self.token), &self.pin)?;
         let called = chosen.to_string();
         let new = NewKey {
             id: self.id,
             kind: self.kind,
             label: self.label,
-            cka_id: self.cka_id,
+            cka_id: self.cka_id.map(|id| id.0),
             algorithms: self.permit.unwrap_or_default(),
             key_domain: self.domain,
             use_counter: self.uses,

@@ -12,7 +12,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    commands::token::{failure::card, reaching::{TokenArgs, select}},
+    commands::token::{
+        failure::card,
+        reaching::{TokenArgs, select},
+    },
     context::Context,
     error::CliError,
     report::Report,
@@ -21,11 +24,9 @@ use crate::{
 
 /// Shows the keys of a token.
 #[derive(Args)]
-#[command(
-    after_help = "Example: chancery token keys list DENK0404144 --long\n\
+#[command(after_help = "Example: chancery token keys list DENK0404144 --long\n\
 No PIN is asked. Without --long one command is sent for the list and one for each description; --long asks each key as well \
-what it may be used for, and reads its certificate or request."
-)]
+what it may be used for, and reads its certificate or request.")]
 pub(crate) struct List {
     #[command(flatten)]
     token: TokenArgs,
@@ -154,8 +155,14 @@ fn text(views: &[KeyView], orphans: &[String], long: bool) -> String {
                 view.certificate.clone(),
             ];
             if let (true, Some(more)) = (long, &view.more) {
-                row.push(more.key_domain.map_or_else(|| "-".to_owned(), |domain| domain.to_string()));
-                row.push(more.use_counter.map_or_else(|| "-".to_owned(), |uses| uses.to_string()));
+                row.push(
+                    more.key_domain
+                        .map_or_else(|| "-".to_owned(), |domain| domain.to_string()),
+                );
+                row.push(
+                    more.use_counter
+                        .map_or_else(|| "-".to_owned(), |uses| uses.to_string()),
+                );
                 row.push(if more.permitted.is_empty() {
                     "everything".to_owned()
                 } else {

@@ -26,10 +26,8 @@ use crate::{
 
 /// Shows one key.
 #[derive(Args)]
-#[command(
-    after_help = "Example: chancery token keys show alice 1\n\
-No PIN is asked. What stands beside a key is writable with the PIN and proves nothing: chancery attest verify does."
-)]
+#[command(after_help = "Example: chancery token keys show alice 1\n\
+No PIN is asked. What stands beside a key is writable with the PIN and proves nothing: chancery attest verify does.")]
 pub(crate) struct Show {
     /// Device id, label, or name of a virtual token
     #[arg(value_name = "TOKEN")]
@@ -106,10 +104,16 @@ impl Show {
                     (None, None) => "none: it cannot leave this token".to_owned(),
                 },
             ),
-            ("beside it", certificate_line(details.certificate.as_ref(), certificate.as_ref())),
+            (
+                "beside it",
+                certificate_line(details.certificate.as_ref(), certificate.as_ref()),
+            ),
         ];
         if details.is_custodian_key() {
-            lines.push(("note", "a custodian's key: it answers HSMs and signs nothing else".to_owned()));
+            lines.push((
+                "note",
+                "a custodian's key: it answers HSMs and signs nothing else".to_owned(),
+            ));
         }
         Report::new(&view, facts(&lines))
     }

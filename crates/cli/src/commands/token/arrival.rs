@@ -1,0 +1,114 @@
+//! What is said of a key that arrived, and how interrupted work with one is finished or undone.
+
+use chancery_tokens::{
+    journal::Work,
+    transfer::{self, Arrival, Installed, Verified, finish_wrap, resume, undo, undo_wrap},
+};
+use serde_json::json;
+
+use super::{
+    key_failure::transfer as failed, opening::open, pins::UserPinArgs, reaching::Chosen, wrap::wrapped,
+};
+use crate::{context::Context, error::CliError, report::Report};
+
+/// Whether work of this kind is a key under way.
+pub(super) fn is_ours(kind: &str) -> bool {
+    [transfer::WRAP, transfer::UNWRAP, transfer::IMPORT].contains(&kind)
+}
+
+/// Finishes work with a key.
+pub(super) fn finish(context: &Context, work: Work, pin: &UserPinArgs) -> Result<Report, CliError> {
+    let wanted = format!("device:{}", work.record().device);
+    let (chosen, mut token) = open(context, Some(&wanted), pin)?;
+    let called = chosen.to_string();
+    if work.record().kind == transfer::WRAP {
+        let done = finish_wrap(&mut token, work).map_err(|error| failed(&called, &error))?;
+        return wrapped(&chosen, &done);
+    }
+    match resume(&mut token, work).map_err(|error| failed(&called, &error))? {
+        Arrival::Finished(arrived) => installed(&chosen, &arrived),
+        Arrival::NothingThere { from } => Report::new(
+            &json!({ "token": chosen.device(), "from": from, "arrived": false }),
+            format!(
+                "{called}: the key from {from} never arrived, and nothing is left of it on the token; give the command \
+                 anew"
+            ),
+        ),
+    }
+}
+
+/// Undoes work with a key.
+pub(super) fn take_back(context: &Context, work: Work, pin: &UserPinArgs) -> Result<Report, CliError> {
+    let id = work.id().to_owned();
+    if work.record().kind == transfer::WRAP {
+        let file = undo_wrap(work).map_err(|error| failed(&id, &error))?;
+        return Report::new(
+            &json!({ "id": id, "undone": true, "file": file.display().to_string() }),
+            format!(
+                "{id} is undone: the token was not changed, and {} is not there",
+                file.display()
+            ),
+        );
+    }
+    let wanted = format!("device:{}", work.record().device);
+    let (chosen, mut token) = open(context, Some(&wanted), pin)?;
+    let called = chosen.to_string();
+    let undone = undo(&mut token, work).map_err(|error| failed(&called, &error))?;
+    let files: Vec<String> = undone.files.iter().map(ToString::to_string).collect();
+    let text = if undone.key {
+        format!(
+            "{id} is undone: key {} from {} was deleted from {called}",
+            undone.id, undone.from
+        )
+    } else {
+        format!(
+            "{id} is undone: the key from {} had not arrived on {called}",
+            undone.from
+        )
+    };
+    Report::new(
+        &json!({
+            "id": id,
+            "undone": true,
+            "key": undone.key.then_some(undone.id.0),
+            "files": files,
+        }),
+        text,
+    )
+}
+
+/// Says what arrived.
+pub(super) fn installed(chosen: &Chosen, arrived: &Installed) -> Result<Report, CliError> {
+    let (word, verified) = match arrived.verified {
+        Verified::ByUse => ("by-use", "it made a test use that proves which key it is"),
+        Verified::NothingToCompare => (
+            "nothing-to-compare",
+            "NOT VERIFIED: nothing that came with it says which key it is; with --share its content is compared",
+        ),
+        Verified::NoUsePermitted => (
+            "no-use-permitted",
+            "NOT VERIFIED: its algorithm list permits no use that could prove which key it is",
+        ),
+    };
+    let mut text = format!(
+        "key {} is on {chosen}, from {}\n{verified}\n",
+        arrived.id, arrived.from
+    );
+    if !arrived.described {
+        text.push_str("it has no description: other software does not show it; --label gives it one\n");
+    }
+    if !arrived.certified {
+        text.push_str("no certificate came with it: chancery token cert store stores one\n");
+    }
+    Report::new(
+        &json!({
+            "token": chosen.device(),
+            "id": arrived.id.0,
+            "from": arrived.from,
+            "verified": word,
+            "description": arrived.described,
+            "certificate": arrived.certified,
+        }),
+        text,
+    )
+}
