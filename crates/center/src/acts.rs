@@ -171,11 +171,6 @@ pub(crate) fn record(payload: &ActPayload, act: SignedAct, now_ms: i64) -> ActRe
     }
 }
 
-/// A fresh act identifier.
-pub(crate) fn act_id(random: [u8; 16]) -> ActId {
-    ActId::new(uuid::Builder::from_random_bytes(random).into_uuid())
-}
-
 /// SHA-256 over parts, each with its length in front: the name of a check that was made.
 pub(crate) fn digest(parts: &[&[u8]]) -> Hash32 {
     let mut hash = Sha256::new();

@@ -193,6 +193,13 @@ impl Center {
         uuid::Builder::from_random_bytes(self.random()).into_uuid()
     }
 
+    /// An identifier that grows with time (version 7), for rows that many are added of: the database finds its place at the end of
+    /// the index. It is neither secret nor a nonce.
+    pub(crate) fn growing_uuid(&self) -> uuid::Uuid {
+        let millis = u64::try_from(self.clock.now_ms()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.random()).into_uuid()
+    }
+
     pub(crate) async fn commit(&self, change: Change) -> Result<(), Failure> {
         Ok(self.committer.commit(change).await?)
     }

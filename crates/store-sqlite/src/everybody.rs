@@ -21,17 +21,17 @@ pub(crate) async fn everybody_and(
     let numbers = list(numbers);
     let numbers = numbers.as_str();
     let mut script = Script::default();
-    script.statement(about(PERSON), "BEGIN");
+    script.statement(Step::about(PERSON), "BEGIN");
     add!(
         script,
-        about(PERSON),
+        Step::about(PERSON),
         as PersonRow,
         "SELECT id, name, document, public_key, chain, key_request, request_number, created_ms \
          FROM person ORDER BY name"
     );
     add!(
         script,
-        about(REQUEST),
+        Step::about(REQUEST),
         as RequestRow,
         "SELECT number, kind, state, title, document, evidence, tbs, certificate_id, created_by_uid, created_ms \
          FROM request WHERE number IN (SELECT value FROM json_each(?) UNION SELECT request_number FROM person)",
@@ -39,7 +39,7 @@ pub(crate) async fn everybody_and(
     );
     add!(
         script,
-        about(DECISION),
+        Step::about(DECISION),
         as DecisionKeyRow,
         "SELECT request_number, kind, act_id FROM decision \
          WHERE request_number IN (SELECT value FROM json_each(?) UNION SELECT request_number FROM person) \
@@ -48,14 +48,14 @@ pub(crate) async fn everybody_and(
     );
     add!(
         script,
-        about(ACT),
+        Step::about(ACT),
         as ActRow,
         "SELECT id, person_id, verb, payload, signature, nonce, created_ms FROM act \
          WHERE id IN (SELECT act_id FROM decision \
          WHERE request_number IN (SELECT value FROM json_each(?) UNION SELECT request_number FROM person))",
         numbers
     );
-    script.statement(about(PERSON), "COMMIT");
+    script.statement(Step::about(PERSON), "COMMIT");
     let found = script.read(connection).await?;
     let [_, people, requests, decisions, acts, _] = found.as_slice() else {
         let source = "not as many answers as questions".into();
@@ -83,10 +83,6 @@ fn list(numbers: &[RequestNumber]) -> String {
     }
     text.push(']');
     text
-}
-
-const fn about(table: Table) -> Step {
-    Step { table, rows: None }
 }
 
 fn rows<R>(

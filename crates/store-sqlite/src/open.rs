@@ -89,7 +89,10 @@ impl Options {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             // Fewer, larger check points: each one flushes the database file as well as the log.
-            .pragma("wal_autocheckpoint", "4000")
+            .pragma("wal_autocheckpoint", "10000")
+            // Room for the indices that a certificate touches anywhere, KiB; what a statement may have to undo stays in memory.
+            .pragma("cache_size", "-16384")
+            .pragma("temp_store", "MEMORY")
             .pragma("journal_size_limit", "67108864");
         if let Some(pages) = self.max_pages {
             options = options.pragma("max_page_count", pages.to_string());

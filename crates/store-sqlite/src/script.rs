@@ -40,6 +40,28 @@ pub(crate) struct Step {
     pub(crate) rows: Option<usize>,
 }
 
+impl Step {
+    pub(crate) const fn touching(table: Table, rows: usize) -> Self {
+        let rows = Some(rows);
+        Self { table, rows }
+    }
+
+    pub(crate) const fn about(table: Table) -> Self {
+        Self { table, rows: None }
+    }
+}
+
+/// Rows a statement over several has.
+pub(crate) const EIGHT: usize = 8;
+
+/// Rows for one statement.
+pub(crate) struct Eight<R> {
+    /// The rows; places that are left over repeat the first.
+    pub(crate) rows: [R; EIGHT],
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
 impl Script {
     /// Adds a statement; its values are bound next, in their order. Use [`add!`] where there are values.
     pub(crate) fn statement(&mut self, step: Step, text: &'static str) {
@@ -154,15 +176,16 @@ macro_rules! add {
 }
 pub(crate) use add;
 
-/// Adds a statement over eight rows to a [`Script`]: its beginning, what stands for one row, its end. Checked as in [`add!`].
+/// Adds a statement over eight rows, or over one when there is but one, to a [`Script`]: its beginning, what stands for one row, its
+/// end. Checked as in [`add!`].
 macro_rules! add_eight {
-    ($script:expr, $step:expr, $eight:expr, $head:literal, $row_text:literal, $tail:literal, |$row:ident| [$($value:expr),* $(,)?]) => {{
-        let eight = &$eight;
+    ($script:expr, $table:expr, $eight:expr, $head:literal, $one:literal, $tail:literal, |$row:ident| [$($value:expr),* $(,)?]) => {{
+        let crate::script::Eight { rows, count } = &$eight;
+        let [a, b, c, d, e, f, g, h] = rows;
         let _checked = || {
-            let [a, b, c, d, e, f, g, h] = eight;
             drop(sqlx::query!(
-                $head + $row_text + ", " + $row_text + ", " + $row_text + ", " + $row_text + ", "
-                    + $row_text + ", " + $row_text + ", " + $row_text + ", " + $row_text + $tail,
+                $head + $one + ", " + $one + ", " + $one + ", " + $one + ", " + $one + ", " + $one + ", " + $one + ", " + $one
+                    + $tail,
                 $({ let $row = a; $value },)*
                 $({ let $row = b; $value },)*
                 $({ let $row = c; $value },)*
@@ -172,15 +195,22 @@ macro_rules! add_eight {
                 $({ let $row = g; $value },)*
                 $({ let $row = h; $value },)*
             ));
+            drop(sqlx::query!($head + $one + $tail, $({ let $row = a; $value },)*));
         };
-        $script.statement(
-            $step,
-            concat!(
-                $head, $row_text, ", ", $row_text, ", ", $row_text, ", ", $row_text, ", ",
-                $row_text, ", ", $row_text, ", ", $row_text, ", ", $row_text, $tail
-            ),
-        );
-        for $row in eight {
+        let step = crate::script::Step::touching($table, *count);
+        let used = if *count == 1 {
+            $script.statement(step, concat!($head, $one, $tail));
+            1
+        } else {
+            $script.statement(
+                step,
+                concat!(
+                    $head, $one, ", ", $one, ", ", $one, ", ", $one, ", ", $one, ", ", $one, ", ", $one, ", ", $one, $tail
+                ),
+            );
+            crate::script::EIGHT
+        };
+        for $row in rows.iter().take(used) {
             $($script.bind($value);)*
         }
     }};

@@ -1,8 +1,8 @@
 //! `act.draft` and `act.perform`: the way of every decision.
 
 use chancery_api::{
-    ActPayload, Base64, Decision, Draft, DraftView, Failure, FailureKind, Hash32, Intent, Perform, Performed,
-    RequestNumber, canonical_json,
+    ActId, ActPayload, Base64, Decision, Draft, DraftView, Failure, FailureKind, Hash32, Intent, Perform,
+    Performed, RequestNumber, canonical_json,
 };
 
 use crate::{
@@ -35,7 +35,7 @@ impl Center {
         let payload = ActPayload {
             v: 1,
             installation: self.installation.id,
-            act: acts::act_id(self.random()),
+            act: ActId::new(self.growing_uuid()),
             nonce: Hash32(self.random()),
             time: rfc3339(now).max(people.newest().to_owned()),
             person: person.id,

@@ -453,7 +453,7 @@ impl Center {
         now_ms: i64,
     ) -> CertificateRecord {
         CertificateRecord {
-            id: CertificateId::new(self.uuid()),
+            id: CertificateId::new(self.growing_uuid()),
             ca: ca.id,
             serial: tbs.serial().as_bytes().to_vec(),
             state: CertificateState::Signing,

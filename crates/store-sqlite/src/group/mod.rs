@@ -24,12 +24,8 @@ pub(crate) async fn together(writer: &mut Writer<'_>, group: &[Change]) -> Resul
     let mut gathered = Rows::default();
     let others: Vec<&Change> = group.iter().filter(|change| !gathered.take(change)).collect();
     let mut script = Script::default();
-    let begin = Step {
-        table: HEAD,
-        rows: None,
-    };
     if others.is_empty() {
-        script.statement(begin, BEGIN);
+        script.statement(Step::about(HEAD), BEGIN);
     } else {
         step(connection, BEGIN, BEGINNING).await?;
     }
@@ -66,13 +62,9 @@ fn append(script: &mut Script, group: &[Change], frontier: &mut Frontier) -> Res
     }
     insert_leaves(script, &leaves);
     let (size, bytes) = (sql::stored(frontier.size())?, frontier.to_bytes());
-    let moved = Step {
-        table: HEAD,
-        rows: Some(1),
-    };
     add!(
         script,
-        moved,
+        Step::touching(HEAD, 1),
         "UPDATE audit_head SET size = ?, frontier = ? WHERE id = 1 AND size = ? AND frontier = ?",
         size,
         bytes.as_slice(),

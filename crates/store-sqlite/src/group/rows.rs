@@ -1,21 +1,18 @@
-//! Rows of one kind, eight a statement.
+//! Rows of one kind, eight or one a statement.
 //!
 //! Places that are left over repeat the first row, and a row that is there already is left alone. So what a statement has done is told
 //! by the number of rows it touched: less than were asked for means that something did not fit, not what. Whoever needs to know writes
-//! the rows one by one.
-
+//! the rows one by one. Nor is a statement that failed undone by itself (`OR FAIL`): the transaction is given up, and so SQLite need not
+//! keep what a statement changed.
 use chancery_api::{ActId, CertificateId, RequestNumber};
 use chancery_store::{
     ActRecord, CertificateRecord, CertificateState, Change, DecisionKind, RequestState, Write,
 };
 
 use crate::{
-    script::{Script, Step, add, add_eight},
-    sql::{ACT, CERTIFICATE, CHECKPOINT, DECISION, LEAF, REQUEST, Table},
+    script::{EIGHT, Eight, Script, Step, add, add_eight},
+    sql::{ACT, CERTIFICATE, CHECKPOINT, DECISION, LEAF, REQUEST},
 };
-
-/// Rows a statement.
-const EIGHT: usize = 8;
 
 /// The rows of changes that issue certificates: those that claim signatures and those that record them; and signed heads of the log.
 #[derive(Default)]
@@ -83,7 +80,7 @@ impl<'a> Rows<'a> {
         for (size, note) in &self.checkpoints {
             add!(
                 script,
-                rows(CHECKPOINT, 1),
+                Step::touching(CHECKPOINT, 1),
                 "INSERT INTO audit_checkpoint (size, note) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 *size,
                 *note
@@ -93,12 +90,12 @@ impl<'a> Rows<'a> {
 }
 
 fn insert_acts(script: &mut Script, acts: &[&ActRecord]) {
-    for (eight, count) in eights(acts) {
+    for some in eights(acts) {
         add_eight!(
             script,
-            rows(ACT, count),
-            eight,
-            "INSERT INTO act (id, person_id, verb, payload, signature, nonce, created_ms) VALUES ",
+            ACT,
+            some,
+            "INSERT OR FAIL INTO act (id, person_id, verb, payload, signature, nonce, created_ms) VALUES ",
             "(?, ?, ?, ?, ?, ?, ?)",
             " ON CONFLICT DO NOTHING",
             |act| [
@@ -115,12 +112,12 @@ fn insert_acts(script: &mut Script, acts: &[&ActRecord]) {
 }
 
 fn insert_certificates(script: &mut Script, certificates: &[&CertificateRecord]) {
-    for (eight, count) in eights(certificates) {
+    for some in eights(certificates) {
         add_eight!(
             script,
-            rows(CERTIFICATE, count),
-            eight,
-            "INSERT INTO certificate (state, id, ca_id, request_number, act_id, serial, profile, subject, names, \
+            CERTIFICATE,
+            some,
+            "INSERT OR FAIL INTO certificate (state, id, ca_id, request_number, act_id, serial, profile, subject, names, \
              not_after_seconds, tbs, epoch, created_ms) VALUES ",
             "('signing', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             " ON CONFLICT DO NOTHING",
@@ -143,14 +140,14 @@ fn insert_certificates(script: &mut Script, certificates: &[&CertificateRecord])
 }
 
 fn claim(script: &mut Script, claims: &[(RequestNumber, CertificateId)]) {
-    for (eight, count) in eights(claims) {
+    for some in eights(claims) {
         add_eight!(
             script,
-            rows(REQUEST, count),
-            eight,
+            REQUEST,
+            some,
             "WITH claim (number, certificate_id) AS (VALUES ",
             "(?, ?)",
-            ") UPDATE request SET state = 'signing', certificate_id = claim.certificate_id FROM claim \
+            ") UPDATE OR FAIL request SET state = 'signing', certificate_id = claim.certificate_id FROM claim \
              WHERE request.number = claim.number AND +request.state = 'approved'",
             |claim| [claim.0.0, claim.1.as_bytes().as_slice()]
         );
@@ -158,12 +155,12 @@ fn claim(script: &mut Script, claims: &[(RequestNumber, CertificateId)]) {
 }
 
 fn insert_decisions(script: &mut Script, decisions: &[(RequestNumber, DecisionKind, ActId)]) {
-    for (eight, count) in eights(decisions) {
+    for some in eights(decisions) {
         add_eight!(
             script,
-            rows(DECISION, count),
-            eight,
-            "INSERT INTO decision (request_number, place, kind, act_id) VALUES ",
+            DECISION,
+            some,
+            "INSERT OR FAIL INTO decision (request_number, place, kind, act_id) VALUES ",
             "(?, (SELECT COALESCE(MAX(place), 0) + 1 FROM decision WHERE request_number = ?), ?, ?)",
             " ON CONFLICT DO NOTHING",
             |decision| [
@@ -177,14 +174,14 @@ fn insert_decisions(script: &mut Script, decisions: &[(RequestNumber, DecisionKi
 }
 
 fn issue(script: &mut Script, issued: &[(CertificateId, i64, &[u8])]) {
-    for (eight, count) in eights(issued) {
+    for some in eights(issued) {
         add_eight!(
             script,
-            rows(CERTIFICATE, count),
-            eight,
+            CERTIFICATE,
+            some,
             "WITH issued (id, epoch, der) AS (VALUES ",
             "(?, ?, ?)",
-            ") UPDATE certificate SET state = 'issued', der = issued.der FROM issued \
+            ") UPDATE OR FAIL certificate SET state = 'issued', der = issued.der FROM issued \
              WHERE certificate.id = issued.id AND +certificate.state = 'signing' AND certificate.epoch = issued.epoch",
             |issued| [issued.0.as_bytes().as_slice(), issued.1, issued.2]
         );
@@ -192,14 +189,14 @@ fn issue(script: &mut Script, issued: &[(CertificateId, i64, &[u8])]) {
 }
 
 fn change_state(script: &mut Script, moved: &[(RequestNumber, RequestState, RequestState)]) {
-    for (eight, count) in eights(moved) {
+    for some in eights(moved) {
         add_eight!(
             script,
-            rows(REQUEST, count),
-            eight,
+            REQUEST,
+            some,
             "WITH moved (number, old, new) AS (VALUES ",
             "(?, ?, ?)",
-            ") UPDATE request SET state = moved.new FROM moved \
+            ") UPDATE OR FAIL request SET state = moved.new FROM moved \
              WHERE request.number = moved.number AND +request.state = moved.old",
             |moved| [moved.0.0, moved.1.name(), moved.2.name()]
         );
@@ -208,12 +205,12 @@ fn change_state(script: &mut Script, moved: &[(RequestNumber, RequestState, Requ
 
 /// Adds leaves of the audit log, each at its index.
 pub(super) fn insert_leaves(script: &mut Script, leaves: &[(i64, &[u8])]) {
-    for (eight, count) in eights(leaves) {
+    for some in eights(leaves) {
         add_eight!(
             script,
-            rows(LEAF, count),
-            eight,
-            "INSERT INTO audit_leaf (leaf_index, body) VALUES ",
+            LEAF,
+            some,
+            "INSERT OR FAIL INTO audit_leaf (leaf_index, body) VALUES ",
             "(?, ?)",
             " ON CONFLICT DO NOTHING",
             |leaf| [leaf.0, leaf.1]
@@ -221,20 +218,14 @@ pub(super) fn insert_leaves(script: &mut Script, leaves: &[(i64, &[u8])]) {
     }
 }
 
-const fn rows(table: Table, count: usize) -> Step {
-    Step {
-        table,
-        rows: Some(count),
-    }
-}
-
-/// Eight rows at a time and how many of them are different: places that are left over hold the first again.
-fn eights<R: Copy>(rows: &[R]) -> impl Iterator<Item = ([R; EIGHT], usize)> {
+/// Eight rows at a time; places that are left over hold the first again.
+fn eights<R: Copy>(rows: &[R]) -> impl Iterator<Item = Eight<R>> {
     rows.chunks(EIGHT).filter_map(|some| {
-        let mut eight = [*some.first()?; EIGHT];
-        for (place, row) in eight.iter_mut().zip(some) {
+        let mut rows = [*some.first()?; EIGHT];
+        for (place, row) in rows.iter_mut().zip(some) {
             *place = *row;
         }
-        Some((eight, some.len()))
+        let count = some.len();
+        Some(Eight { rows, count })
     })
 }
