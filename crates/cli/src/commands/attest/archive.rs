@@ -10,7 +10,7 @@ use chancery_node::SystemClock;
 use chancery_schsm::KeyId;
 use chancery_tokens::{
     archive::{Archive, ArchiveError, Kept},
-    reach::{Intent, Places},
+    reach::Intent,
 };
 use clap::Args;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::{files, verify::short};
 use crate::{
+    commands::token::{failure::card as card_error, reaching::select},
     context::Context,
     error::{CliError, chain},
     report::Report,
@@ -79,15 +80,17 @@ impl ArchiveKeys {
 
 impl Outcome {
     fn add_token(&mut self, context: &Context, archive: &Archive, wanted: &str) -> Result<(), CliError> {
-        let mut card = places(context)?.reach(Some(wanted), Intent::Read)?.select()?;
-        let objects = card.enumerate().map_err(|error| card_error(wanted, &error))?;
+        let (chosen, mut card) = select(context, Some(wanted), Intent::Read)?;
+        let called = chosen.to_string();
+        let failed = |error: chancery_driver::Error| card_error(&called, &error);
+        let objects = card.enumerate().map_err(failed)?;
         for id in objects.keys() {
             let from = format!("token {wanted}, key {id}");
             match archive.keep(&mut card, id, SystemClock.now())? {
                 Some(kept) => self.add(&kept, &archived(&kept)?, from),
                 None => self.without.push(WithoutView {
                     from,
-                    why: why_nothing(&mut card, id).map_err(|error| card_error(wanted, &error))?,
+                    why: why_nothing(&mut card, id).map_err(failed)?,
                 }),
             }
         }
@@ -216,28 +219,6 @@ fn archived(kept: &Kept) -> Result<Attestation, CliError> {
             format!("{}: {}", kept.path().display(), chain(&error)),
         )
     })
-}
-
-/// Where tokens are looked for.
-pub(super) fn places(context: &Context) -> Result<Places, CliError> {
-    let places = Places::new().with_readers();
-    Ok(match context.data_if_any()? {
-        Some(data) => places.with_virtual_tokens(data.tokens(), data.at_rest()),
-        None => places,
-    })
-}
-
-/// A failed command of a token.
-pub(super) fn card_error(token: &str, error: &chancery_driver::Error) -> CliError {
-    let message = format!("{token}: {}", chain(error));
-    if error.status().is_some() {
-        CliError::Token {
-            message,
-            remedy: None,
-        }
-    } else {
-        CliError::new(FailureKind::Unavailable, message)
-    }
 }
 
 impl From<ArchiveError> for CliError {

@@ -2,6 +2,7 @@
 
 mod archive;
 mod files;
+mod generate;
 mod passport;
 mod trust;
 mod verify;
@@ -22,6 +23,8 @@ pub(crate) enum AttestCommand {
     Verify(verify::Verify),
     /// Keep the proof of keys' origin outside their tokens, before a certificate takes its place
     Archive(archive::ArchiveKeys),
+    /// Make a key through a secure channel and keep a transcript that shows with which attributes
+    Generate(generate::Generate),
     /// What is proven of a key, what its token merely says, and what is only a label
     Passport(passport::ShowPassport),
 }
@@ -32,6 +35,7 @@ impl AttestCommand {
         match self {
             Self::Verify(command) => command.run(context),
             Self::Archive(command) => command.run(context),
+            Self::Generate(command) => command.run(context),
             Self::Passport(command) => command.run(context),
         }
     }

@@ -16,12 +16,14 @@ use chancery_tokens::{
 };
 use clap::Args;
 
-use super::{
-    archive::{card_error, places},
-    files,
-    trust::TrustArgs,
+use super::{files, trust::TrustArgs};
+use crate::{
+    commands::token::{failure::card as card_error, reaching::select},
+    context::Context,
+    error::CliError,
+    report::Report,
+    table::facts,
 };
-use crate::{context::Context, error::CliError, report::Report, table::facts};
 
 /// Shows key passports.
 #[derive(Args)]
@@ -104,8 +106,9 @@ impl ShowPassport {
     }
 
     fn from_token(&self, context: &Context, wanted: &str, known: &Known) -> Result<Vec<KeyFacts>, CliError> {
-        let mut card = places(context)?.reach(Some(wanted), Intent::Read)?.select()?;
-        let failed = |error: chancery_driver::Error| card_error(wanted, &error);
+        let (chosen, mut card) = select(context, Some(wanted), Intent::Read)?;
+        let called = chosen.to_string();
+        let failed = |error: chancery_driver::Error| card_error(&called, &error);
         let domains = card.key_domains().map_err(failed)?;
         let mut found = Vec::new();
         for id in card.enumerate().map_err(failed)?.keys() {
@@ -380,5 +383,9 @@ fn text(passport: &Passport) -> String {
             lines.push(("  access", labels.access.join(", ")));
         }
     }
-    facts(&lines)
+    let lines: Vec<_> = facts(&lines)
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n") + "\n"
 }
