@@ -6,7 +6,7 @@ mod init;
 mod journal;
 mod list;
 mod pin;
-mod pins;
+pub(crate) mod pins;
 pub(crate) mod reaching;
 mod so_pin;
 
