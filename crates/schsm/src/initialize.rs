@@ -16,6 +16,9 @@ impl InitializeOptions {
     pub const TRANSPORT_PIN: Self = Self(0x0002);
     /// Session PIN, cleared at reset.
     pub const SESSION_PIN: Self = Self(0x0004);
+    /// Session PIN, cleared explicitly. Its bits are those of [`Self::SESSION_PIN`] and [`Self::REPLACE_PUBLIC_KEYS`],
+    /// which cannot be had together.
+    pub const LASTING_SESSION_PIN: Self = Self(0x000C);
     /// Registered public keys may be replaced.
     pub const REPLACE_PUBLIC_KEYS: Self = Self(0x0008);
     /// User PIN and public key authentication are both required.
