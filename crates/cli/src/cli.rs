@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         attest::AttestCommand, audit::AuditCommand, ca::CaCommand, cert::CertCommand, completion::Completion,
-        crl::CrlCommand, custodian::CustodianCommand, hsm::HsmCommand, init::Init, node,
+        crl::CrlCommand, custodian::CustodianCommand, dkek::DkekCommand, hsm::HsmCommand, init::Init, node,
         person::PersonCommand, quickstart::Quickstart, request::RequestCommand, signer::SignerCommand,
         token::TokenCommand, vtoken::VtokenCommand,
     },
@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Proof of where keys come from: verify it, keep it, show what it is worth; needs no node
     #[command(subcommand)]
     Attest(AttestCommand),
+    /// Backup shares of key domains: share files, password shares, and a doctor for both
+    #[command(subcommand)]
+    Dkek(DkekCommand),
     /// The tokens that hold the trust center's keys
     #[command(subcommand)]
     Hsm(HsmCommand),
@@ -127,6 +130,7 @@ impl Command {
             Self::Vtoken(group) => group.run(context),
             Self::Token(group) => group.run(context),
             Self::Attest(group) => group.run(context),
+            Self::Dkek(group) => group.run(context),
             Self::Hsm(group) => group.run(context),
             Self::Custodian(group) => group.run(context),
             Self::Person(group) => group.run(context),

@@ -7,6 +7,7 @@ pub(crate) mod cert;
 pub(crate) mod completion;
 pub(crate) mod crl;
 pub(crate) mod custodian;
+pub(crate) mod dkek;
 pub(crate) mod hsm;
 pub(crate) mod init;
 pub(crate) mod node;
