@@ -65,6 +65,16 @@ pub enum AcceptanceError {
         /// How many.
         keys: usize,
     },
+    /// It waits for shares of its key encryption key, and generates no keys before.
+    #[error(
+        "key domain {domain} lacks {outstanding} shares, and before they are imported the token generates no keys"
+    )]
+    SharesMissing {
+        /// The domain.
+        domain: u8,
+        /// How many shares are missing.
+        outstanding: u8,
+    },
     /// Too few key ids are free.
     #[error("the token has no {wanted} free key ids")]
     NoFreeIds {
@@ -112,7 +122,7 @@ const OPERATIONS: &str = "operations";
 /// Finds free key ids, from the highest down: other software takes the low ones.
 ///
 /// # Errors
-/// [`AcceptanceError::HasKeys`] unless `beside_keys`, [`AcceptanceError::NoFreeIds`].
+/// [`AcceptanceError::HasKeys`] unless `beside_keys`, [`AcceptanceError::SharesMissing`], [`AcceptanceError::NoFreeIds`].
 pub fn plan(
     session: &mut Session,
     kinds: &[Kind],
@@ -123,6 +133,15 @@ pub fn plan(
     let keys = objects.keys().len();
     if keys > 0 && !beside_keys {
         return Err(AcceptanceError::HasKeys { keys });
+    }
+    let domains = session.repeatable(|card| card.key_domains())?;
+    if let Some((domain, status)) = domains.first()
+        && domains.iter().all(|(_, status)| !status.is_complete())
+    {
+        return Err(AcceptanceError::SharesMissing {
+            domain: *domain,
+            outstanding: status.outstanding,
+        });
     }
     let mut free = (1..=u8::MAX).rev().filter(|id| {
         let id = KeyId(*id);

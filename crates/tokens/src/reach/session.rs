@@ -1,6 +1,6 @@
 //! Work on an open token that survives a reset by another program, where that is safe.
 
-use chancery_driver::{Authenticated, Card, Error, Pin, PinStatus, Selected};
+use chancery_driver::{Authenticated, Card, Error, Firmware, Pin, PinStatus, Selected};
 use chancery_iso7816::TransportError;
 
 use super::{ForeignReset, Reached, TokenTransport, Watch};
@@ -113,6 +113,19 @@ impl Session {
                     called: self.called.clone(),
                 })
             }
+        }
+    }
+
+    /// State of the user PIN, which costs no try, and the firmware; before the token is opened.
+    ///
+    /// # Errors
+    /// [`SessionError::Card`], [`SessionError::Locked`] once it is open.
+    pub fn pin_status(&mut self) -> Result<(PinStatus, Firmware), SessionError> {
+        match &mut self.card {
+            State::Selected(card) => Ok((card.pin_status()?, card.firmware())),
+            _ => Err(SessionError::Locked {
+                called: self.called.clone(),
+            }),
         }
     }
 

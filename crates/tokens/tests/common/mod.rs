@@ -184,3 +184,17 @@ impl<F: FnMut(usize, &[u8]) -> Vec<u8> + Send> Transport for Lying<F> {
         Ok(())
     }
 }
+
+/// A link that changes answers on their way.
+pub(crate) struct Altered<T, F>(pub(crate) T, pub(crate) F);
+
+impl<T: Transport, F: FnMut(&[u8], Vec<u8>) -> Vec<u8> + Send> Transport for Altered<T, F> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        let answer = self.0.transmit(command)?;
+        Ok(Zeroizing::new((self.1)(command, answer.to_vec())))
+    }
+
+    fn reset(&mut self) -> Result<(), TransportError> {
+        self.0.reset()
+    }
+}
