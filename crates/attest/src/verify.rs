@@ -64,6 +64,7 @@ pub enum Verdict {
     /// Whoever made the request had the private key.
     Possession(PossessionVerdict),
     /// The certificate, request or public key is for a key there is evidence for.
+    #[serde(rename = "matches")]
     Match(MatchVerdict),
     /// A recorded secure channel is authentic.
     Channel(ChannelVerdict),

@@ -107,6 +107,13 @@ fn every_documented_shape_is_what_its_command_prints() {
     check("cert show", &["cert", "show", "#8"], 0);
     check("failure", &["cert", "show", "#99"], 5);
     check("failure", &["hsm", "unlock", "hsm-a", "--as", "nobody"], 5);
+    let vector = |name: &str| format!("{}/../../testdata/vectors/{name}.hex", env!("CARGO_MANIFEST_DIR"));
+    let chain = vector("nitrokey-hsm2-fw4.1-ef2f02");
+    let request = vector("nitrokey-hsm2-fw4.1-efce01");
+    let evidence = [request.as_str(), chain.as_str()];
+    check("attest verify", &[&["attest", "verify"], &evidence[..]].concat(), 0);
+    check("attest archive", &[&["attest", "archive"], &evidence[..]].concat(), 0);
+    check("attest passport", &[&["attest", "passport"], &evidence[..]].concat(), 0);
     seen.sort();
     seen.dedup();
     assert_eq!(found, Vec::<String>::new());
