@@ -3,6 +3,7 @@
 use chancery_api::FailureKind;
 use chancery_driver::{SoPinStatus, so_pin_status};
 use chancery_tokens::{
+    acceptance,
     initialise::{self, Done, Plan, Secrets},
     journal::{Journal, Record, Work},
     reach::Intent,
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
+    arrival,
     failure::card,
     init::{CliOrInitialise, carry_out, plan_json, translate},
     pins::{SoPinArgs, UserPinArgs, new_so_pin, new_user_pin, so_pin, tell_tries},
@@ -106,6 +108,8 @@ impl Resume {
         let work = Journal::new(journal_directory(context)?).take(self.id.as_deref())?;
         match work.record().kind.as_str() {
             initialise::KIND => self.initialisation(context, work),
+            acceptance::KIND => super::test::resume(context, work, &self.pin),
+            kind if arrival::is_ours(kind) => arrival::finish(context, work, &self.pin),
             other => Err(unknown_kind(&work, other)),
         }
     }
@@ -159,6 +163,8 @@ impl Undo {
         }
         match work.record().kind.as_str() {
             initialise::KIND => undo_initialisation(context, work, &id),
+            acceptance::KIND => super::test::undo(context, work, &self.pin),
+            kind if arrival::is_ours(kind) => arrival::take_back(context, work, &self.pin),
             other => Err(unknown_kind(&work, other)),
         }
     }

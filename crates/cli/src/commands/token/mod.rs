@@ -1,14 +1,26 @@
 //! `token`: SmartCard-HSMs one by one, real and virtual, without a trust center.
 
+mod arrival;
+mod cert;
+mod decrypt;
+mod derive;
+mod explore;
 pub(crate) mod failure;
 mod info;
 mod init;
 mod journal;
+mod kek;
+mod key_failure;
+mod keys;
 mod list;
+mod opening;
 mod pin;
 pub(crate) mod pins;
 pub(crate) mod reaching;
+mod sign;
 mod so_pin;
+mod test;
+mod wrap;
 
 use clap::Subcommand;
 
@@ -31,6 +43,30 @@ pub(crate) enum TokenCommand {
     /// The SO-PIN
     #[command(subcommand)]
     SoPin(so_pin::SoPinCommand),
+    /// The keys of a token
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Certificates of keys
+    #[command(subcommand)]
+    Cert(cert::CertCommand),
+    /// Sign data with a key
+    Sign(sign::Sign),
+    /// Decrypt data with a key
+    Decrypt(decrypt::Decrypt),
+    /// Encrypt data with an AES key
+    Encrypt(decrypt::Encrypt),
+    /// Derive a secret, or another key
+    Derive(derive::Derive),
+    /// Write a key to a file, wrapped
+    Wrap(wrap::Wrap),
+    /// Put a wrapped key on a token
+    Unwrap(wrap::Unwrap),
+    /// Everything on a token, decoded
+    Explore(explore::Explore),
+    /// Every readable file of a token
+    Dump(explore::Dump),
+    /// Acceptance test of a new token: thousands of operations, and a log to send in
+    Test(test::Test),
     /// Work of several steps that was interrupted
     Journal(journal::ShowJournal),
     /// Finish interrupted work
@@ -48,6 +84,17 @@ impl TokenCommand {
             Self::Init(command) => command.run(context),
             Self::Pin(group) => group.run(context),
             Self::SoPin(group) => group.run(context),
+            Self::Keys(group) => group.run(context),
+            Self::Cert(group) => group.run(context),
+            Self::Sign(command) => command.run(context),
+            Self::Decrypt(command) => command.run(context),
+            Self::Encrypt(command) => command.run(context),
+            Self::Derive(command) => command.run(context),
+            Self::Wrap(command) => command.run(context),
+            Self::Unwrap(command) => command.run(context),
+            Self::Explore(command) => command.run(context),
+            Self::Dump(command) => command.run(context),
+            Self::Test(command) => command.run(context),
             Self::Journal(command) => command.run(context),
             Self::Resume(command) => command.run(context),
             Self::Undo(command) => command.run(context),

@@ -19,13 +19,6 @@ pub(crate) struct TokenArgs {
     pub(crate) token: Option<String>,
 }
 
-impl TokenArgs {
-    /// Reaches it. Without a name the only token there is serves [`Intent::Read`].
-    pub(crate) fn reach(&self, context: &Context, intent: Intent) -> Result<Reached, CliError> {
-        reach(context, self.token.as_deref(), intent)
-    }
-}
-
 /// Where tokens are looked for: in the data directory, if there is one, and in readers.
 pub(crate) fn places(context: &Context) -> Result<Places, CliError> {
     let places = Places::new().with_readers().with_clock(|| SystemClock.now());
@@ -49,6 +42,13 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
+    /// The token that was reached.
+    pub(crate) fn of(reached: &Reached) -> Self {
+        Self {
+            found: reached.found().clone(),
+        }
+    }
+
     /// Device id, empty when the token did not say it.
     pub(crate) fn device(&self) -> &str {
         self.found.device.as_deref().unwrap_or_default()
@@ -78,9 +78,7 @@ pub(crate) fn select(
     intent: Intent,
 ) -> Result<(Chosen, Selected<TokenTransport>), CliError> {
     let reached = reach(context, wanted, intent)?;
-    let chosen = Chosen {
-        found: reached.found().clone(),
-    };
+    let chosen = Chosen::of(&reached);
     Ok((chosen, reached.select()?))
 }
 
