@@ -8,6 +8,8 @@ pub struct Code(pub u32);
 
 /// The caller's handle is none, or none any more.
 pub(crate) const INVALID_HANDLE: Code = Code(0x8010_0003);
+/// Not enough memory, or threads.
+pub(crate) const MEMORY: Code = Code(0x8010_0006);
 pub(crate) const INSUFFICIENT_BUFFER: Code = Code(0x8010_0008);
 pub(crate) const UNKNOWN_READER: Code = Code(0x8010_0009);
 pub(crate) const TIMEOUT: Code = Code(0x8010_000A);
@@ -43,7 +45,7 @@ impl Code {
             0x8010_0002 => "cancelled",
             0x8010_0003 => "the connection to pcscd is closed",
             0x8010_0004 => "invalid parameter",
-            0x8010_0006 => "pcscd is out of memory",
+            0x8010_0006 => "out of memory",
             0x8010_0008 => "the answer is longer than its buffer",
             0x8010_0009 => "there is no such reader",
             0x8010_000A => "time is over",

@@ -9,7 +9,7 @@ use crate::{
     code::{Code, TIMEOUT, UNKNOWN_READER},
     error::PcscError,
     library::{Library, RawContext, ReaderState},
-    token::{PcscToken, Sharing},
+    token::{PATIENCE, PcscToken, Sharing},
 };
 
 /// A connection to pcscd. While it is held, a pcscd that ends when nobody uses it goes on.
@@ -124,12 +124,27 @@ impl Context {
         }
     }
 
-    /// Connects to the card in a reader. The connection has a context of its own and outlives this one.
+    /// Connects to the card in a reader. The connection has a context of its own and outlives this one. Another program's
+    /// transaction is waited for, 30 s at most.
     ///
     /// # Errors
-    /// [`PcscError::NoReader`], [`PcscError::NoCard`], [`PcscError::InUse`], or when pcscd has ended.
+    /// [`PcscError::NoReader`], [`PcscError::NoCard`], [`PcscError::InUse`], [`PcscError::StillInUse`], or when pcscd has
+    /// ended.
     pub fn connect(&self, reader: &str, sharing: Sharing) -> Result<PcscToken, PcscError> {
-        PcscToken::connect(reader, sharing)
+        self.connect_within(reader, sharing, PATIENCE)
+    }
+
+    /// As [`Context::connect`], with another time limit.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect_within(
+        &self,
+        reader: &str,
+        sharing: Sharing,
+        timeout: Duration,
+    ) -> Result<PcscToken, PcscError> {
+        PcscToken::connect(reader, sharing, timeout)
     }
 }
 

@@ -10,6 +10,7 @@ mod code;
 mod context;
 mod error;
 mod library;
+mod link;
 mod token;
 
 pub use code::Code;

@@ -1,30 +1,25 @@
-//! A connection to the card in a reader.
+//! A card in a reader, as a transport.
 
-use std::{
-    ffi::CString,
-    sync::mpsc::{self, RecvTimeoutError},
-    thread,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chancery_iso7816::{Transport, TransportError};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{
-    code::{Code, INVALID_HANDLE, NOT_TRANSACTED},
-    context::Context,
+    code::NOT_TRANSACTED,
     error::PcscError,
-    library::RawCard,
+    link::{LEAVE_CARD, Link, RESET_CARD},
 };
 
 /// A connection to the card in a reader. Dropping it ends its transaction; a card that was held exclusively is reset, one
 /// that is shared is left as it is, with whatever it was told: select its application before letting go.
+///
+/// A command outside of a transaction is a transaction of its own: it waits 30 s at most for other programs.
 pub struct PcscToken {
     reader: String,
     sharing: Sharing,
-    /// Of this connection alone: a wait in one does not hold up the others.
-    context: Context,
-    card: RawCard,
+    /// `None` after a wait that was given up.
+    link: Option<Arc<Link>>,
     protocol: u32,
     atr: Vec<u8>,
     transaction: bool,
@@ -40,38 +35,32 @@ pub enum Sharing {
     Exclusive,
 }
 
-// SCARD_SHARE_*, SCARD_PROTOCOL_*, dispositions.
-const SHARE_EXCLUSIVE: u32 = 1;
-const SHARE_SHARED: u32 = 2;
-const PROTOCOL_T0: u32 = 1;
-const PROTOCOL_T1: u32 = 2;
-const LEAVE_CARD: u32 = 0;
-const RESET_CARD: u32 = 1;
+/// How long other programs are waited for where the caller does not say.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest command: header, extended Lc, data, extended Le.
 const LONGEST_COMMAND: usize = 4 + 3 + 65_535 + 2;
 /// Longest answer that pcscd carries, in bytes.
 const LONGEST_ANSWER: usize = 65_548;
 
 impl Sharing {
-    const fn raw(self) -> u32 {
+    /// `SCARD_SHARE_EXCLUSIVE` and `SCARD_SHARE_SHARED`.
+    pub(crate) const fn raw(self) -> u32 {
         match self {
-            Self::Shared => SHARE_SHARED,
-            Self::Exclusive => SHARE_EXCLUSIVE,
+            Self::Exclusive => 1,
+            Self::Shared => 2,
         }
     }
 }
 
 impl PcscToken {
-    pub(crate) fn connect(reader: &str, sharing: Sharing) -> Result<Self, PcscError> {
-        let context = Context::open()?;
-        let connected = Connected::to(&context, reader, sharing)?;
+    pub(crate) fn connect(reader: &str, sharing: Sharing, timeout: Duration) -> Result<Self, PcscError> {
+        let link = Link::connect(reader, sharing, timeout)?;
         Ok(Self {
             reader: reader.to_owned(),
             sharing,
-            card: connected.card,
-            protocol: connected.protocol,
-            atr: connected.atr,
-            context,
+            protocol: link.protocol,
+            atr: link.atr.clone(),
+            link: Some(link),
             transaction: false,
             buffer: vec![0; LONGEST_ANSWER],
         })
@@ -104,39 +93,19 @@ impl PcscToken {
     /// Keeps other programs away from the card until [`PcscToken::end`]. One that is open already stays as it is.
     ///
     /// # Errors
-    /// [`PcscError::StillInUse`] when another program's transaction does not end in time; [`PcscError::Reset`] when one has
-    /// reset the card since the last exchange, so that nothing the card was told counts any more; [`PcscError::Removed`].
+    /// [`PcscError::StillInUse`] when another program's transaction does not end in time: the next call connects anew, and
+    /// nothing the card was told before counts any more. [`PcscError::Reset`] when a program has reset the card since the
+    /// last exchange, with the same consequence. [`PcscError::Removed`].
     pub fn begin(&mut self, timeout: Duration) -> Result<(), PcscError> {
         if self.transaction {
             return Ok(());
         }
-        let (library, card) = (self.context.library, self.card);
-        let (done, outcome) = mpsc::channel();
-        // The library waits without an end: it waits in a thread whose handle can be taken away.
-        let waiter = thread::spawn(move || {
-            // Nobody listens any more when the time was over.
-            let _ = done.send(library.begin_transaction(card));
-        });
-        match outcome.recv_timeout(timeout) {
-            Ok(Ok(())) => {
-                self.transaction = true;
-                Ok(())
-            }
-            Ok(Err(code)) => Err(self.error("keep other programs from the card", code)),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                // Without its context the wait ends, with an error or, at the last moment, with a transaction that the
-                // context's end gives back.
-                let old = std::mem::replace(&mut self.context, Context::open()?);
-                drop(old);
-                // It only sent a code; it cannot have panicked.
-                let _ = waiter.join();
-                self.connect_again()?;
-                Err(PcscError::StillInUse {
-                    reader: self.reader.clone(),
-                    waited: timeout,
-                })
-            }
-        }
+        let link = self.link(timeout)?;
+        let begun = link.begin(&self.reader, timeout);
+        self.forget_if_abandoned();
+        begun?;
+        self.transaction = true;
+        Ok(())
     }
 
     /// Lets other programs at the card again; the card is left as it is. Nothing to do without a transaction.
@@ -144,13 +113,12 @@ impl PcscToken {
     /// # Errors
     /// [`PcscError::Reset`] or [`PcscError::Removed`] when that has happened meanwhile; the transaction is over then, too.
     pub fn end(&mut self) -> Result<(), PcscError> {
-        if !std::mem::take(&mut self.transaction) {
-            return Ok(());
+        match &self.link {
+            Some(link) if std::mem::take(&mut self.transaction) => link
+                .end()
+                .map_err(|code| PcscError::on(&self.reader, "let other programs use the card", code)),
+            _ => Ok(()),
         }
-        self.context
-            .library
-            .end_transaction(self.card, LEAVE_CARD)
-            .map_err(|code| self.error("let other programs use the card", code))
     }
 
     /// Makes the connection usable again after [`PcscError::Reset`]: the card is left as it is. After
@@ -158,87 +126,50 @@ impl PcscToken {
     /// its identity with the one before.
     ///
     /// # Errors
-    /// As of [`Context::connect`].
+    /// As of [`Context::connect`](crate::Context::connect).
     pub fn reconnect(&mut self) -> Result<(), PcscError> {
         match self.again(LEAVE_CARD) {
             Ok(()) => Ok(()),
-            Err(PcscError::InUse { reader }) => Err(PcscError::InUse { reader }),
+            Err(error @ (PcscError::InUse { .. } | PcscError::StillInUse { .. })) => Err(error),
             Err(_) => {
-                self.context = Context::open()?;
-                self.connect_again()
+                self.link = None;
+                self.link(PATIENCE).map(drop)
             }
         }
     }
 
-    /// Connects with a context that was just opened.
-    fn connect_again(&mut self) -> Result<(), PcscError> {
-        self.transaction = false;
-        let connected = Connected::to(&self.context, &self.reader, self.sharing)?;
-        self.card = connected.card;
-        self.protocol = connected.protocol;
-        self.atr = connected.atr;
-        Ok(())
-    }
-
-    /// `SCardReconnect`.
-    fn again(&mut self, initialisation: u32) -> Result<(), PcscError> {
-        let library = self.context.library;
-        self.protocol = library
-            .reconnect(
-                self.card,
-                self.sharing.raw(),
-                PROTOCOL_T0 | PROTOCOL_T1,
-                initialisation,
-            )
-            .map_err(|code| self.error("reconnect to the card", code))?;
-        self.atr = library
-            .atr(self.card)
-            .map_err(|code| self.error("read the answer to reset of the card", code))?;
-        Ok(())
-    }
-
-    fn error(&self, doing: &str, code: Code) -> PcscError {
-        PcscError::on(&self.reader, doing, code)
-    }
-}
-
-/// What a connection gives.
-struct Connected {
-    card: RawCard,
-    protocol: u32,
-    atr: Vec<u8>,
-}
-
-impl Connected {
-    fn to(context: &Context, reader: &str, sharing: Sharing) -> Result<Self, PcscError> {
-        let failed = |code| PcscError::on(reader, "connect to the card", code);
-        let name = CString::new(reader).map_err(|_| PcscError::NoReader {
-            reader: reader.to_owned(),
-        })?;
-        let library = context.library;
-        let (card, protocol) = library
-            .connect(context.raw, &name, sharing.raw(), PROTOCOL_T0 | PROTOCOL_T1)
-            .map_err(failed)?;
-        let atr = library.atr(card).map_err(failed)?;
-        Ok(Self { card, protocol, atr })
-    }
-}
-
-impl Transport for PcscToken {
-    /// As the trait says; [`TransportError::Reset`] when another program has reset the card: the command was not sent, and
-    /// [`PcscToken::reconnect`] or a reset makes the connection usable again.
-    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
-        if command.len() > LONGEST_COMMAND {
-            return Err(TransportError::TooLong {
-                length: command.len(),
-                limit: LONGEST_COMMAND,
-            });
+    /// The connection, made when there is none.
+    fn link(&mut self, timeout: Duration) -> Result<Arc<Link>, PcscError> {
+        if let Some(link) = &self.link {
+            return Ok(Arc::clone(link));
         }
-        let outcome = self
-            .context
-            .library
-            .transmit(self.card, self.protocol, command, &mut self.buffer);
-        let length = match outcome {
+        self.transaction = false;
+        let link = Link::connect(&self.reader, self.sharing, timeout)?;
+        self.protocol = link.protocol;
+        self.atr.clone_from(&link.atr);
+        self.link = Some(Arc::clone(&link));
+        Ok(link)
+    }
+
+    fn again(&mut self, initialisation: u32) -> Result<(), PcscError> {
+        let link = self.link(PATIENCE)?;
+        let again = link.again(&self.reader, initialisation, PATIENCE);
+        self.forget_if_abandoned();
+        (self.protocol, self.atr) = again?;
+        Ok(())
+    }
+
+    fn forget_if_abandoned(&mut self) {
+        if self.link.as_ref().is_some_and(|link| link.is_abandoned()) {
+            self.link = None;
+            self.transaction = false;
+        }
+    }
+
+    /// One command, in a transaction.
+    fn exchange(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        let link = self.link(PATIENCE)?;
+        let length = match link.transmit(self.protocol, command, &mut self.buffer) {
             Ok(length) => length,
             Err(NOT_TRANSACTED) => {
                 return Err(TransportError::lost(format!(
@@ -246,7 +177,9 @@ impl Transport for PcscToken {
                     self.reader
                 )));
             }
-            Err(code) => return Err(self.error("send a command to the card", code).into()),
+            Err(code) => {
+                return Err(PcscError::on(&self.reader, "send a command to the card", code).into());
+            }
         };
         let received = self.buffer.get_mut(..length).unwrap_or_default();
         let answer = Zeroizing::new(received.to_vec());
@@ -260,6 +193,32 @@ impl Transport for PcscToken {
         }
         Ok(answer)
     }
+}
+
+impl Transport for PcscToken {
+    /// As the trait says; [`TransportError::Reset`] when another program has reset the card: the command was not sent, and
+    /// [`PcscToken::reconnect`] or a reset makes the connection usable again.
+    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        if command.len() > LONGEST_COMMAND {
+            return Err(TransportError::TooLong {
+                length: command.len(),
+                limit: LONGEST_COMMAND,
+            });
+        }
+        if self.transaction || self.sharing == Sharing::Exclusive {
+            return self.exchange(command);
+        }
+        // Outside of a transaction pcscd's library would wait for other programs without an end.
+        self.begin(PATIENCE)?;
+        let answer = self.exchange(command);
+        let ended = self.end();
+        let answer = answer?;
+        // What happened to the card after its answer is found out by the next command.
+        if let Err(error) = ended {
+            tracing::debug!(%error, "transaction of one command did not end well");
+        }
+        Ok(answer)
+    }
 
     fn reset(&mut self) -> Result<(), TransportError> {
         Ok(self.again(RESET_CARD)?)
@@ -270,14 +229,6 @@ impl Drop for PcscToken {
     fn drop(&mut self) {
         // Whatever fails here is done by the end of the context.
         let _: Result<(), PcscError> = self.end();
-        let disposition = match self.sharing {
-            Sharing::Shared => LEAVE_CARD,
-            Sharing::Exclusive => RESET_CARD,
-        };
-        match self.context.library.disconnect(self.card, disposition) {
-            Ok(()) | Err(INVALID_HANDLE) => {}
-            Err(code) => tracing::debug!(reader = %self.reader, %code, "card was not disconnected"),
-        }
     }
 }
 
