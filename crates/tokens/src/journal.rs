@@ -123,9 +123,9 @@ impl Journal {
             let Some(id) = id_of(&path) else { continue };
             match LineFile::open(&path)? {
                 None => {}
-                Some((file, lines)) => {
-                    let busy = file.is_none();
-                    if let Some(mut record) = Record::read(id, &path, lines)? {
+                Some(opened) => {
+                    let busy = opened.file.is_none();
+                    if let Some(mut record) = Record::read(id, &path, opened.lines)? {
                         record.busy = busy;
                         records.push(record);
                     }
@@ -160,13 +160,13 @@ impl Journal {
         if id_of(&path).as_deref() != Some(&id) {
             return Err(JournalError::NotFound { id });
         }
-        let Some((file, lines)) = LineFile::open(&path)? else {
+        let Some(opened) = LineFile::open(&path)? else {
             return Err(JournalError::NotFound { id });
         };
-        let Some(file) = file else {
+        let Some(file) = opened.file else {
             return Err(JournalError::Busy { id });
         };
-        match Record::read(id.clone(), &path, lines)? {
+        match Record::read(id.clone(), &path, opened.lines)? {
             Some(record) => Ok(Work { record, file }),
             None => Err(JournalError::NotFound { id }),
         }

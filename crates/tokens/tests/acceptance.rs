@@ -42,6 +42,7 @@ fn session(device: &str, transport: impl Transport + 'static) -> Session {
     let found = Found {
         way: Way::Reader {
             reader: "a reader".to_owned(),
+            name: None,
         },
         device: Some(device.to_owned()),
         label: None,

@@ -147,6 +147,7 @@ fn a_chain_of_another_device_is_noticed_by_whoever_was_looking_for_this_one() {
     let found = Found {
         way: Way::Reader {
             reader: "a reader".to_owned(),
+            name: None,
         },
         device: Some(a.clone()),
         label: None,

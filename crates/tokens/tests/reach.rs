@@ -110,6 +110,7 @@ fn found(device: &str) -> Found {
     Found {
         way: Way::Reader {
             reader: "a reader".to_owned(),
+            name: None,
         },
         device: Some(device.to_owned()),
         label: None,
@@ -191,7 +192,7 @@ fn a_command_that_is_never_permitted_is_no_reset() {
         })
         .unwrap_err();
     assert!(
-        matches!(error, SessionError::Card(Error::NotAuthenticated { .. })),
+        matches!(&error, SessionError::Card(error) if matches!(**error, Error::NotAuthenticated { .. })),
         "{error}"
     );
     assert!(session.resets().is_empty());

@@ -7,7 +7,10 @@ mod common;
 
 mod init;
 mod look;
+#[path = "../common/pcscd.rs"]
+mod pcscd;
 mod pins;
+mod plugged;
 mod test;
 
 use std::fs;

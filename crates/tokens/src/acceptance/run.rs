@@ -129,12 +129,12 @@ pub fn plan(
     operations: u32,
     beside_keys: bool,
 ) -> Result<Plan, AcceptanceError> {
-    let objects = session.repeatable(|card| card.enumerate())?;
+    let objects = session.repeatable(Authenticated::enumerate)?;
     let keys = objects.keys().len();
     if keys > 0 && !beside_keys {
         return Err(AcceptanceError::HasKeys { keys });
     }
-    let domains = session.repeatable(|card| card.key_domains())?;
+    let domains = session.repeatable(Authenticated::key_domains)?;
     if let Some((domain, status)) = domains.first()
         && domains.iter().all(|(_, status)| !status.is_complete())
     {
@@ -186,13 +186,13 @@ pub fn run(
         };
         test.sign(session, key, *way)?;
         done += 1;
-        if done % DRAW_EVERY == 0 {
+        if done.is_multiple_of(DRAW_EVERY) {
             test.draw(session, 1)?;
         }
-        if done % LOOK_EVERY == 0 {
+        if done.is_multiple_of(LOOK_EVERY) {
             test.look(session)?;
         }
-        if done % NOTE_EVERY == 0 {
+        if done.is_multiple_of(NOTE_EVERY) {
             work.begin_step(OPERATIONS, &done)?;
         }
         progress(done, plan.operations);
@@ -273,9 +273,7 @@ impl Test {
                 why: error.to_string(),
             },
         };
-        let version = session
-            .repeatable(|card| device_state(card))?
-            .map(|state| state.version);
+        let version = session.repeatable(device_state)?.map(|state| state.version);
         Ok(Self {
             anchors: anchors.clone(),
             chain,
@@ -447,9 +445,7 @@ impl Test {
     fn look(&mut self, session: &mut Session) -> Result<(), AcceptanceError> {
         self.looks += 1;
         let chain = session.repeatable(|card| card.read_file(fid::DEVICE_CERTIFICATES))?;
-        let version = session
-            .repeatable(|card| device_state(card))?
-            .map(|state| state.version);
+        let version = session.repeatable(device_state)?.map(|state| state.version);
         if chain.as_deref() != Some(self.chain.as_slice()) || version != self.version {
             self.changed += 1;
         }

@@ -28,6 +28,14 @@ pub(super) struct LineFile {
     length: u64,
 }
 
+/// A journal that was read.
+pub(super) struct Opened {
+    /// The file itself, unless another process has it.
+    pub(super) file: Option<LineFile>,
+    /// Its whole lines.
+    pub(super) lines: Vec<Line>,
+}
+
 /// Longest journal read, in bytes.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -55,8 +63,8 @@ impl LineFile {
         }))
     }
 
-    /// Reads a file; `None` when there is none. The file itself comes with it unless another process has it.
-    pub(super) fn open(path: &Path) -> Result<Option<(Option<Self>, Vec<Line>)>, JournalError> {
+    /// Reads a file; `None` when there is none.
+    pub(super) fn open(path: &Path) -> Result<Option<Opened>, JournalError> {
         let mut file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -94,7 +102,7 @@ impl LineFile {
             file,
             length: u64::try_from(whole).unwrap_or(u64::MAX),
         });
-        Ok(Some((ours, lines)))
+        Ok(Some(Opened { file: ours, lines }))
     }
 
     /// Adds a line. Durable when this returns.

@@ -124,7 +124,7 @@ impl Places {
             Way::Plugged { socket, .. } => {
                 Box::new(sockets::hold(socket).map_err(|error| socket_error(found, error))?)
             }
-            Way::Reader { reader } => {
+            Way::Reader { reader, .. } => {
                 Box::new(HeldCard::take(reader).map_err(|error| reader_error(found, error))?)
             }
         };

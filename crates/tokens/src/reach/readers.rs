@@ -77,6 +77,7 @@ fn found(reader: &str, probed: Option<Probed>, presence: Presence) -> Found {
     Found {
         way: Way::Reader {
             reader: reader.to_owned(),
+            name: None,
         },
         device,
         label,

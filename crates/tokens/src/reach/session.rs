@@ -40,7 +40,7 @@ pub enum SessionError {
         reset: ForeignReset,
         /// What the card command saw.
         #[source]
-        source: Error,
+        source: Box<Error>,
     },
     /// The card was reset again and again.
     #[error("{reset}, again and again")]
@@ -64,7 +64,13 @@ pub enum SessionError {
     },
     /// A card command failed.
     #[error(transparent)]
-    Card(#[from] Error),
+    Card(Box<Error>),
+}
+
+impl From<Error> for SessionError {
+    fn from(error: Error) -> Self {
+        Self::Card(Box::new(error))
+    }
 }
 
 /// Resets by others within one step after which it is given up.
@@ -188,7 +194,7 @@ impl Session {
         Err(SessionError::Interrupted {
             step: name.to_owned(),
             reset,
-            source: error,
+            source: Box::new(error),
         })
     }
 

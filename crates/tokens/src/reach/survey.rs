@@ -24,6 +24,8 @@ pub enum Way {
     Reader {
         /// The reader, as PC/SC names it.
         reader: String,
+        /// Its name as a virtual token, when it is the one of this data directory that is plugged in there.
+        name: Option<TokenName>,
     },
 }
 
@@ -33,7 +35,7 @@ impl Way {
     pub const fn virtual_name(&self) -> Option<&TokenName> {
         match self {
             Self::Virtual { name } | Self::Plugged { name, .. } => Some(name),
-            Self::Reader { .. } => None,
+            Self::Reader { name, .. } => name.as_ref(),
         }
     }
 
@@ -53,7 +55,7 @@ impl fmt::Display for Way {
         match self {
             Self::Virtual { name } => write!(f, "virtual token {name}"),
             Self::Plugged { name, .. } => write!(f, "plugged virtual token {name}"),
-            Self::Reader { reader } => write!(f, "reader {reader}"),
+            Self::Reader { reader, .. } => write!(f, "reader {reader}"),
         }
     }
 }
@@ -125,8 +127,15 @@ impl Survey {
                 token.device.is_some() && known.device == token.device && known.is_other_way_than(&token)
             });
             match same {
-                Some(known) if rank(&token) < rank(known) => *known = token,
-                Some(_) => {}
+                Some(known) => {
+                    let name = known.way.virtual_name().or(token.way.virtual_name()).cloned();
+                    if rank(&token) < rank(known) {
+                        *known = token;
+                    }
+                    if let Way::Reader { name: none, .. } = &mut known.way {
+                        *none = name;
+                    }
+                }
                 None => self.tokens.push(token),
             }
         }
@@ -161,6 +170,7 @@ mod tests {
         };
         let reader = |reader: &str| Way::Reader {
             reader: reader.to_owned(),
+            name: None,
         };
         let mut survey = Survey {
             tokens: vec![
@@ -170,7 +180,11 @@ mod tests {
             remarks: Vec::new(),
         };
         survey.drop_doubles();
-        assert_eq!(survey.tokens, [token(reader("r0"), Presence::Ready)]);
+        let [only] = survey.tokens.as_slice() else {
+            panic!("{survey:?}");
+        };
+        assert!(only.is_ready() && matches!(&only.way, Way::Reader { reader, .. } if reader == "r0"));
+        assert_eq!(only.way.virtual_name().unwrap().as_str(), "a");
 
         let mut survey = Survey {
             tokens: vec![

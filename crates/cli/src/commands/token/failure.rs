@@ -77,6 +77,9 @@ pub(crate) fn card(what: &str, source: &CardError) -> CliError {
         CardError::NotSelected { .. } => {
             Some("another program reset the token; nothing was lost but the login: run this again")
         }
+        CardError::Link { source, .. } if source.is_reset() => {
+            Some("the command was not carried out: run this again")
+        }
         CardError::Link { .. } => Some("put the token in again and look with chancery token list"),
         CardError::NoSpace { .. } => Some("chancery token explore shows what takes its memory"),
         _ => None,

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 pub(super) use self::options::SetupArgs;
 use super::{
     failure::card,
-    journal::{account_json, account_text, open_work},
+    journal::{account_text, open_work},
     pins::{SoPinArgs, UserPinArgs, new_so_pin, new_user_pin, so_pin, tell_tries},
     reaching::{Chosen, journal_directory, select},
 };
@@ -388,12 +388,7 @@ pub(super) fn carry_out(
                 return Err(failure);
             }
             let id = work.id().to_owned();
-            Err(open_work(
-                failure,
-                &id,
-                &account_text(&account),
-                account_json(&account),
-            ))
+            Err(open_work(failure, &id, &account_text(&account)))
         }
     }
 }

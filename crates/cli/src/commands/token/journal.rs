@@ -9,7 +9,7 @@ use chancery_tokens::{
     reach::Intent,
 };
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
@@ -197,12 +197,11 @@ fn unknown_kind(work: &Work, kind: &str) -> CliError {
 }
 
 /// A failure that leaves work open: what was and was not done, and the commands that go on.
-pub(super) fn open_work(failure: CliError, id: &str, account: &str, steps: Value) -> CliError {
+pub(super) fn open_work(failure: CliError, id: &str, account: &str) -> CliError {
     let step = format!(
         "chancery token resume {id} finishes this, chancery token undo {id} takes it back if it can be"
     );
     let said = |message: String| format!("{message}\n{}", account.trim_end());
-    tracing::debug!(%id, %steps, "work is left open");
     match failure {
         CliError::Failed(mut failed) => {
             failed.message = said(failed.message);
@@ -229,14 +228,6 @@ pub(super) fn account_text(account: &[(String, Done)]) -> String {
             };
             format!("  {step}: {state}\n")
         })
-        .collect()
-}
-
-/// What was and was not done, as JSON.
-pub(super) fn account_json(account: &[(String, Done)]) -> Value {
-    account
-        .iter()
-        .map(|(step, done)| json!({ "step": step, "done": done }))
         .collect()
 }
 
