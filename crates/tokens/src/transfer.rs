@@ -17,7 +17,7 @@ pub use check::Verified;
 pub use error::{ParcelError, TransferError};
 pub use install::{Arrival, Installed, Undone, install, resume, undo};
 pub use open::{KeyFile, KeyFileError, KeyFileFormat};
-pub use parcel::{ImportLabels, Parcel};
+pub use parcel::{ImportLabels, Parcel, check};
 pub use wrap::{Wrapped, finish_wrap, undo_wrap, wrap, wrap_to_file};
 
 /// What work on a token is noted under in a journal.

@@ -148,12 +148,8 @@ impl Parcel {
         from: impl Into<String>,
     ) -> Result<Self, ParcelError> {
         let material = key.material();
+        check(key)?;
         let public_key = public_of(material)?;
-        if let Some(certificate) = key.certificate()
-            && KeyCertificate::recognise(certificate.to_vec()).public_key() != public_key
-        {
-            return Err(ParcelError::OtherKey);
-        }
         let blob = blob::seal(kek, material, algorithms, random()?).map_err(ParcelError::Blob)?;
         // What cannot be opened again must not be all that is left of a key.
         let again = blob::open(kek, &blob).map_err(ParcelError::Blob)?;
@@ -264,6 +260,20 @@ impl Label {
                 Some(PrivateKeyDescription::aes(&labels.label, cka_id, *bits).encode())
             }
         }
+    }
+}
+
+/// Whether a certificate that comes with a key is for it.
+///
+/// # Errors
+/// [`ParcelError::OtherKey`], or no token takes such a key.
+pub fn check(key: &KeyFile) -> Result<(), ParcelError> {
+    let public_key = public_of(key.material())?;
+    match key.certificate() {
+        Some(certificate) if KeyCertificate::recognise(certificate.to_vec()).public_key() != public_key => {
+            Err(ParcelError::OtherKey)
+        }
+        _ => Ok(()),
     }
 }
 

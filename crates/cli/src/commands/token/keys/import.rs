@@ -6,7 +6,7 @@ use chancery_api::FailureKind;
 use chancery_schsm::{Algorithm, AlgorithmList, KeyId, KeyType};
 use chancery_tokens::{
     keys::to_der,
-    transfer::{ImportLabels, KeyFile, KeyFileFormat, Parcel, install},
+    transfer::{ImportLabels, KeyFile, KeyFileFormat, Parcel, check, install},
 };
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
@@ -84,6 +84,8 @@ impl Import {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let from = self.file.display().to_string();
         let key = self.read()?;
+        // What is wrong with the file is said before anybody types another password.
+        check(&key).map_err(|error| parcel(&from, &error))?;
         let label = self
             .label
             .or_else(|| key.label().map(str::to_owned))
