@@ -1,6 +1,7 @@
 //! What the machine has: asked by using it, not by asking a package database.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::run::succeeds;
@@ -22,6 +23,18 @@ pub(crate) enum Need {
     Rustfmt,
     /// `cargo clippy`.
     Clippy,
+    /// `pcscd`: what unchanged smart card programs reach tokens through.
+    Pcscd,
+    /// pcscd's driver for virtual readers.
+    Vpcd,
+    /// OpenSC's programs and its PKCS#11 module.
+    OpenSc,
+    /// The engine with which `openssl` uses a PKCS#11 module.
+    Pkcs11Engine,
+    /// `p11tool`.
+    P11tool,
+    /// `unshare`: a pcscd of the tests' own runs in a mount namespace.
+    Unshare,
 }
 
 /// Where a need comes from.
@@ -45,6 +58,13 @@ impl Need {
             Self::CxxCompiler => Source::Debian(&["g++"]),
             Self::Rustfmt => Source::Rustup("rustfmt"),
             Self::Clippy => Source::Rustup("clippy"),
+            Self::Pcscd => Source::Debian(&["pcscd"]),
+            Self::Vpcd => Source::Debian(&["vsmartcard-vpcd"]),
+            // opensc-pkcs11 holds the module; without recommended packages it would be left out.
+            Self::OpenSc => Source::Debian(&["opensc", "opensc-pkcs11"]),
+            Self::Pkcs11Engine => Source::Debian(&["libengine-pkcs11-openssl"]),
+            Self::P11tool => Source::Debian(&["gnutls-bin"]),
+            Self::Unshare => Source::Debian(&["util-linux", "mount"]),
         }
     }
 
@@ -60,6 +80,12 @@ impl Need {
             Self::CxxCompiler => "a C++ compiler, to build the fuzzer's engine",
             Self::Rustfmt => "cargo fmt, to check the formatting",
             Self::Clippy => "cargo clippy, to check the code",
+            Self::Pcscd => "pcscd, to plug virtual tokens into",
+            Self::Vpcd => "vpcd, pcscd's driver for virtual readers",
+            Self::OpenSc => "OpenSC's programs and PKCS#11 module, as clients of virtual tokens",
+            Self::Pkcs11Engine => "the pkcs11 engine of openssl, as a client of virtual tokens",
+            Self::P11tool => "p11tool, as a client of virtual tokens",
+            Self::Unshare => "unshare and mount, to run a pcscd of the tests' own",
         }
     }
 
@@ -75,8 +101,30 @@ impl Need {
             Self::CxxCompiler => !compiles("c++", "c++", "#include <cstdlib>\n"),
             Self::Rustfmt => !succeeds(Command::new("cargo").args(["fmt", "--version"])),
             Self::Clippy => !succeeds(Command::new("cargo").args(["clippy", "--version"])),
+            // Its folder is in the path of the superuser alone.
+            Self::Pcscd => !Path::new("/usr/sbin/pcscd").exists(),
+            Self::Vpcd => !Path::new("/usr/lib/pcsc/drivers/serial/libifdvpcd.so").exists(),
+            Self::OpenSc => {
+                let programs = ["opensc-tool", "sc-hsm-tool", "pkcs11-tool", "pkcs15-tool"];
+                !in_library_folder("opensc-pkcs11.so") || programs.iter().any(|program| !is_in_path(program))
+            }
+            Self::Pkcs11Engine => !succeeds(Command::new("openssl").args(["engine", "-t", "pkcs11"])),
+            Self::P11tool => !succeeds(Command::new("p11tool").arg("--version")),
+            Self::Unshare => !is_in_path("unshare") || !is_in_path("mount"),
         }
     }
+}
+
+/// Whether there is a program of this name; some have no harmless option.
+fn is_in_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// Whether a library is in the folder of this machine's kind, such as `/usr/lib/x86_64-linux-gnu`.
+fn in_library_folder(name: &str) -> bool {
+    std::fs::read_dir("/usr/lib")
+        .is_ok_and(|folders| folders.flatten().any(|folder| folder.path().join(name).is_file()))
 }
 
 /// Whether `compiler` accepts `source` written in `language`.

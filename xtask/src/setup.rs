@@ -32,6 +32,12 @@ pub(crate) const TEST: &[Need] = &[
     Need::CxxCompiler,
     Need::Rustfmt,
     Need::Clippy,
+    Need::Pcscd,
+    Need::Vpcd,
+    Need::OpenSc,
+    Need::Pkcs11Engine,
+    Need::P11tool,
+    Need::Unshare,
 ];
 
 /// Makes sure that the machine has `needs`. As root Debian packages are installed, otherwise the line to type is in
