@@ -4,8 +4,9 @@ use chancery_store::{Change, DecidedRequest, DecisionKind, RequestRecord, Reques
 use chancery_store_sqlite::SqliteStore;
 
 use crate::{
+    audit::checked_leaves,
     fresh,
-    samples::{act, act_id, ca, ca_id, certificate, certificate_id, change, request, request_number},
+    samples::{act, act_id, ca, ca_id, certificate, certificate_id, change, person, request, request_number},
 };
 
 /// As many as fill two statements and a half.
@@ -90,6 +91,49 @@ async fn requests_asked_for_together_are_those_asked_for_one_by_one() {
         .unwrap();
     assert_eq!(twice.len(), 1);
     assert_eq!(twice[0].decisions.len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_decision_needs_is_what_is_asked_for_bit_by_bit() {
+    let (_directory, store) = fresh().await;
+    approved(&store).await;
+    let mut somebody = person(1);
+    somebody.request = Some(request_number(7));
+    let group = vec![change(vec![Write::InsertPerson(somebody)])];
+    assert_eq!(store.commit(group).await.unwrap(), [Ok(())]);
+    for numbers in [vec![], vec![3], vec![7, 3, 3], (1..=MANY + 5).collect()] {
+        let mut wanted: Vec<_> = numbers.into_iter().map(request_number).collect();
+        let (people, mut found) = store.everybody_and(&wanted).await.unwrap();
+        assert_eq!(people, store.people().await.unwrap());
+        found.sort_by_key(|decided| decided.request.number);
+        wanted.push(request_number(7));
+        let mut expected = store.decided(&wanted).await.unwrap();
+        expected.sort_by_key(|decided| decided.request.number);
+        assert_eq!(found, expected);
+    }
+    // What was written meanwhile is seen: nothing is kept between questions.
+    assert_eq!(store.commit(vec![claim(3)]).await.unwrap(), [Ok(())]);
+    let (_, found) = store.everybody_and(&[request_number(3)]).await.unwrap();
+    let third = found
+        .iter()
+        .find(|decided| decided.request.number == request_number(3))
+        .unwrap();
+    assert_eq!(third.request.state, RequestState::Signing);
+    assert_eq!(third.decisions.len(), 2);
+}
+
+#[tokio::test]
+async fn a_head_that_somebody_else_moved_is_read_again() {
+    let (directory, store) = fresh().await;
+    approved(&store).await;
+    let other = SqliteStore::open(&directory.path().join("store.db"))
+        .await
+        .unwrap();
+    for number in 1..=6 {
+        let by_turns = if number % 2 == 0 { &store } else { &other };
+        assert_eq!(by_turns.commit(vec![claim(number)]).await.unwrap(), [Ok(())]);
+    }
+    checked_leaves(&store).await;
 }
 
 #[tokio::test]
