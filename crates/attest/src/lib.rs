@@ -32,7 +32,8 @@ pub use evidence::{ChainFinding, RequestFinding};
 pub use fingerprint::KeyFingerprint;
 pub use input::{Input, InputError, Kind, MAX_INPUT, Subject};
 pub use passport::{
-    Copy, CopyBasis, Export, ExportPath, KeyFacts, Labels, Origin, Passport, Token, TokenFacts, kcv_of,
+    Binding, Copy, CopyBasis, Export, ExportPath, KeyFacts, Labels, Origin, Passport, Token, TokenFacts,
+    kcv_of,
 };
 pub use transcript::{Recorded, Transcript, TranscriptError};
 pub use verdict::{

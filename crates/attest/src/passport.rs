@@ -50,6 +50,58 @@ pub struct TokenFacts {
     pub algorithms: AlgorithmList,
     /// Uses left.
     pub use_counter: Option<u32>,
+    /// Whether the key on the token was found to be the one its request or certificate names.
+    pub binding: Binding,
+}
+
+/// Whether a key on a token is the one that is named beside it: whoever has the PIN can write another key's request there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Binding {
+    /// Nobody looked, which takes the PIN and a use of the key.
+    #[default]
+    NotChecked,
+    /// The key made a signature, or agreed on a secret, that the named public key confirms.
+    ByUse,
+    /// It did, and the named public key does not confirm it.
+    OtherKey,
+    /// Its uses are counted, or it permits none that could show it.
+    Unprovable,
+}
+
+impl Binding {
+    /// Every case.
+    pub const ALL: [Self; 4] = [Self::NotChecked, Self::ByUse, Self::OtherKey, Self::Unprovable];
+
+    /// The fixed name in JSON.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotChecked => "not-checked",
+            Self::ByUse => "by-use",
+            Self::OtherKey => "other-key",
+            Self::Unprovable => "unprovable",
+        }
+    }
+
+    /// The fixed sentence.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NotChecked => {
+                "not checked: that the key on the token is the one named beside it takes its PIN"
+            }
+            Self::ByUse => "the key on the token was used and is the one named beside it",
+            Self::OtherKey => "ANOTHER KEY than the one named beside it is on the token",
+            Self::Unprovable => "not shown: its uses are counted, or it permits none that could show it",
+        }
+    }
+}
+
+impl Serialize for Binding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
 }
 
 /// A copy of a key that was seen.
@@ -202,9 +254,11 @@ pub struct Token {
     pub device: Option<Device>,
     /// Version of the applet, by its own words.
     pub firmware: String,
-    /// Whether the key is proven to have been generated in this very token; a key that is not came here wrapped, or has
-    /// nothing to show.
+    /// Whether the device that generated the key is this very token; a key of which it is not came here wrapped, or has
+    /// nothing to show. It is about the key named beside the one on the token: see `binding`.
     pub generated_here: bool,
+    /// Whether the key on the token is the one named beside it.
+    pub binding: Binding,
     /// Uses left, by its own words.
     pub uses_left: Option<u32>,
 }
@@ -253,7 +307,14 @@ impl Passport {
             .request
             .as_deref()
             .map(|request| RequestFinding::examine(request, chains.iter().copied()));
-        let proven = finding.as_ref().and_then(RequestFinding::proven);
+        let other_key = facts
+            .token
+            .as_ref()
+            .is_some_and(|token| token.binding == Binding::OtherKey);
+        let proven = finding
+            .as_ref()
+            .filter(|_| !other_key)
+            .and_then(RequestFinding::proven);
         let generated_here = match (proven, token_chain.as_ref().and_then(ChainFinding::identity)) {
             (Some(by), Some(here)) => by.name() == here.name() && by.key() == here.key(),
             _ => false,
@@ -262,9 +323,11 @@ impl Passport {
             .as_ref()
             .and_then(|finding| finding.key.clone())
             .or_else(|| facts.public_key.clone());
-        let verdict = finding
-            .as_ref()
-            .map_or(OriginVerdict::NoRequest, |finding| finding.origin);
+        let verdict = match &finding {
+            Some(_) if other_key => OriginVerdict::OtherKey,
+            Some(finding) => finding.origin,
+            None => OriginVerdict::NoRequest,
+        };
         let signer = finding.as_ref().and_then(|finding| finding.device.clone());
         Self {
             place: facts.place.clone(),
@@ -291,6 +354,7 @@ impl Passport {
                     device: chain.identity().map(Device::of),
                     firmware: token.firmware.clone(),
                     generated_here,
+                    binding: token.binding,
                     uses_left: token.use_counter,
                 }),
             export: export(facts),

@@ -108,6 +108,8 @@ verdicts! {
     ChainNotAuthentic = "chain-not-authentic", NotProven, "not proven: the chain of the device is not authentic";
     /// Chains of other devices are there.
     OtherDevice = "other-device", Differs, "not proven: the request is another device's than the chain";
+    /// The key on the token is another than the one of the request beside it.
+    OtherKey = "other-key", Differs, "not proven: the request is another key's than the one on the token";
     /// There is no request at all.
     NoRequest = "no-request", NotProven, "not proven: there is no request of the key";
     /// The device did not sign the request.

@@ -185,7 +185,7 @@ fn certificates_and_requests_are_compared() {
 #[test]
 fn every_verdict_is_documented() {
     use chancery_attest::{
-        ChainVerdict, ChannelVerdict, ExportPath, InputVerdict, MatchVerdict, OriginVerdict,
+        Binding, ChainVerdict, ChannelVerdict, ExportPath, InputVerdict, MatchVerdict, OriginVerdict,
         PossessionVerdict,
     };
     let text = common::documented();
@@ -221,6 +221,13 @@ fn every_verdict_is_documented() {
         "channel",
         ChannelVerdict::ALL.iter().map(|verdict| verdict.code()).collect(),
     );
+    for binding in Binding::ALL {
+        assert!(
+            text.contains(&format!("`{}`", binding.code())),
+            "{}",
+            binding.code()
+        );
+    }
     for path in ExportPath::ALL {
         assert!(text.contains(&format!("`{}`", path.code())), "{}", path.code());
         assert!(!path.text().to_lowercase().contains("extractable"));
@@ -406,8 +413,9 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
     assert_eq!(passport["token"]["device"]["hardware"], false);
     assert_eq!(passport["export"]["path"], "none-known");
     assert_eq!(passport["labels"]["label"], "release");
+    assert_eq!(passport["token"]["binding"], "not-checked");
 
-    Token::make(&home, "hsm", Some(1));
+    let hsm = Token::make(&home, "hsm", Some(1));
     Token::generate(&home, "hsm", 2);
     let (_, value) = home.json(&["attest", "passport", "hsm", "--key", "release"]);
     let export = &value[0]["export"];
@@ -425,6 +433,32 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
         assert!(!lower.contains(claim), "{text}");
     }
     assert_eq!(home.run(&["attest", "passport", "hsm", "--key", "99"]).code, 5);
+
+    // Somebody puts the request of this key beside another one.
+    let prove = [
+        "attest",
+        "passport",
+        "hsm",
+        "--prove",
+        "--pin-file",
+        &hsm.pin_file,
+    ];
+    let (_, value) = home.json(&prove);
+    assert_eq!(value[0]["token"]["binding"], "by-use", "{value}");
+    Token::generate(&home, "hsm", 3);
+    {
+        let mut card = Card::new(open(&home, "hsm"))
+            .select()
+            .unwrap()
+            .verify_pin(&Pin::new("648219").unwrap())
+            .unwrap();
+        let request = card.read_file(fid::certificate(KeyId(2))).unwrap().unwrap();
+        card.write_file(fid::certificate(KeyId(3)), &request).unwrap();
+    }
+    let (_, value) = home.json(&prove);
+    assert_eq!(value[1]["token"]["binding"], "other-key", "{value}");
+    assert_eq!(value[1]["origin"]["verdict"], "other-key");
+    assert_eq!(value[1]["origin"]["device"], Value::Null);
 
     // A copy on a second token, and one in a file.
     home.run(&["attest", "archive", "hsm"]).ok();

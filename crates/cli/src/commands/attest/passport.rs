@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use chancery_api::FailureKind;
 use chancery_attest::{
-    Attestation, Copy, Input, KeyFacts, KeyFingerprint, NamedInput, OriginVerdict, Passport, TokenFacts,
-    kcv_of,
+    Attestation, Binding, Copy, Input, KeyFacts, KeyFingerprint, NamedInput, OriginVerdict, Passport,
+    TokenFacts, kcv_of,
 };
 use chancery_cvc::{AuthenticatedRequest, DeviceChain, PublicKey};
-use chancery_driver::{KeyCertificate, Selected, origin};
+use chancery_driver::{AppletAccess, Authenticated, Error as CardError, KeyCertificate, origin, reading};
 use chancery_schsm::{KeyId, PrivateKeyDescription};
 use chancery_tokens::{
     archive::Archive,
@@ -18,7 +18,11 @@ use clap::Args;
 
 use super::{files, trust::TrustArgs};
 use crate::{
-    commands::token::{failure::card as card_error, reaching::select},
+    commands::token::{
+        failure::card as card_error,
+        pins::{UserPinArgs, unlock},
+        reaching::select,
+    },
     context::Context,
     error::CliError,
     report::Report,
@@ -29,7 +33,8 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "Example: chancery attest passport alice --key 1\n         \
 chancery attest passport key.wky ef2f02.bin --json\n\
-Proven is what signatures show: which device generated the key. Key domains are what the token says of itself, and labels are\n\
+Proven is what signatures show: which device generated the key. That the key on the token is the one of the request beside it\n\
+shows only a use of the key: --prove. Key domains are what the token says of itself, and labels are\n\
 what somebody wrote. Whoever has the shares of a key domain's DKEK can hold copies.")]
 pub(crate) struct ShowPassport {
     /// A token (device id, label, or name of a virtual token), or files: requests, wrapped keys, attestations, and chains
@@ -41,6 +46,11 @@ pub(crate) struct ShowPassport {
     /// Wrapped keys (.bin, .wky) that may be copies
     #[arg(long, value_name = "FILE")]
     wrapped: Vec<PathBuf>,
+    /// Unlock the token and use each key once, to show that it is the key named beside it
+    #[arg(long)]
+    prove: bool,
+    #[command(flatten)]
+    pin: UserPinArgs,
     #[command(flatten)]
     trust: TrustArgs,
 }
@@ -106,35 +116,86 @@ impl ShowPassport {
     }
 
     fn from_token(&self, context: &Context, wanted: &str, known: &Known) -> Result<Vec<KeyFacts>, CliError> {
-        let (chosen, mut card) = select(context, Some(wanted), Intent::Read)?;
+        let intent = if self.prove { Intent::Change } else { Intent::Read };
+        let (chosen, mut card) = select(context, Some(wanted), intent)?;
         let called = chosen.to_string();
-        let failed = |error: chancery_driver::Error| card_error(&called, &error);
-        let domains = card.key_domains().map_err(failed)?;
+        let failed = |error: CardError| card_error(&called, &error);
+        if !self.prove {
+            let found = self.collect(&mut card, wanted, known).map_err(failed)?;
+            return Ok(found.into_iter().map(|(_, facts)| facts).collect());
+        }
+        let mut card = unlock(context, &chosen, card, &self.pin)?;
+        let mut found = self.collect(&mut card, wanted, known).map_err(failed)?;
+        for (id, facts) in &mut found {
+            let named = named_key(facts);
+            if let (Some(token), Some(named)) = (&mut facts.token, named) {
+                token.binding = bind(&mut card, *id, &named, token.use_counter).map_err(failed)?;
+            }
+        }
+        Ok(found.into_iter().map(|(_, facts)| facts).collect())
+    }
+
+    fn collect(
+        &self,
+        card: &mut impl AppletAccess,
+        called: &str,
+        known: &Known,
+    ) -> Result<Vec<(KeyId, KeyFacts)>, CardError> {
+        let domains = reading::domains(card)?;
         let mut found = Vec::new();
-        for id in card.enumerate().map_err(failed)?.keys() {
-            let facts = key_facts(&mut card, id, wanted, &domains, known).map_err(failed)?;
+        for id in reading::objects(card)?.keys() {
+            let facts = key_facts(card, id, called, &domains, known)?;
             let label = facts
                 .description
                 .as_ref()
                 .map(|description| description.label.as_str());
-            let wanted_one = self.key.as_ref().is_none_or(|key| {
+            let wanted = self.key.as_ref().is_none_or(|key| {
                 Some(key.as_str()) == label || key.parse::<u8>().is_ok_and(|number| number == id.0)
             });
-            if wanted_one {
-                found.push(facts);
+            if wanted {
+                found.push((id, facts));
             }
         }
         Ok(found)
     }
 }
 
+/// Has the key show that it is the one named beside it. A key whose uses are counted is left alone.
+fn bind(
+    card: &mut Authenticated<TokenTransport>,
+    id: KeyId,
+    named: &PublicKey,
+    use_counter: Option<u32>,
+) -> Result<Binding, CardError> {
+    if use_counter.is_some() {
+        return Ok(Binding::Unprovable);
+    }
+    match card.proves(id, named) {
+        Ok(true) => Ok(Binding::ByUse),
+        Ok(false) => Ok(Binding::OtherKey),
+        // What is wrong with the token is said, what is wrong with this use of this key is its result.
+        Err(error) if error.is_link_loss() || error.is_locked() => Err(error),
+        Err(_) => Ok(Binding::Unprovable),
+    }
+}
+
+/// The key that the request names, or else the certificate.
+fn named_key(facts: &KeyFacts) -> Option<PublicKey> {
+    facts
+        .request
+        .as_ref()
+        .and_then(|request| AuthenticatedRequest::parse(request).ok())
+        .map(|request| request.request().public_key().clone())
+        .or_else(|| facts.public_key.clone())
+}
+
 fn key_facts(
-    card: &mut Selected<TokenTransport>,
+    card: &mut impl AppletAccess,
     id: KeyId,
     called: &str,
     domains: &[(u8, chancery_schsm::KeyDomainStatus)],
     known: &Known,
-) -> Result<KeyFacts, chancery_driver::Error> {
+) -> Result<KeyFacts, CardError> {
     let proof = origin::read(card, id)?;
     let device = DeviceChain::parse(&proof.chain)
         .ok()
@@ -156,6 +217,7 @@ fn key_facts(
             algorithms: attributes.algorithms,
             use_counter: attributes.use_counter,
             chain: proof.chain,
+            ..TokenFacts::default()
         }),
         ..KeyFacts::default()
     };
@@ -329,6 +391,7 @@ fn text(passport: &Passport) -> String {
         ));
         lines.push(("  its chain", token.chain.text().to_owned()));
         lines.push(("  firmware", token.firmware.clone()));
+        lines.push(("  this key", token.binding.text().to_owned()));
         if origin.verdict != OriginVerdict::NoRequest && origin.device.is_some() && !token.generated_here {
             lines.push((
                 "  here",

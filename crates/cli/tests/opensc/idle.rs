@@ -1,0 +1,36 @@
+//! Debian's pcscd ends 60 s after its last client, and its readers with it: a plugged token keeps it.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    pcscd::{Pcscd, Plugged, until},
+    token::home_with,
+};
+
+#[test]
+fn a_plugged_token_is_still_there_after_ninety_idle_seconds() {
+    let home = home_with(&["one"]);
+    let mut pcscd = Pcscd::with_auto_exit();
+    // What would happen otherwise: this one has had a client, and has none any more.
+    let mut alone = Pcscd::with_auto_exit();
+    assert_eq!(alone.cards(), 0);
+    let mut plugged = Plugged::into(&pcscd, &home, &["one"]);
+    let start = Instant::now();
+    thread::sleep(Duration::from_secs(90).saturating_sub(start.elapsed()));
+    assert!(!alone.is_running(), "pcscd ends without clients");
+    assert!(pcscd.is_running() && plugged.is_running());
+    let name = pcscd.client("opensc-tool", &["-n"]).ok().out;
+    assert!(name.starts_with("SmartCard-HSM"), "{name}");
+
+    // It ends all the same when it is told to, and the token comes back with the next one.
+    pcscd.stop();
+    plugged.wait_for("ejected");
+    pcscd.run();
+    plugged.wait_for("inserted");
+    pcscd.wait_for_cards(1);
+    assert_eq!(plugged.interrupt(), 0);
+    until("the reader is empty", || pcscd.cards() == 0, || pcscd.log());
+}
