@@ -12,8 +12,11 @@ use crate::session::{AppletAccess, Session};
 /// Largest Le: whatever the card gives at once.
 const ALL: u32 = 65_536;
 
-/// Most READ BINARY commands for one file.
-const MAX_READS: usize = 8192;
+/// Bytes that a READ BINARY gives on average at least; the smallest readers known give twice as many.
+const LEAST_PIECE: usize = 64;
+
+/// READ BINARY commands for one file that may give less.
+const SPARE_READS: usize = 16;
 
 /// A file as far as it could be read.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub enum Cut {
     Limit,
     /// The card refuses offsets beyond 64 KiB.
     Offset,
+    /// The card gives it in pieces so small that it would not end.
+    Pieces,
 }
 
 impl FileContent {
@@ -96,7 +101,9 @@ impl<T: Transport> Session<T> {
     fn read_long(&mut self, fid: Fid, limit: usize) -> Result<Option<FileContent>, Error> {
         let doing = Doing::new("READ BINARY", format!("file {fid}"));
         let mut bytes = Vec::new();
-        for _ in 0..MAX_READS {
+        let mut reads = 0;
+        while reads <= SPARE_READS + bytes.len() / LEAST_PIECE {
+            reads += 1;
             let response = self.link.exchange(&doing, read_from(fid, bytes.len()))?;
             let ended = match response.status {
                 StatusWord(0x9000) => response.data.is_empty(),
@@ -125,7 +132,7 @@ impl<T: Transport> Session<T> {
         }
         Ok(Some(FileContent {
             bytes,
-            cut: Some(Cut::Limit),
+            cut: Some(Cut::Pieces),
         }))
     }
 }

@@ -119,8 +119,8 @@ fn a_key_is_derived_without_a_length_before_the_parameter() {
     );
 }
 
-/// A card with one file of this length that gives 1000 bytes at a time; 54 04 beyond 64 KiB if it can.
-fn with_file(length: usize, far: bool) -> Answers<impl FnMut(&[u8]) -> Vec<u8> + Send> {
+/// A card with one file of this length that gives so many bytes at a time; 54 04 beyond 64 KiB if it can.
+fn with_file(length: usize, far: bool, piece: usize) -> Answers<impl FnMut(&[u8]) -> Vec<u8> + Send> {
     let mut reads = 0;
     Answers(move |command: &[u8]| {
         if command[1] == 0xA4 {
@@ -128,7 +128,7 @@ fn with_file(length: usize, far: bool) -> Answers<impl FnMut(&[u8]) -> Vec<u8> +
         }
         assert_eq!(command[..4], [0x00, 0xB1, 0xCF, 0x01]);
         reads += 1;
-        assert!(reads < 200, "it never ends");
+        assert!(reads < 1000, "it never ends");
         let offset = match &command[7..] {
             [0x54, 2, high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
             [0x54, 4, a, b, c, d, ..] if far => {
@@ -136,7 +136,7 @@ fn with_file(length: usize, far: bool) -> Answers<impl FnMut(&[u8]) -> Vec<u8> +
             }
             _ => return vec![0x6A, 0x80],
         };
-        let part = length.saturating_sub(offset).min(1000);
+        let part = length.saturating_sub(offset).min(piece);
         let mut answer = vec![0xFF; part];
         answer.extend_from_slice(if offset + part >= length {
             &[0x62, 0x82]
@@ -151,7 +151,7 @@ fn with_file(length: usize, far: bool) -> Answers<impl FnMut(&[u8]) -> Vec<u8> +
 fn files_beyond_64_kib_are_read_as_far_as_the_card_gives_them() {
     let file = Fid(0xCF01);
     let read = |length, far, limit| {
-        let mut card = Card::new(with_file(length, far)).select().unwrap();
+        let mut card = Card::new(with_file(length, far, 1000)).select().unwrap();
         let content = reading::read(&mut card, file, limit).unwrap().unwrap();
         (content.bytes.len(), content.cut)
     };
@@ -161,6 +161,17 @@ fn files_beyond_64_kib_are_read_as_far_as_the_card_gives_them() {
     assert_eq!(read(100_000, true, most), (100_000, None));
     assert_eq!(read(100_000, false, most), (66_000, Some(Cut::Offset)));
     assert_eq!(read(100_000, true, 70_000), (70_000, Some(Cut::Limit)));
-    let mut card = Card::new(with_file(100_000, true)).select().unwrap();
+    // A small reader is put up with, a card that gives a byte at a time is not.
+    let mut card = Card::new(with_file(60_000, true, 200)).select().unwrap();
+    assert_eq!(
+        reading::read(&mut card, file, most).unwrap().unwrap().bytes.len(),
+        60_000
+    );
+    let mut card = Card::new(with_file(60_000, true, 1)).select().unwrap();
+    assert_eq!(
+        reading::read(&mut card, file, most).unwrap().unwrap().cut,
+        Some(Cut::Pieces)
+    );
+    let mut card = Card::new(with_file(100_000, true, 1000)).select().unwrap();
     assert!(matches!(card.read_file(file), Err(Error::TooLarge { .. })));
 }

@@ -99,6 +99,7 @@ fn readable(file: Fid, content: FileContent) -> DumpedFile {
         cut: content.cut.map(|cut| match cut {
             Cut::Limit => "it is longer than the limit",
             Cut::Offset => "the token gives no more of it",
+            Cut::Pieces => "the token gives it in pieces so small that it would not end",
         }),
         unreadable: None,
         content: content.bytes,

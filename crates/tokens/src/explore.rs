@@ -166,7 +166,10 @@ fn chain(
                 .into_iter()
                 .collect();
             views.extend(chain.certificates().iter().map(CertificateView::of_cvc));
-            Ok((device, views, None))
+            let remark = views
+                .is_empty()
+                .then(|| "the file of the device certificates is empty".to_owned());
+            Ok((device, views, remark))
         }
         Err(error) => Ok((
             None,

@@ -3,6 +3,7 @@
 
 mod bench;
 mod exploring;
+mod foreign;
 mod importing;
 mod interrupted;
 mod listing;
