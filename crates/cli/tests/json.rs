@@ -95,6 +95,8 @@ fn every_documented_shape_is_what_its_command_prints() {
         "cert list",
         "audit log",
         "audit verify",
+        "token list",
+        "token journal",
     ] {
         check(name, &name.split(' ').collect::<Vec<_>>(), 0);
     }
@@ -111,9 +113,36 @@ fn every_documented_shape_is_what_its_command_prints() {
     let chain = vector("nitrokey-hsm2-fw4.1-ef2f02");
     let request = vector("nitrokey-hsm2-fw4.1-efce01");
     let evidence = [request.as_str(), chain.as_str()];
-    check("attest verify", &[&["attest", "verify"], &evidence[..]].concat(), 0);
-    check("attest archive", &[&["attest", "archive"], &evidence[..]].concat(), 0);
-    check("attest passport", &[&["attest", "passport"], &evidence[..]].concat(), 0);
+    check(
+        "attest verify",
+        &[&["attest", "verify"], &evidence[..]].concat(),
+        0,
+    );
+    check(
+        "attest archive",
+        &[&["attest", "archive"], &evidence[..]].concat(),
+        0,
+    );
+    check(
+        "attest passport",
+        &[&["attest", "passport"], &evidence[..]].concat(),
+        0,
+    );
+    home.run(&["vtoken", "create", "new"]).ok();
+    let pin = home.private("pin", "648219");
+    let so_pin = home.private("so-pin", "3537363231383830");
+    let pins = ["--pin-file", &pin, "--so-pin-file", &so_pin, "--yes"];
+    check(
+        "token init",
+        &[&["token", "init", "new"], &pins[..]].concat(),
+        0,
+    );
+    check("token info", &["token", "info", "new"], 0);
+    check("token pin status", &["token", "pin", "status", "new"], 0);
+    let log = home.dir.path().join("log").display().to_string();
+    let few = ["--operations", "30", "--pin-file", &pin, "--log", &log];
+    check("token test", &[&["token", "test", "new"], &few[..]].concat(), 0);
+    check("token test --replay", &["token", "test", "--replay", &log], 0);
     seen.sort();
     seen.dedup();
     assert_eq!(found, Vec::<String>::new());
