@@ -27,6 +27,9 @@ pub struct RandomVerdict {
 /// Length of blocks that must not occur twice, in bytes.
 const BLOCK: usize = 8;
 
+/// Blocks remembered: 2 MiB of random bytes.
+const MOST_BLOCKS: usize = 262_144;
+
 /// Fewer bytes tell nothing of their distribution.
 const ENOUGH: u64 = 4096;
 
@@ -60,7 +63,7 @@ impl RandomCheck {
         }
         let (blocks, _) = bytes.as_chunks::<BLOCK>();
         for block in blocks {
-            if !self.blocks.insert(*block) {
+            if self.blocks.len() < MOST_BLOCKS && !self.blocks.insert(*block) {
                 self.repeated += 1;
             }
         }

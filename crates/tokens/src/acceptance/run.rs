@@ -116,6 +116,9 @@ const DRAW_EVERY: u32 = 8;
 /// Random bytes drawn whatever the number of operations, in portions of 1024.
 const LEAST_DRAWS: u32 = 32;
 
+/// ECDSA signatures compared with each other.
+const MOST_NONCES: usize = 500_000;
+
 /// Name of the step that counts operations.
 const OPERATIONS: &str = "operations";
 
@@ -424,6 +427,7 @@ impl Test {
                     _ => count[1] += 1,
                 }
                 if let Ok(signature) = EcdsaSig::from_der(&signature)
+                    && self.nonces.len() < MOST_NONCES
                     && !self.nonces.insert(signature.r().to_vec())
                 {
                     self.repeated_nonces += 1;

@@ -32,17 +32,20 @@ pub(super) fn survey(into: &mut Survey) {
             continue;
         }
         match look(&reader.name) {
-            Ok(probed) if probed.device.is_some() => {
+            Ok(probed) => {
+                if probed.device.is_none() {
+                    into.remarks.push(format!(
+                        "the token in reader {:?} has no readable device certificate: name it by its label",
+                        reader.name
+                    ));
+                }
                 into.tokens
                     .push(found(&reader.name, Some(probed), Presence::Ready));
             }
-            Ok(_) => into.remarks.push(format!(
-                "the card in reader {:?} has the application of a SmartCard-HSM and no readable device certificate",
+            Err(Look::OtherCard) => into.remarks.push(format!(
+                "the card in reader {:?} is no SmartCard-HSM",
                 reader.name
             )),
-            Err(Look::OtherCard) => into
-                .remarks
-                .push(format!("the card in reader {:?} is no SmartCard-HSM", reader.name)),
             Err(Look::Reader(PcscError::InUse { .. } | PcscError::StillInUse { .. })) => into
                 .tokens
                 .push(found(&reader.name, None, Presence::InUse { pid: None })),

@@ -128,7 +128,11 @@ impl Survey {
             });
             match same {
                 Some(known) => {
-                    let name = known.way.virtual_name().or(token.way.virtual_name()).cloned();
+                    let name = known
+                        .way
+                        .virtual_name()
+                        .or_else(|| token.way.virtual_name())
+                        .cloned();
                     if rank(&token) < rank(known) {
                         *known = token;
                     }

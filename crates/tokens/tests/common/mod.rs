@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_cvc::{Date, TrustAnchors};
 use chancery_driver::{Card, Pin, Selected, SoPin};
@@ -114,7 +114,7 @@ impl<T: Transport> Transport for Breaking<T> {
             return lost();
         }
         let index = {
-            let mut sent = self.sent.lock().unwrap();
+            let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
             *sent += 1;
             *sent - 1
         };
