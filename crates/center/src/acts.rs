@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
 use chancery_api::{
     ActId, ActPayload, Base64, Failure, FailureKind, Hash32, InstallationId, SignedAct, statement,
 };
@@ -115,17 +115,31 @@ pub(crate) enum ActError {
     Record,
 }
 
+/// The key of a person, read from a SubjectPublicKeyInfo: a P-256 key.
+pub(crate) fn parse_key(spki: &[u8]) -> Result<ParsedPublicKey, ActError> {
+    let point = p256_point(spki).ok_or(ActError::Key)?;
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).map_err(|_| ActError::Key)
+}
+
 /// Checks the signature of an act: ECDSA on P-256 with SHA-256 over the statement.
+pub(crate) fn verify(
+    installation: InstallationId,
+    payload: &[u8],
+    signature: &[u8],
+    key: &ParsedPublicKey,
+) -> Result<(), ActError> {
+    key.verify_sig(&statement(installation, payload), signature)
+        .map_err(|_| ActError::Signature)
+}
+
+/// As [`verify`], with the key as it is stored.
 pub(crate) fn verify_signature(
     installation: InstallationId,
     payload: &[u8],
     signature: &[u8],
     spki: &[u8],
 ) -> Result<(), ActError> {
-    let point = p256_point(spki).ok_or(ActError::Key)?;
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
-        .verify(&statement(installation, payload), signature)
-        .map_err(|_| ActError::Signature)
+    verify(installation, payload, signature, &parse_key(spki)?)
 }
 
 /// Checks a stored act: signature, installation, and that the row says what was signed.

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
 };
 
+use aws_lc_rs::signature::ParsedPublicKey;
 use chancery_api::{
     ActPayload, Base64, CaId, Failure, FailureKind, Hash32, HsmId, Installation, RequestNumber,
 };
@@ -15,7 +16,7 @@ use chancery_pki::CertificationRequest;
 use chancery_store::{Change, Store};
 
 use crate::{
-    acts::Drafts,
+    acts::{self, ActError, Drafts},
     authority::Authority,
     cache::{ByHash, Profiles},
     checkpoint::CheckpointSigner,
@@ -82,6 +83,8 @@ pub struct Center {
     pub(crate) grandfathered: Mutex<Option<Grandfathered>>,
     /// Acts proven before, by the hash of the act and the key: what they say.
     pub(crate) proven: Mutex<ByHash<Arc<ActPayload>>>,
+    /// People's keys read before, by their hash.
+    pub(crate) act_keys: Mutex<ByHash<Arc<ParsedPublicKey>>>,
     pub(crate) reader: Reader,
     /// Everybody as checked last.
     pub(crate) known_people: Mutex<Option<KnownPeople>>,
@@ -126,6 +129,7 @@ impl Center {
             marks: setup.marks,
             grandfathered: Mutex::new(grandfathered),
             proven: Mutex::new(ByHash::with_room_for(512)),
+            act_keys: Mutex::new(ByHash::with_room_for(512)),
             reader,
             known_people: Mutex::default(),
         };
@@ -193,6 +197,18 @@ impl Center {
         uuid::Builder::from_random_bytes(self.random()).into_uuid()
     }
 
+    /// A person's key (SubjectPublicKeyInfo, DER) as something that verifies.
+    pub(crate) fn act_key(&self, spki: &[u8]) -> Result<Arc<ParsedPublicKey>, ActError> {
+        let hash = Hash32::of(spki);
+        let known = self.lock(&self.act_keys).get(&hash);
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        let key = Arc::new(acts::parse_key(spki)?);
+        self.lock(&self.act_keys).put(hash, Arc::clone(&key));
+        Ok(key)
+    }
+
     /// An identifier that grows with time (version 7), for rows that many are added of: the database finds its place at the end of
     /// the index. It is neither secret nor a nonce.
     pub(crate) fn growing_uuid(&self) -> uuid::Uuid {
@@ -246,8 +262,8 @@ impl Center {
             request: None,
             created_ms: now,
         };
-        let record = crate::acts::record(&payload, act, now);
-        let proven = crate::acts::ProvenAct {
+        let record = acts::record(&payload, act, now);
+        let proven = acts::ProvenAct {
             record: record.clone(),
             payload,
             person: first,

@@ -61,6 +61,8 @@ impl Center {
     pub async fn perform(&self, call: Perform) -> Result<Performed, Failure> {
         let now = self.clock.now_ms();
         let (payload, prepared) = self.lock(&self.drafts).take(&call.act, now)?;
+        let _coming =
+            matches!(payload.decision, Decision::RequestSign { .. }).then(|| self.committer.announce());
         // Who decides and what is decided on are read together, and anew for every act.
         let reading = self.read(to_be_signed(&payload.decision)).await?;
         let person = reading.people.get(payload.person).ok_or_else(|| {
@@ -69,19 +71,18 @@ impl Center {
                 format!("{} gives no rights any more", payload.name),
             )
         })?;
-        acts::verify_signature(
-            self.installation.id,
-            &call.act.payload.0,
-            &call.act.signature.0,
-            &person.public_key,
-        )
-        .map_err(|error| {
-            Failure::new(
-                FailureKind::Refused,
-                format!("the act is not signed by {}: {error}", person.name),
-            )
-            .with_remedy("use the token whose key was registered for this person")
-        })?;
+        self.act_key(&person.public_key)
+            .and_then(|key| {
+                let (payload, signature) = (&call.act.payload.0, &call.act.signature.0);
+                acts::verify(self.installation.id, payload, signature, &key)
+            })
+            .map_err(|error| {
+                Failure::new(
+                    FailureKind::Refused,
+                    format!("the act is not signed by {}: {error}", person.name),
+                )
+                .with_remedy("use the token whose key was registered for this person")
+            })?;
         let act = ProvenAct {
             record: acts::record(&payload, call.act, now),
             payload,

@@ -7,6 +7,7 @@ mod ca;
 mod certificate;
 mod crl;
 mod custodian;
+mod finish;
 mod hsm_attach;
 mod hsm_compare;
 mod hsm_init;

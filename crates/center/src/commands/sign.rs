@@ -3,17 +3,17 @@
 //! The order is the point. To-be-signed bytes and the act are durable before the HSM is asked; the claim carries the epoch of this
 //! start of the node; the result is recorded only under the same epoch. So every serial number an HSM ever signed is known.
 
+use std::sync::Arc;
+
 use chancery_api::{
     CertificateId, Condition, Decision, Failure, FailureKind, Hash32, Performed, RequestNumber, SignedItem,
     Subject,
 };
-use chancery_keys::{KeyError, SigningKey as _};
 use chancery_pki::{DistinguishedName, Inputs, Issuer, PublicKey, ToBeSigned, assemble};
 use chancery_store::{
     CaRecord, CertificateRecord, CertificateState, Change, DecidedRequest, DecisionKind, RequestRecord,
     RequestState, Write,
 };
-use futures::future::join_all;
 use serde_json::json;
 
 use super::{
@@ -24,7 +24,6 @@ use crate::{
     Center,
     acts::{ActHashes, Prepared, ProvenAct},
     authority::CaKey,
-    committer::CommitError,
     committer::store_failure,
     event::{Actor, event},
     issuance::Issuance,
@@ -183,85 +182,13 @@ impl Center {
         )?];
         self.commit(Change { writes, events }).await?;
 
-        let finished = join_all(claims.iter().map(|claim| self.finish(claim))).await;
+        let claims = Arc::new(claims);
+        let finished = self.finish_all(&claims).await;
         let mut requests = Vec::with_capacity(claims.len());
-        for ((result, claim), (decided, subject)) in finished.into_iter().zip(&claims).zip(answers) {
+        for ((result, claim), (decided, subject)) in finished.into_iter().zip(&*claims).zip(answers) {
             requests.push(signed_detail(people, &act, (decided, subject), claim, result?));
         }
         Ok(Performed::Requests { requests })
-    }
-
-    /// Has a claim signed and records the result: the certificate that the request is for.
-    pub(crate) async fn finish(&self, claim: &Claim) -> Result<Option<Vec<u8>>, Failure> {
-        let key = self.pooled(&claim.key);
-        let mut writes = Vec::new();
-        let mut issued = Vec::new();
-        let mut own = None;
-        for certificate in &claim.certificates {
-            let signature = match key.sign(&certificate.tbs).await {
-                Ok(signature) => signature,
-                Err(error) => return Err(self.not_yet_signed(claim, &error).await),
-            };
-            let der = assemble(&certificate.tbs, claim.key.algorithm(), &signature)
-                .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
-            issued.push(json!({
-                "ca": claim.ca.name, "serial": hex::encode(&certificate.serial), "certificate": Hash32::of(&der),
-            }));
-            own.get_or_insert_with(|| (certificate.id, der.clone()));
-            writes.push(Write::IssueCertificate {
-                certificate: certificate.id,
-                epoch: self.epoch,
-                der,
-            });
-        }
-        if claim.ca.certificate.is_none()
-            && claim.ca.request == claim.request
-            && let Some((certificate, _)) = own
-        {
-            writes.push(Write::SetCaCertificate {
-                ca: claim.ca.id,
-                certificate,
-            });
-        }
-        writes.push(Write::MoveRequest {
-            request: claim.request,
-            from: RequestState::Signing,
-            to: RequestState::Done,
-        });
-        let act = claim.certificates.first().map(|certificate| certificate.act);
-        let actor = act.map_or(Actor::Node, Actor::ActReference);
-        let data = json!({ "request": claim.request, "certificates": issued });
-        let events = vec![event(self.clock.now_ms(), "certificates-issued", &actor, &data)?];
-        let outcome = self.committer.commit(Change { writes, events }).await;
-        if let Err(CommitError::Conflict(_)) = &outcome {
-            // Somebody took the claim over meanwhile: the signature is given to nobody, and that it was made stays known.
-            let discarded = event(self.clock.now_ms(), "signature-discarded", &actor, &data)?;
-            self.commit(Change {
-                writes: Vec::new(),
-                events: vec![discarded],
-            })
-            .await?;
-        }
-        outcome?;
-        Ok(own.map(|(_, der)| der))
-    }
-
-    async fn not_yet_signed(&self, claim: &Claim, error: &KeyError) -> Failure {
-        let request = claim.request;
-        let mut failure = crate::tokens::key_failure(error);
-        failure.message = format!(
-            "request {request} is recorded and not yet signed: {}",
-            failure.message
-        );
-        failure.remedy = Some(match failure.remedy.take() {
-            Some(remedy) => format!("{remedy}; then: chancery request resume {request}"),
-            None => format!("chancery request resume {request}"),
-        });
-        if failure.kind == FailureKind::Blocked && failure.unmet.is_empty() {
-            // The list is what helps; without it the message has to do.
-            failure.unmet = self.quorum_conditions(&claim.key.on).await.unwrap_or_default();
-        }
-        failure
     }
 
     /// What a request asks for and which approvals of it hold.

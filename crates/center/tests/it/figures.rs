@@ -42,3 +42,49 @@ async fn many_certificates_of_one_decision_share_commits() {
     // One for all claims; results gather while the one before is written.
     assert!(world.faults.commits() - commits <= 9);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_is_answered_in_its_order_with_each_its_own_certificate() {
+    let world = World::ready().await;
+    let mut requests = Vec::new();
+    for number in 0..70 {
+        let csr = csr(&format!("n{number}.example.com"));
+        requests.push(world.import(&csr).await.unwrap());
+    }
+    world.approve("bob", &requests).await.unwrap();
+    let intent = Intent::RequestSign {
+        requests: requests.clone(),
+    };
+    let act = world.signed("carol", "carol", intent).await.unwrap();
+    let Performed::Requests { requests: answers } = world.perform(act).await.unwrap() else {
+        panic!()
+    };
+    let order: Vec<_> = answers.iter().map(|detail| detail.request.request).collect();
+    assert_eq!(order, requests);
+    for (number, detail) in answers.iter().enumerate() {
+        assert_eq!(detail.request.state, "done");
+        let der = detail.der.as_ref().unwrap();
+        let name = format!("n{number}.example.com");
+        assert!(
+            der.0.windows(name.len()).any(|part| part == name.as_bytes()),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_in_progress_at_the_same_time_share_commits() {
+    const AT_ONCE: u64 = 12;
+    let world = World::ready().await;
+    let mut acts = Vec::new();
+    for number in 0..AT_ONCE {
+        let request = world.approved(&format!("n{number}.example.com")).await;
+        acts.push(world.sign_intent(request).await);
+    }
+    let commits = world.faults.commits();
+    let done = futures::future::join_all(acts.into_iter().map(|act| world.perform(act))).await;
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    let commits = world.faults.commits() - commits;
+    // One by one it would be two each.
+    assert!(commits < 2 * AT_ONCE, "{commits} commits");
+}
