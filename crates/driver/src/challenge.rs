@@ -7,8 +7,8 @@ use chancery_iso7816::{CommandApdu, StatusWord, Transport};
 use chancery_schsm::{InitializeOptions, PkaStatus};
 
 use crate::error::{Doing, Error};
+use crate::introduce::key_reference;
 use crate::pin::PinStatus;
-use crate::pka::key_reference;
 use crate::session::Session;
 
 /// Length of a plain signature r|s of a custodian key on a 256-bit curve, in bytes.

@@ -7,7 +7,7 @@ use crate::error::{Doing, Error};
 use crate::session::Session;
 
 /// Key domains looked at before a card that never says "no more" is given up.
-const MAX_DOMAINS: u8 = 64;
+pub(crate) const MAX_DOMAINS: u8 = 64;
 
 impl<T: Transport> Session<T> {
     /// State of key domain `domain`; `None` when the token has no such domain.

@@ -24,6 +24,7 @@
 //! * [`origin`]: what a token has to show for a key's origin, to be kept;
 //! * [`replicate`]: take a copy of a key to a second token and finish interrupted copies;
 //! * [`secure`]: secure messaging, and keys generated under it with a record;
+//! * [`exchange`]: tokens of a group agree on a key encryption key;
 //! * [`quorum`] and [`custodian`]: both ends of an unlock by custodians.
 //!
 //! Commands are built here and nowhere shared with the card side. Answers are never trusted: lengths, files and loops
@@ -46,8 +47,10 @@ pub mod custodian;
 mod domain;
 mod ecdsa;
 mod error;
+pub mod exchange;
 mod file;
 mod initialize;
+mod introduce;
 mod key;
 pub mod keystore;
 mod link;
@@ -77,6 +80,7 @@ pub use challenge::{ANSWER_LENGTH, Challenge, PendingChallenge, QuorumError};
 pub use custodian::CustodianError;
 pub use error::{Doing, Error, Failed};
 pub use initialize::{Initialize, Quorum};
+pub use introduce::IntroductionError;
 pub use key::{GeneratedKey, KeyAlgorithm, KeyAttributes, KeySpec};
 pub use keystore::{KeyDescription, KeyEntry};
 pub use link::Limits;

@@ -1,11 +1,11 @@
 //! Public key authentication on the HSM: status, custodians, teaching it a chain, registration.
 
-use chancery_cvc::{Certificate, Reference};
-use chancery_iso7816::tlv::{Tag, Writer};
+use chancery_cvc::Reference;
 use chancery_iso7816::{CommandApdu, StatusWord, Transport};
 use chancery_schsm::PkaStatus;
 
 use crate::error::{Doing, Error};
+use crate::introduce::IntroductionError;
 use crate::registration::PkaRegistration;
 use crate::session::Session;
 
@@ -126,12 +126,7 @@ impl<T: Transport> Session<T> {
         if self.registered.contains(&public_key) {
             return Err(RegistrationError::DuplicateKey { custodian });
         }
-        self.teach(new.dica())?;
-        self.teach(new.device())?;
-        let signer = new.request().outer_car().clone();
-        if !self.select_verification_key(&signer)? {
-            return Err(RegistrationError::UnknownIssuer { issuer: signer });
-        }
+        self.introduce(new.dica(), new.device(), new.request().outer_car())?;
         let doing = Doing::new(
             "MANAGE PUBLIC KEY AUTHENTICATION",
             format!("registration of {custodian}"),
@@ -176,52 +171,18 @@ impl<T: Transport> Session<T> {
             answered,
         })
     }
-
-    /// Makes a certificate's key known: nothing to do when it is, else its issuer must be.
-    fn teach(&mut self, certificate: &Certificate) -> Result<(), RegistrationError> {
-        let holder = certificate.chr();
-        if self.select_verification_key(holder)? {
-            return Ok(());
-        }
-        let issuer = certificate.car();
-        if !self.select_verification_key(issuer)? {
-            return Err(RegistrationError::UnknownIssuer {
-                issuer: issuer.clone(),
-            });
-        }
-        let doing = Doing::new(
-            "PERFORM SECURITY OPERATION",
-            format!("verify certificate of {holder}"),
-        );
-        let command = CommandApdu::new(0x00, 0x2A, 0x00, 0xBE).with_data(&certificate.content());
-        match self.link.expect_ok(&doing, command, Error::refused) {
-            Ok(_) => Ok(()),
-            Err(source @ Error::Refused { .. }) => Err(RegistrationError::CertificateRefused {
-                holder: holder.clone(),
-                source,
-            }),
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// MSE SET DST (reference: BSI TR-03110-3 B.11.4); `false` when the card does not know the key.
-    fn select_verification_key(&mut self, name: &Reference) -> Result<bool, Error> {
-        let doing = Doing::new("MANAGE SECURITY ENVIRONMENT", format!("verification key {name}"));
-        let command = CommandApdu::new(0x00, 0x22, 0x81, 0xB6).with_data(&key_reference(name));
-        let response = self.link.exchange(&doing, command)?;
-        match response.status {
-            StatusWord::OK => Ok(true),
-            StatusWord(0x6A88) => Ok(false),
-            status => Err(Error::refused(&doing, status)),
-        }
-    }
 }
 
-/// DO 83 with the name of a key.
-pub(crate) fn key_reference(name: &Reference) -> Vec<u8> {
-    let mut data = Writer::new();
-    data.tlv(Tag(0x83), name.as_bytes());
-    data.finish()
+impl From<IntroductionError> for RegistrationError {
+    fn from(error: IntroductionError) -> Self {
+        match error {
+            IntroductionError::UnknownIssuer { issuer } => Self::UnknownIssuer { issuer },
+            IntroductionError::CertificateRefused { holder, source } => {
+                Self::CertificateRefused { holder, source }
+            }
+            IntroductionError::Card(error) => Self::Card(error),
+        }
+    }
 }
 
 pub(crate) fn parse_status(doing: &Doing, data: &[u8]) -> Result<PkaStatus, Error> {

@@ -190,7 +190,7 @@ fn check_curve(key: &PublicKey) -> Result<(), RegistrationFormatError> {
 }
 
 /// Some writers put the content of the certificate where others put the whole of it.
-fn whole_certificate(value: &[u8]) -> Vec<u8> {
+pub(crate) fn whole_certificate(value: &[u8]) -> Vec<u8> {
     match Reader::new(value).peek() {
         Ok(Some(first)) if first.tag == Tag(0x7F4E) => {
             let mut whole = Writer::new();
