@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod interrupted;
 mod keys;
 mod opensc;
 #[path = "../common/pcscd.rs"]

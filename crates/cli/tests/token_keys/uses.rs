@@ -218,8 +218,17 @@ fn key_agreement_and_secret_keys() {
     );
 
     // Another EC key, which signs for itself.
-    let (code, derived) =
-        world.token_json(&["derive", "a", "agree", "--new-id", "9", "--parameter", "0a0b0c0d"]);
+    let (code, derived) = world.token_json(&[
+        "derive",
+        "a",
+        "agree",
+        "--new-id",
+        "9",
+        "--parameter",
+        "0a0b0c0d",
+        "--label",
+        "child",
+    ]);
     assert_eq!(code, 0, "{derived}");
     world.write(
         "derived.pub",

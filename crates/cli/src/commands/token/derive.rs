@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use chancery_driver::KeyDescription;
 use chancery_schsm::{KeyId, KeyType};
 use chancery_tokens::operate::{KeyInUse, OperateError, Peer};
 use clap::Args;
 use serde_json::json;
 
 use super::{
+    failure::card,
     key_failure::operate,
     opening::{HexBytes, KeyArgs, choose, deliver, hex_bytes, key_id, open, read_input},
 };
@@ -18,7 +20,7 @@ use crate::{context::Context, error::CliError, report::Report};
 #[command(
     after_help = "Example: chancery token derive alice agreement --peer bob.pem > shared\n         \
 chancery token derive alice storage --data 'disk 1' > secret\n         \
-chancery token derive alice root --new-id 9 --parameter 0a0b0c\n\
+chancery token derive alice root --new-id 9 --parameter 0a0b0c --label child\n\
 With --peer: ECDH, the x coordinate of the shared point. With --data: 32 bytes from an AES key; tokens of different makers do \
 not agree on them. With --new-id: another EC key, whose private number is the sum of this one and the parameter."
 )]
@@ -38,6 +40,9 @@ pub(crate) struct Derive {
     /// What is added to the private number, in hexadecimal digits
     #[arg(long, value_name = "HEX", value_parser = hex_bytes, requires = "new_id")]
     parameter: Option<HexBytes>,
+    /// Label of the new key, at most 64 bytes
+    #[arg(long, requires = "new_id")]
+    label: Option<String>,
     /// Write the secret to this file, for its owner alone
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -62,18 +67,28 @@ impl Derive {
         let view = json!({ "token": chosen.device(), "id": id.0 });
         if let (Some(new), Some(parameter)) = (self.new_id, &self.parameter) {
             let made = key.derive_key(&mut token, new, &parameter.0).map_err(failed)?;
-            let spki = made.and_then(|made| made.public_key.to_spki_der().ok());
+            let public_key = made.map(|made| made.public_key);
+            let mut described = false;
+            if let (Some(label), Some(public)) = (&self.label, &public_key) {
+                token
+                    .describe_key(new, public, &KeyDescription::new(label))
+                    .map_err(|error| card(&called, &error))?;
+                described = true;
+            }
+            let mut text = format!("key {new} of {called} is derived from key {id}\n");
+            if !described {
+                text.push_str("it has no description: other software does not show it\n");
+            }
+            let spki = public_key.and_then(|key| key.to_spki_der().ok());
             return Report::new(
                 &json!({
                     "token": chosen.device(),
                     "id": id.0,
                     "new_id": new.0,
+                    "label": self.label.filter(|_| described),
                     "public_key": spki.map(hex::encode),
                 }),
-                format!(
-                    "key {new} of {called} is derived from key {id}; it has no description yet: other software does not \
-                     show it\n"
-                ),
+                text,
             );
         }
         let secret = match (key.key_type(), &peer, &self.data) {
