@@ -24,8 +24,9 @@ use crate::{
 
 /// Operations of each of two campaigns.
 const OPERATIONS: usize = 500;
-/// One operation in so many is disturbed.
-const DISTURBED: usize = 10;
+/// One operation in so many is disturbed, and of those that make keys, in several steps, one in so many.
+const DISTURBED: usize = 12;
+const DISTURBED_MAKING: usize = 4;
 const PINS: [&str; 2] = ["12345678", "87654321"];
 const TRIES: u8 = 10;
 /// The key whose uses are counted.
@@ -136,7 +137,11 @@ impl Campaign {
         for number in 0..OPERATIONS {
             let operation = self.choose();
             let usual = self.usual.get(operation.kind()).copied();
-            match usual.filter(|_| self.dice.below(DISTURBED) == 0) {
+            let one_in = match operation {
+                Operation::MakeKey(_) => DISTURBED_MAKING,
+                _ => DISTURBED,
+            };
+            match usual.filter(|_| self.dice.below(one_in) == 0) {
                 Some(usual) => self.disturbed(&operation, usual),
                 None => {
                     let start = Instant::now();
@@ -463,16 +468,35 @@ impl Campaign {
         }
     }
 
-    /// What OpenSC does not show, we do.
-    fn strays_are_explored(&self) {
-        let explored = self.home.run(&["token", "explore", "one"]).ok().out;
-        for id in &self.told.strays {
-            let line = explored
-                .lines()
-                .find(|line| line.contains(&format!("CC{id:02X}")))
-                .unwrap_or_else(|| panic!("key {id:02X} is missing: {explored}"));
-            assert!(!line.is_empty());
-        }
+    /// What OpenSC does not show, we do: keys without a description.
+    fn strays_are_explored(mut self) {
+        // One for certain, as a generation leaves it that is cut off after its first step.
+        let mut card = open(&self.home)
+            .verify_pin(&Pin::new(PINS[self.told.pin]).unwrap())
+            .unwrap();
+        let id = keystore::next_free_id(&mut card).unwrap();
+        card.generate(&p256(id, None)).unwrap();
+        drop(card);
+        self.told.strays.insert(id.0);
+        let (code, explored) = self.home.json(&["token", "explore", "one"]);
+        assert_eq!(code, 0, "{explored}");
+        let keys = explored["keys"].as_array().unwrap();
+        let nameless = keys.iter().filter(|key| key["label"].is_null());
+        let ids: BTreeSet<u8> = nameless
+            .map(|key| u8::try_from(key["id"].as_u64().unwrap()).unwrap())
+            .collect();
+        assert_eq!(ids, self.told.strays);
+    }
+}
+
+fn p256(id: KeyId, use_counter: Option<u32>) -> KeySpec {
+    KeySpec {
+        id,
+        algorithm: KeyAlgorithm::Ec(Curve::Secp256r1),
+        chr: "UTCAMPAIGN00000".parse().unwrap(),
+        algorithms: AlgorithmList::unrestricted(),
+        key_domain: None,
+        use_counter,
     }
 }
 
@@ -505,16 +529,7 @@ fn prepare(home: &Home) {
         })
         .unwrap();
     let mut card = token.verify_pin(&pin()).unwrap();
-    let key = card
-        .generate(&KeySpec {
-            id: COUNTED,
-            algorithm: KeyAlgorithm::Ec(Curve::Secp256r1),
-            chr: "UTCOUNTED00000".parse().unwrap(),
-            algorithms: AlgorithmList::unrestricted(),
-            key_domain: None,
-            use_counter: Some(USES),
-        })
-        .unwrap();
+    let key = card.generate(&p256(COUNTED, Some(USES))).unwrap();
     card.describe_key(COUNTED, &key.public_key, &KeyDescription::new("counted"))
         .unwrap();
 }

@@ -24,7 +24,7 @@ use chancery_vtoken::{OpenError, TokenName, VirtualToken};
 use clap::{Args, ValueEnum};
 use tokio::{
     runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::Notify,
 };
 use tracing_subscriber::EnvFilter;
@@ -104,6 +104,11 @@ impl Plug {
             .enable_all()
             .build()
             .map_err(CliError::Output)?;
+        // Before anything is plugged in: from then on a signal is a request to pull it.
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::watch().map_err(CliError::Output)?
+        };
         let ended = Arc::new(Endings::default());
         let running = match self.via {
             Via::Socket => ready
@@ -125,7 +130,7 @@ impl Plug {
                     .collect()
             }
         };
-        let why = runtime.block_on(until_the_end(running.len(), &ended))?;
+        let why = runtime.block_on(until_the_end(signals, running.len(), &ended));
         for token in &running {
             token.stop.stop();
         }
@@ -356,20 +361,33 @@ fn hold_pcscd(teller: Teller) -> Result<(), CliError> {
     Ok(())
 }
 
+/// What ends this process.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn watch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for a signal, or until no token is plugged in any more; why it ended.
-async fn until_the_end(tokens: usize, ended: &Endings) -> Result<&'static str, CliError> {
-    let watch = |kind| signal(kind).map_err(CliError::Output);
-    let mut interrupt = watch(SignalKind::interrupt())?;
-    let mut terminate = watch(SignalKind::terminate())?;
-    let mut hang_up = watch(SignalKind::hangup())?;
+async fn until_the_end(mut signals: Signals, tokens: usize, ended: &Endings) -> &'static str {
     loop {
         if ended.count.load(Ordering::SeqCst) >= tokens {
-            return Ok("on request");
+            return "on request";
         }
         tokio::select! {
-            _ = interrupt.recv() => return Ok("interrupted"),
-            _ = terminate.recv() => return Ok("terminated"),
-            _ = hang_up.recv() => return Ok("its terminal was closed"),
+            _ = signals.interrupt.recv() => return "interrupted",
+            _ = signals.terminate.recv() => return "terminated",
+            _ = signals.hang_up.recv() => return "its terminal was closed",
             () = ended.changed.notified() => {}
         }
     }
