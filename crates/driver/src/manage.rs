@@ -7,8 +7,8 @@ use crate::card::{Authenticated, Selected};
 use crate::domain::parse_status;
 use crate::error::{Doing, Error};
 use crate::keystore::MAX_LABEL;
-use crate::pin::joined;
-use crate::secret::SoPin;
+use crate::pin::{USER_PIN, joined};
+use crate::secret::{Pin, SoPin};
 use crate::session::{AppletAccess, Session, sealed::HasSession};
 
 /// Reference of the SO-PIN.
@@ -107,6 +107,21 @@ impl<T: Transport> Authenticated<T> {
     /// A command failed: the token was not set up for so many domains, or the domain exists.
     pub fn create_key_domain(&mut self, domain: u8, shares: u8) -> Result<KeyDomainStatus, Error> {
         self.session().create_domain(domain, shares)
+    }
+
+    /// A random PIN that opens the token, in the place of the user PIN, until the session ends (or, by option, until it is
+    /// cleared). Tokens give it through a secure channel alone, and only with the option set.
+    ///
+    /// # Errors
+    /// A command failed: no secure channel, or the option is not set; or what came is no PIN.
+    pub fn session_pin(&mut self) -> Result<Pin, Error> {
+        let doing = Doing::new("GENERATE SESSION PIN", "user PIN");
+        let command = CommandApdu::new(0x80, 0x5A, 0x01, USER_PIN).expecting(256);
+        let response = self
+            .session()
+            .link
+            .expect_ok(&doing, Ok(command), Error::refused)?;
+        Pin::new(&*response.data).map_err(|error| Error::protocol(&doing, error.to_string()))
     }
 
     /// Deletes a key domain that no key belongs to; its number can be used again.

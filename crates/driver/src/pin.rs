@@ -8,7 +8,7 @@ use crate::secret::{Pin, SoPin};
 use crate::session::Session;
 
 /// Reference of the user PIN.
-const USER_PIN: u8 = 0x81;
+pub(crate) const USER_PIN: u8 = 0x81;
 
 /// State of the user PIN, from a VERIFY without data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
