@@ -132,17 +132,46 @@ fn every_documented_shape_is_what_its_command_prints() {
     let pin = home.private("pin", "648219");
     let so_pin = home.private("so-pin", "3537363231383830");
     let pins = ["--pin-file", &pin, "--so-pin-file", &so_pin, "--yes"];
-    check(
-        "token init",
-        &[&["token", "init", "new"], &pins[..]].concat(),
-        0,
-    );
+    check("token init", &[&["token", "init", "new"], &pins[..]].concat(), 0);
     check("token info", &["token", "info", "new"], 0);
     check("token pin status", &["token", "pin", "status", "new"], 0);
     let log = home.dir.path().join("log").display().to_string();
     let few = ["--operations", "30", "--pin-file", &pin, "--log", &log];
     check("token test", &[&["token", "test", "new"], &few[..]].concat(), 0);
     check("token test --replay", &["token", "test", "--replay", &log], 0);
+    let password = home.private("password", "a password\n");
+    let file = home.dir.path().join("backup.pbe").display().to_string();
+    let split = [
+        "--threshold",
+        "2",
+        "--shares",
+        "3",
+        "--page-dir",
+        "pages",
+        "--without-terminal",
+    ];
+    check(
+        "dkek create",
+        &[&["dkek", "create", "shared.pbe"], &split[..]].concat(),
+        0,
+    );
+    check(
+        "dkek create",
+        &["dkek", "create", &file, "--password-file", &password],
+        0,
+    );
+    check("dkek inspect", &["dkek", "inspect", &file], 0);
+    let page = ["--share-file", "pages/share-1-of-3.txt"];
+    let words = [&["dkek", "check", "shared.commitments.json"], &page[..]].concat();
+    check("dkek check", &words, 0);
+    let unexplained = ["dkek", "doctor", "shared.pbe", "--kcv", "hsm=0102030405060708"];
+    check("dkek doctor", &[&unexplained[..], &page].concat(), 7);
+    home.run(&["vtoken", "create", "keyed"]).ok();
+    let shares = ["--dkek-shares", "1"];
+    home.run(&[&["token", "init", "keyed"], &pins[..], &shares].concat())
+        .ok();
+    let words = ["dkek", "import", &file, "keyed", "--password-file", &password];
+    check("dkek import", &words, 0);
     seen.sort();
     seen.dedup();
     assert_eq!(found, Vec::<String>::new());

@@ -1,0 +1,243 @@
+//! Shares on a terminal: alone, in one piece, typed back, gone.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{common::Home, terminal::Terminal, world::Shared};
+
+const ENTER: &str = "\x1b[?1049h";
+const LEAVE: &str = "\x1b[?1049l";
+
+/// Values shown as share values, in order.
+fn values(screen: &str) -> Vec<String> {
+    screen
+        .lines()
+        .filter_map(|line| line.split_once("Share value  : "))
+        .map(|(_, rest)| rest[..23].to_owned())
+        .collect()
+}
+
+/// Types back the groups that are asked for.
+fn type_back(terminal: &mut Terminal, value: &str) {
+    for _ in 0..2 {
+        terminal.wait_for("Group ");
+        let group: usize = terminal.wait_for(" : ").trim_end_matches(" : ").parse().unwrap();
+        let start = (group - 1) * 6;
+        terminal.type_line(&value[start..start + 5]);
+    }
+}
+
+#[test]
+fn every_share_is_shown_alone_typed_back_and_cleared() {
+    let home = Home::new();
+    let words = ["dkek", "create", "a.pbe", "--threshold", "2", "--shares", "3"];
+    let mut terminal = Terminal::start(&home.command(&words), 80, 24);
+    let mut shown = Vec::new();
+    for id in 1..=3 {
+        terminal.wait_for(&format!(
+            "Share {id} of 3: this screen is for one custodian alone"
+        ));
+        terminal.type_line("");
+        let screen = terminal.wait_for("then press Enter. ");
+        assert!(screen.lines().all(|line| line.len() <= 100), "{screen}");
+        let [value] = <[String; 1]>::try_from(values(&screen)).unwrap();
+        terminal.type_line("");
+        if id == 2 {
+            // Noted wrongly: it is shown once more.
+            terminal.wait_for("Group ");
+            terminal.type_line("zzzz");
+            terminal.wait_for("That was not right");
+            terminal.wait_for("then press Enter. ");
+            terminal.type_line("");
+        }
+        type_back(&mut terminal, &value);
+        shown.push(value);
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    // All of it on the alternate screen, which is cleared before it is left, and between any two shares.
+    let (before, rest) = screen.split_once(ENTER).unwrap();
+    let (alternate, after) = rest.split_once(LEAVE).unwrap();
+    assert!(
+        !before.contains("Share value") && !after.contains("Share value"),
+        "{screen}"
+    );
+    assert!(alternate.ends_with("\x1b[2J\x1b[H"), "{screen}");
+    for part in alternate.split("\x1b[2J") {
+        assert!(values(part).len() <= 1, "{part}");
+    }
+    assert!(shown.iter().all(|value| !after.contains(value)));
+    assert!(after.contains("a.commitments.json"), "{after}");
+
+    // The shares work, and a person may type them.
+    let mut terminal = Terminal::start(
+        &home.command(&["dkek", "inspect", "a.pbe", "--typed", "2"]),
+        80,
+        24,
+    );
+    for (index, id) in [(0, "1"), (2, "3")] {
+        terminal.wait_for("Press Enter when you are ready. ");
+        terminal.type_line("");
+        terminal.wait_for("Share ID    : ");
+        terminal.type_line(id);
+        terminal.wait_for("Share value : ");
+        terminal.type_line(&shown[index]);
+        terminal.wait_for("its check ");
+        terminal.type_line("");
+        terminal.wait_for("Page check ");
+        terminal.type_line("");
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(
+        screen
+            .rsplit_once(LEAVE)
+            .unwrap()
+            .1
+            .contains("password shares 1, 3"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn a_custodian_who_mistypes_is_told_which_group_and_types_again() {
+    let shared = Shared::new();
+    let page = shared.page(2);
+    let line = page
+        .text
+        .lines()
+        .find(|line| line.starts_with("Share value"))
+        .unwrap();
+    let checks = line.split_once("check ").unwrap().1;
+    let mut terminal = Terminal::start(
+        &shared
+            .home
+            .command(&["dkek", "inspect", &shared.file, "--typed", "2"]),
+        80,
+        24,
+    );
+    terminal.wait_for("Press Enter when you are ready. ");
+    terminal.type_line("");
+    let digit = if page.value.ends_with('0') { "1" } else { "0" };
+    let wrong = format!("{}{digit}", &page.value[..22]);
+    for value in [&wrong, &page.value] {
+        terminal.wait_for("Share ID    : ");
+        terminal.type_line("2");
+        terminal.wait_for("Share value : ");
+        terminal.type_line(value);
+        terminal.wait_for("its check ");
+        terminal.type_line(checks);
+        terminal.wait_for("Page check ");
+        terminal.type_line("");
+        if *value == wrong {
+            terminal.wait_for("Share 2: group 4 of the share value is mistyped");
+        }
+    }
+    // The same custodian again is not another one; then the right one pastes nothing but types on.
+    terminal.wait_for("Press Enter when you are ready. ");
+    terminal.type_line("");
+    let last = shared.page(3);
+    for (id, value) in [("2", &page.value), ("3", &last.value)] {
+        terminal.wait_for("Share ID    : ");
+        terminal.type_line(id);
+        terminal.wait_for("Share value : ");
+        terminal.type_line(value);
+        terminal.wait_for("its check ");
+        terminal.type_line("");
+        terminal.wait_for("Page check ");
+        terminal.type_line("");
+        if id == "2" {
+            terminal.wait_for("Share 2 was typed already");
+        }
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains(&shared.kcv), "{screen}");
+}
+
+#[test]
+fn shares_can_be_pasted_and_are_not_shown() {
+    let shared = Shared::new();
+    let mut terminal = Terminal::start(
+        &shared.home.command(&["dkek", "inspect", &shared.file, "--paste"]),
+        80,
+        24,
+    );
+    terminal.wait_for("End with a line that is a single dot");
+    let (first, second) = (shared.page(1), shared.page(3));
+    for line in first.text.lines().take(12).chain(second.text.lines().take(12)) {
+        terminal.type_line(line);
+    }
+    terminal.type_line(".");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains(&shared.kcv), "{screen}");
+}
+
+#[test]
+fn a_terminal_too_small_says_so_and_a_share_is_not_wrapped() {
+    let home = Home::new();
+    let words = ["dkek", "create", "a.pbe", "--threshold", "2", "--shares", "3"];
+    for (columns, rows) in [(40, 24), (80, 10)] {
+        let (code, screen) = Terminal::start(&home.command(&words), columns, rows).end();
+        assert_eq!(code, 3, "{screen}");
+        let said = screen.replace("\r\n", " ");
+        assert!(
+            said.contains(&format!(
+                "the terminal is {columns} columns by {rows} lines; 64 by 16 are needed"
+            )),
+            "{screen}"
+        );
+        assert!(!screen.contains(ENTER) && !screen.contains("Share value"));
+    }
+    let mut dumb = home.command(&words);
+    dumb.env("TERM", "dumb");
+    let (code, screen) = Terminal::start(&dumb, 80, 24).end();
+    assert_eq!(code, 3, "{screen}");
+    assert!(screen.contains("TERM=dumb"), "{screen}");
+    assert!(!home.dir.path().join("a.pbe").exists());
+}
+
+#[test]
+fn who_gives_up_or_is_ended_leaves_nothing_behind() {
+    let home = Home::new();
+    let words = [
+        "dkek",
+        "create",
+        "a.pbe",
+        "--threshold",
+        "2",
+        "--shares",
+        "3",
+        "--page-dir",
+        "pages",
+    ];
+    // A share that is never noted right.
+    let mut terminal = Terminal::start(&home.command(&words), 80, 24);
+    terminal.wait_for("Press Enter to see your share. ");
+    terminal.type_line("");
+    for _ in 0..5 {
+        terminal.wait_for("then press Enter. ");
+        terminal.type_line("");
+        terminal.wait_for("Group ");
+        terminal.type_line("zzzz");
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 3, "{screen}");
+    assert!(screen.contains("nothing was written"), "{screen}");
+    let left = |what: &str| fs::read_dir(home.dir.path().join(what)).unwrap().count();
+    assert_eq!(left("pages"), 0);
+    assert!(!home.dir.path().join("a.pbe").exists() && !home.dir.path().join("a.commitments.json").exists());
+
+    // A signal while a share is shown: it is cleared first.
+    let mut terminal = Terminal::start(&home.command(&words[..7]), 80, 24);
+    terminal.wait_for("Press Enter to see your share. ");
+    terminal.type_line("");
+    terminal.wait_for("then press Enter. ");
+    kill_process(Pid::from_child(terminal.process()), Signal::TERM).unwrap();
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 143, "{screen}");
+    assert!(screen.ends_with("\x1b[2J\x1b[H\x1b[?1049l"), "{screen:?}");
+    assert!(!home.dir.path().join("a.pbe").exists());
+}
