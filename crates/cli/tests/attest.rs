@@ -515,6 +515,49 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
 }
 
 #[test]
+fn our_own_tools_note_the_copies_they_make() {
+    let home = Home::new();
+    let hsm = Token::make(&home, "hsm", Some(1));
+    let spare = Token::make(&home, "spare", Some(1));
+    let pin = hsm.pin_file.as_str();
+    home.run(&[
+        "token",
+        "keys",
+        "generate",
+        "hsm",
+        "secp256r1",
+        "--label",
+        "release",
+        "--pin-file",
+        pin,
+    ])
+    .ok();
+    let (_, value) = home.json(&["attest", "passport", "hsm"]);
+    assert_eq!(value[0]["copies"], serde_json::json!([]), "{value}");
+    home.run(&[
+        "token",
+        "wrap",
+        "hsm",
+        "release",
+        "release.wky",
+        "--pin-file",
+        pin,
+    ])
+    .ok();
+    let spare_pin = spare.pin_file.as_str();
+    home.run(&["token", "unwrap", "spare", "release.wky", "--pin-file", spare_pin])
+        .ok();
+    let (_, value) = home.json(&["attest", "passport", "hsm"]);
+    let copies = value[0]["copies"].as_array().unwrap();
+    let mut kinds: Vec<_> = copies
+        .iter()
+        .map(|copy| copy["basis"].as_str().unwrap())
+        .collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["seen-on-token", "wrapped-file"], "{value}");
+}
+
+#[test]
 fn a_recorded_key_shows_its_attributes_to_who_recorded_it() {
     let home = Home::new();
     let token = Token::make(&home, "hsm", Some(1));

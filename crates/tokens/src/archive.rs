@@ -20,11 +20,11 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use chancery_attest::{Attestation, AttestationError, KeyFingerprint, Seen, Transcript};
+use chancery_attest::{Attestation, AttestationError, KeyFingerprint, Seen, Transcript, kcv_of};
 use chancery_cvc::DeviceChain;
-use chancery_driver::AppletAccess;
 use chancery_driver::origin::{self, OriginProof};
-use chancery_schsm::KeyId;
+use chancery_driver::{AppletAccess, KeyCertificate};
+use chancery_schsm::{KeyContainer, KeyId};
 use chancery_vtoken::atomic;
 use time::OffsetDateTime;
 
@@ -41,6 +41,15 @@ pub enum Kept {
     New(PathBuf),
     /// The same was kept before.
     Before(PathBuf),
+}
+
+/// A file of the archive.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it holds, or why that cannot be read.
+    pub attestation: Result<Attestation, ArchiveError>,
 }
 
 impl Kept {
@@ -120,6 +129,41 @@ impl Archive {
             .transpose()
     }
 
+    /// Keeps that a key was wrapped into a file, so that its passport knows of this copy. `None` when neither the container
+    /// nor the archive has the key's request.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; the copy is made, and only not noted.
+    pub fn keep_wrapped(
+        &self,
+        container: &KeyContainer,
+        chain: &[u8],
+        file: &Path,
+        now: OffsetDateTime,
+    ) -> Result<Option<Kept>, ArchiveError> {
+        let Some(certificate) = container.certificate() else {
+            return Ok(None);
+        };
+        let seen = Seen {
+            file: Some(file.display().to_string()),
+            kcv: kcv_of(container.blob()).map(|kcv| hex::encode_upper(kcv.0)),
+            ..Seen::default()
+        };
+        let attestation = match KeyCertificate::recognise(certificate.to_vec()) {
+            KeyCertificate::Request(request) => Attestation::new(&request, chain, now, seen).ok(),
+            other => {
+                let known = match other.public_key() {
+                    Some(key) => self.of_key(KeyFingerprint::of(&key))?,
+                    None => Vec::new(),
+                };
+                known
+                    .first()
+                    .and_then(|(_, known)| Attestation::new(known.request(), known.chain(), now, seen).ok())
+            }
+        };
+        attestation.map(|attestation| self.save(&attestation)).transpose()
+    }
+
     /// Keeps an attestation. It is durable when this returns.
     ///
     /// # Errors
@@ -180,7 +224,7 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError::Io`] when the directory cannot be read; one that is not there is empty.
-    pub fn list(&self) -> Result<Vec<(PathBuf, Result<Attestation, ArchiveError>)>, ArchiveError> {
+    pub fn list(&self) -> Result<Vec<Entry>, ArchiveError> {
         let io = |source| ArchiveError::Io {
             doing: "list",
             path: self.directory.clone(),
@@ -202,9 +246,9 @@ impl Archive {
         paths.sort();
         Ok(paths
             .into_iter()
-            .map(|path| {
-                let attestation = read(&path);
-                (path, attestation)
+            .map(|path| Entry {
+                attestation: read(&path),
+                path,
             })
             .collect())
     }
@@ -216,7 +260,7 @@ impl Archive {
     pub fn of_key(&self, key: KeyFingerprint) -> Result<Vec<(PathBuf, Attestation)>, ArchiveError> {
         let all = self.list()?.into_iter();
         Ok(all
-            .filter_map(|(path, attestation)| Some((path, attestation.ok()?)))
+            .filter_map(|entry| Some((entry.path, entry.attestation.ok()?)))
             .filter(|(_, attestation)| attestation.key() == key)
             .collect())
     }

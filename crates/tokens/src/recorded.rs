@@ -57,6 +57,10 @@ pub enum RecordedError {
 ///
 /// # Errors
 /// [`RecordedError`], and the token back.
+#[expect(
+    clippy::result_large_err,
+    reason = "a failure gives the token back, which is as large as the success"
+)]
 pub fn generate_recorded<T: Transport>(
     mut card: Authenticated<T>,
     new: &NewKey,

@@ -97,8 +97,10 @@ fn a_damaged_file_is_named_and_not_replaced() {
     assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
     let listed = archive.list().unwrap();
     assert_eq!(listed.len(), 2);
-    let wrong: Vec<_> = listed.iter().filter(|(_, found)| found.is_err()).collect();
-    assert!(matches!(wrong[..], [(at, Err(ArchiveError::Attestation(_)))] if *at == path));
+    let wrong: Vec<_> = listed.iter().filter(|entry| entry.attestation.is_err()).collect();
+    let [entry] = wrong[..] else { panic!("{wrong:?}") };
+    assert_eq!(entry.path, path);
+    assert!(matches!(entry.attestation, Err(ArchiveError::Attestation(_))));
     assert_eq!(archive.of_key(first.key()).unwrap().len(), 1);
 }
 

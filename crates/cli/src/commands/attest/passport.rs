@@ -69,9 +69,9 @@ impl ShowPassport {
         let (existing, tokens): (Vec<_>, Vec<_>) =
             self.what.iter().partition(|what| Path::new(what).is_file());
         let paths: Vec<PathBuf> = existing.iter().map(PathBuf::from).collect();
-        let mut found = from_files(&files::read(&paths)?, &known)?;
+        let mut found = of_files(&files::read(&paths)?, &known)?;
         for token in tokens {
-            found.extend(self.from_token(context, token, &known)?);
+            found.extend(self.of_token(context, token, &known)?);
         }
         if found.is_empty() {
             return Err(CliError::new(FailureKind::NotFound, "there is no such key"));
@@ -93,8 +93,9 @@ impl ShowPassport {
             archive: Vec::new(),
             wrapped: Vec::new(),
         };
-        for (path, attestation) in archive {
-            match attestation {
+        for entry in archive {
+            let path = entry.path;
+            match entry.attestation {
                 Ok(attestation) => known.archive.push(attestation),
                 Err(error) => context.tell(format!(
                     "({}: {}; it is left out)",
@@ -115,7 +116,7 @@ impl ShowPassport {
         Ok(known)
     }
 
-    fn from_token(&self, context: &Context, wanted: &str, known: &Known) -> Result<Vec<KeyFacts>, CliError> {
+    fn of_token(&self, context: &Context, wanted: &str, known: &Known) -> Result<Vec<KeyFacts>, CliError> {
         let intent = if self.prove { Intent::Change } else { Intent::Read };
         let (chosen, mut card) = select(context, Some(wanted), intent)?;
         let called = chosen.to_string();
@@ -271,7 +272,7 @@ fn complete(facts: &mut KeyFacts, here: Option<&str>, known: &Known) {
     facts.copies = copies;
 }
 
-fn from_files(inputs: &[NamedInput], known: &Known) -> Result<Vec<KeyFacts>, CliError> {
+fn of_files(inputs: &[NamedInput], known: &Known) -> Result<Vec<KeyFacts>, CliError> {
     let chains: Vec<&[u8]> = inputs
         .iter()
         .filter_map(|(_, input)| match input {

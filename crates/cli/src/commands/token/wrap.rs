@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use chancery_driver::KeyCertificate;
-use chancery_schsm::{KeyContainer, KeyId, container};
+use chancery_schsm::{KeyContainer, KeyId, container, fid};
 use chancery_tokens::transfer::{ImportLabels, Parcel, Wrapped, install, wrap_to_file};
 use clap::Args;
 use serde_json::json;
 
 use super::{
     arrival::installed,
+    failure::card,
     kek::ShareArgs,
     key_failure::{parcel, transfer},
-    opening::{HexBytes, KeyArgs, choose, hex_bytes, journal, key_id, noted, open, read_input},
+    opening::{HexBytes, KeyArgs, archive, choose, hex_bytes, journal, key_id, noted, now, open, read_input},
     pins::UserPinArgs,
     reaching::Chosen,
 };
@@ -72,6 +73,16 @@ impl Wrap {
         let _progress = Progress::start(&format!("{called} wraps key {id}"));
         let done = wrap_to_file(&mut token, id, &file, &noted(&chosen, &called, &journal))
             .map_err(|error| transfer(&called, &error))?;
+        if let Some(file) = &done.file {
+            let noted = token
+                .read_file(fid::DEVICE_CERTIFICATES)
+                .map_err(|error| card(&called, &error))
+                .and_then(|chain| {
+                    let chain = chain.unwrap_or_default();
+                    Ok(archive(context)?.keep_wrapped(&done.container, &chain, file, now())?)
+                });
+            tell_unnoted(context, noted.err());
+        }
         wrapped(&chosen, &done)
     }
 }
@@ -98,7 +109,19 @@ impl Unwrap {
         let journal = journal(context)?;
         let arrived = install(&mut token, &ready, self.id, &noted(&chosen, &called, &journal))
             .map_err(|error| transfer(&called, &error))?;
+        let noted = archive(context).and_then(|archive| Ok(archive.keep(&mut token, arrived.id, now())?));
+        tell_unnoted(context, noted.err());
         installed(&chosen, &arrived)
+    }
+}
+
+/// The copy is made: that its passport will not know of it is no reason to fail.
+fn tell_unnoted(context: &Context, error: Option<CliError>) {
+    if let Some(error) = error {
+        context.tell(format!(
+            "(that there is this copy could not be noted: {})",
+            error.text().trim()
+        ));
     }
 }
 
