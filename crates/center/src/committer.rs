@@ -1,17 +1,10 @@
 //! Group commit: many commands, one disk flush.
 //!
 //! Commands hand in [`Change`]s and wait. One task takes whatever has gathered while the last group was written and commits it
-//! together, so that the number of flushes a second is that of the disk while the number of changes is not. While commands are known to
-//! be at work, a group waits for them a little: a part of what the last one took. A lonely change does not wait. A head signature of the
+//! together, so that the number of flushes a second is that of the disk while the number of changes is not. A head signature of the
 //! audit log rides along at most once a second; when work stops, the last head is signed a second later.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chancery_api::{Failure, FailureKind};
 use chancery_store::{Change, Conflict, Store, StoreError};
@@ -25,12 +18,6 @@ use crate::{checkpoint::CheckpointSigner, text::chain};
 
 /// Most changes in one group.
 const GROUP: usize = 256;
-
-/// A group waits for commands at work for this part of the time that the last one took to become durable.
-const PATIENCE: u32 = 10;
-
-/// Longest wait of a group, however slow the disk is.
-const MOST_PATIENCE: Duration = Duration::from_millis(5);
 
 /// Shortest time between two signed heads of the audit log.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -81,18 +68,6 @@ struct Pending {
 #[derive(Clone)]
 pub(crate) struct Committer {
     queue: mpsc::Sender<Pending>,
-    coming: Arc<AtomicUsize>,
-}
-
-/// A command that will hand in a change soon, as long as it lives.
-pub(crate) struct Coming {
-    coming: Arc<AtomicUsize>,
-}
-
-impl Drop for Coming {
-    fn drop(&mut self) {
-        self.coming.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Committer {
@@ -101,27 +76,17 @@ impl Committer {
         let (queue, pending) = mpsc::channel(4 * GROUP);
         // What an earlier start left unsigned is signed soon.
         let unsigned_since = signer.is_behind().then(Instant::now);
-        let coming = Arc::new(AtomicUsize::new(0));
         tokio::spawn(
             Task {
                 store,
                 signer,
                 pending,
-                coming: Arc::clone(&coming),
-                patience: Duration::ZERO,
                 unsigned_since,
                 last_signed: None,
             }
             .run(),
         );
-        Self { queue, coming }
-    }
-
-    /// Says that a command is at work that will hand in changes, one at a time.
-    pub(crate) fn announce(&self) -> Coming {
-        self.coming.fetch_add(1, Ordering::Relaxed);
-        let coming = Arc::clone(&self.coming);
-        Coming { coming }
+        Self { queue }
     }
 
     /// Makes `change` durable before it returns.
@@ -139,10 +104,6 @@ struct Task {
     store: Arc<dyn Store>,
     signer: CheckpointSigner,
     pending: mpsc::Receiver<Pending>,
-    /// Commands at work.
-    coming: Arc<AtomicUsize>,
-    /// How long a group waits for them.
-    patience: Duration,
     /// When the first change was committed that no signed head covers.
     unsigned_since: Option<Instant>,
     last_signed: Option<Instant>,
@@ -169,36 +130,10 @@ impl Task {
             if received == 0 {
                 break;
             }
-            self.gather(&mut group).await;
-            let began = Instant::now();
             self.commit(&mut group).await;
-            self.patience = (began.elapsed() / PATIENCE).min(MOST_PATIENCE);
         }
         if self.unsigned_since.is_some() {
             self.sign_head().await;
-        }
-    }
-
-    /// Waits for the commands that are on their way, so that they share this flush.
-    async fn gather(&mut self, group: &mut Vec<Pending>) {
-        if self.patience.is_zero() {
-            return;
-        }
-        let deadline = Instant::now() + self.patience;
-        loop {
-            let missing = self
-                .coming
-                .load(Ordering::Relaxed)
-                .min(GROUP)
-                .saturating_sub(group.len());
-            if missing == 0 {
-                return;
-            }
-            let more = self.pending.recv_many(group, missing);
-            match tokio::time::timeout_at(deadline, more).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {}
-            }
         }
     }
 

@@ -61,8 +61,6 @@ impl Center {
     pub async fn perform(&self, call: Perform) -> Result<Performed, Failure> {
         let now = self.clock.now_ms();
         let (payload, prepared) = self.lock(&self.drafts).take(&call.act, now)?;
-        let _coming =
-            matches!(payload.decision, Decision::RequestSign { .. }).then(|| self.committer.announce());
         // Who decides and what is decided on are read together, and anew for every act.
         let reading = self.read(to_be_signed(&payload.decision)).await?;
         let person = reading.people.get(payload.person).ok_or_else(|| {
