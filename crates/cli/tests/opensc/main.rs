@@ -1,6 +1,6 @@
 //! Debian's smart card programs, unmodified, on virtual tokens in a private pcscd. What they say is checked with openssl.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod backup;
 mod certificates;

@@ -158,7 +158,9 @@ fn rsa_decrypts_with_every_mechanism_listed() {
         let mut block = vec![0x00, 0x07];
         block.resize(length, 0x5A);
         bench.token.pcscd.write("block", &block);
-        let cases: [(&str, &str, &str, &[&str], &[&str]); 4] = [
+        // Mechanism, file, openssl's padding, its options, pkcs11-tool's.
+        type Case<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], &'a [&'a str]);
+        let cases: [Case<'_>; 4] = [
             ("RSA-PKCS", "message", "pkcs1", &[], &[]),
             (
                 "RSA-PKCS-OAEP",
