@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use chancery_api::FailureKind;
+use chancery_driver::Selected;
 use chancery_schsm::Kcv;
-use chancery_tokens::reach::Intent;
+use chancery_tokens::reach::{Intent, TokenTransport};
 use clap::Args;
 use serde_json::json;
 
@@ -109,18 +110,7 @@ impl Import {
     }
 
     /// The token, if its key domain takes a share, with the number of shares in all.
-    #[expect(clippy::type_complete, reason = "used twice, here")]
-    fn missing(
-        &self,
-        context: &Context,
-    ) -> Result<
-        (
-            String,
-            u8,
-            chancery_driver::Selected<chancery_tokens::reach::TokenTransport>,
-        ),
-        CliError,
-    > {
+    fn missing(&self, context: &Context) -> Result<(String, u8, Selected<TokenTransport>), CliError> {
         let (chosen, mut token) = select(context, Some(&self.token), Intent::Change)?;
         let name = chosen.to_string();
         let domain = self.domain;
