@@ -67,7 +67,7 @@ fn test(place: &Place, session: &mut Session, operations: u32) -> Result<Outcome
     let plan = acceptance::plan(session, &KINDS, operations, false)?;
     let mut work = begin(place, &plan);
     let outcome = acceptance::run(session, &plan, &place.anchors(), &mut work, |_, _| {})?;
-    work.finish().unwrap();
+    work.finish()?;
     Ok(outcome)
 }
 
