@@ -90,8 +90,11 @@ fn a_whole_life_passes_through_the_channel_and_nothing_in_clear() {
         assert!(!in_clear, "{}", String::from_utf8_lossy(secret));
     }
     drop(seen);
-    // Without the channel the token goes on; the plain command closes its end.
+    // Without the channel the token goes on; the plain command closes its end, and ends the login made in it.
     let mut card = card.unsecured();
+    let refused = card.sign(KeyId(1), Algorithm::EcdsaSha256, b"message");
+    assert!(refused.unwrap_err().is_locked());
+    let mut card = card.logout().unwrap().verify_pin(&pin()).unwrap();
     assert!(card.sign(KeyId(1), Algorithm::EcdsaSha256, b"message").is_ok());
 }
 

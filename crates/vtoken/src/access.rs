@@ -24,7 +24,7 @@ pub(crate) const OPTION_PIN_AND_PKA: u16 = 0x0010;
 pub(crate) const OPTION_RESET_ONLY: u16 = 0x0020;
 
 /// Something that needs permission. What is not here is free: SELECT, ENUMERATE, GET CHALLENGE, status queries,
-/// import of key shares, verification of certificates, registration into free custodian slots, authentication.
+/// import of key shares, verification of certificates, authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     /// READ BINARY.
@@ -37,6 +37,8 @@ pub(crate) enum Act {
     UseKeys,
     /// Creating and deleting key domains and their keys.
     ManageDomains,
+    /// Putting a custodian key into a free slot.
+    RegisterCustodian,
     /// Putting another custodian key into an occupied slot.
     ReplaceCustodian,
 }
@@ -54,18 +56,26 @@ pub(crate) fn permitted(act: Act, state: &State, session: &Session) -> bool {
         },
         Act::WriteFile(fid) => match Area::of(fid) {
             Area::Scratch if !state.firmware.has_scratch_file() => false,
-            Area::Free | Area::Private | Area::Scratch => owner() || session.initialised_here,
+            Area::Free | Area::Private | Area::Scratch => owner() || session.initialised_here.holds(),
             Area::Factory | Area::Key | Area::DeviceKey | Area::Nowhere => false,
         },
         Act::Delete(fid) => match Area::of(fid) {
-            Area::Free | Area::Private | Area::Scratch => owner() || session.initialised_here,
+            Area::Free | Area::Private | Area::Scratch => owner() || session.initialised_here.holds(),
             Area::Key => owner(),
             Area::Nowhere => true,
             Area::Factory | Area::DeviceKey => false,
         },
         Act::UseKeys | Act::ManageDomains => owner(),
+        Act::RegisterCustodian => !in_use(state) || owner(),
         Act::ReplaceCustodian => owner() && may_replace_custodians(state),
     }
+}
+
+/// Whether the token holds something already that custodians would open. Until then everybody may register them, as hosts
+/// do right after the initialisation; from then on the last free slot is the door to it.
+fn in_use(state: &State) -> bool {
+    let private = |fid: &u16| matches!(Area::of(*fid), Area::Private);
+    !state.keys.is_empty() || state.files.keys().any(private)
 }
 
 /// Option bit 0008 has two meanings: with 0004 it lets a session PIN outlive a reset, alone it allows the replacement of
@@ -85,7 +95,7 @@ pub(crate) fn keeps_session_pin(state: &State) -> bool {
 /// With public key authentication configured, the PIN counts while keys are still to be registered (until then
 /// the quorum does not exist); afterwards it counts only together with the quorum.
 pub(crate) fn authenticated(state: &State, session: &Session) -> bool {
-    let pin = session.user_pin && state.user_pin.as_ref().is_some_and(|record| !record.transport);
+    let pin = session.user_pin.holds() && state.user_pin.as_ref().is_some_and(|record| !record.transport);
     if !quorum_in_force(state) {
         return pin;
     }

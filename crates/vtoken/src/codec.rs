@@ -16,6 +16,11 @@ use crate::state::{
     RegisteredKey, SharedDomain,
 };
 
+/// A key of any origin. The first versions noted none, so it says nothing of where the key is from.
+const KEY: u8 = 0x06;
+/// The same fields, of a key that the token made itself.
+const KEY_MADE_HERE: u8 = 0x11;
+
 /// Why stored changes cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum DecodeError {
@@ -82,7 +87,8 @@ impl Encoder {
                 self.raw(&fid.to_be_bytes());
             }
             Change::PutKey { id, key } => {
-                self.raw(&[0x06, *id]);
+                let tag = if key.made_here { KEY_MADE_HERE } else { KEY };
+                self.raw(&[tag, *id]);
                 self.key(key);
             }
             Change::DeleteKey { id } => self.raw(&[0x07, *id]),
@@ -226,9 +232,12 @@ impl<'a> Decoder<'a> {
                 contents: self.bytes()?.to_vec(),
             },
             0x05 => Change::DeleteFile { fid: self.u16()? },
-            0x06 => Change::PutKey {
+            tag @ (KEY | KEY_MADE_HERE) => Change::PutKey {
                 id: self.u8()?,
-                key: self.key()?,
+                key: KeyRecord {
+                    made_here: tag == KEY_MADE_HERE,
+                    ..self.key()?
+                },
             },
             0x07 => Change::DeleteKey { id: self.u8()? },
             0x08 => Change::SetUseCounter {
@@ -323,6 +332,7 @@ impl<'a> Decoder<'a> {
             algorithms: self.option(|input| Ok(input.bytes()?.to_vec()))?,
             use_counter: self.option(Self::u32)?,
             key_domain: self.option(Self::u8)?,
+            made_here: false,
         })
     }
 

@@ -16,12 +16,14 @@ const CUT_SHORT: StatusWord = StatusWord(0x6281);
 /// Bits of CLA that matter: all but "proprietary".
 const CLASS_MASK: u8 = 0x7F;
 
-/// Runs a command. A protected one, which needs an open channel, is answered in the channel; every other one closes it.
+/// Runs a command. A protected one, which needs an open channel, is answered in the channel; every other one ends it.
 pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Response {
-    let channel = card.session.channel.take();
-    match channel {
+    match card.session.channel.take() {
         Some(channel) if command.class & CLASS_MASK == CLASS_PROTECTED => protected(card, channel, command),
-        _ => cut(commands::dispatch(card, command), command.expected),
+        _ => {
+            card.session.end_channel();
+            cut(commands::dispatch(card, command), command.expected)
+        }
     }
 }
 
@@ -31,7 +33,10 @@ fn protected(card: &mut Card, mut channel: CardChannel, outer: &Command<'_>) -> 
     let header = [outer.class, outer.instruction, outer.p1, outer.p2];
     let plain = match channel.unprotect_command(header, outer.data) {
         Ok(plain) => plain,
-        Err(error) => return bare(error.card_status()),
+        Err(error) => {
+            card.session.end_channel();
+            return bare(error.card_status());
+        }
     };
     let expected = usize::try_from(plain.expected()).unwrap_or(usize::MAX);
     let command = Command {
@@ -54,7 +59,10 @@ fn protected(card: &mut Card, mut channel: CardChannel, outer: &Command<'_>) -> 
             }
             (Zeroizing::new(objects), StatusWord::OK)
         }
-        Err(error) => bare(error.card_status()),
+        Err(error) => {
+            card.session.end_channel();
+            bare(error.card_status())
+        }
     }
 }
 

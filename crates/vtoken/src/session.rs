@@ -13,6 +13,30 @@ pub(crate) const CHALLENGE_LENGTH: usize = 8;
 /// Most certificates remembered at once; the oldest goes first.
 const MOST_REMEMBERED: usize = 32;
 
+/// Whether something was granted in this session, and how it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Granted {
+    /// It was not.
+    #[default]
+    No,
+    /// To a command without protection: until the end of the session.
+    InPlain,
+    /// To a command in the secure channel: until the end of that channel.
+    InChannel,
+}
+
+impl Granted {
+    /// Granted to a command that came through the channel or not.
+    pub(crate) fn to(protected: bool) -> Self {
+        if protected { Self::InChannel } else { Self::InPlain }
+    }
+
+    /// Whether it is granted now.
+    pub(crate) fn holds(self) -> bool {
+        self != Self::No
+    }
+}
+
 /// Volatile card state.
 #[derive(Default)]
 pub(crate) struct Session {
@@ -21,11 +45,11 @@ pub(crate) struct Session {
     /// File identifier of the current EF.
     pub(crate) current_file: Option<u16>,
     /// The user PIN has been verified.
-    pub(crate) user_pin: bool,
+    pub(crate) user_pin: Granted,
     /// The SO-PIN has been verified.
-    pub(crate) so_pin: bool,
+    pub(crate) so_pin: Granted,
     /// INITIALIZE DEVICE succeeded in this session: files may be written, as on real devices.
-    pub(crate) initialised_here: bool,
+    pub(crate) initialised_here: Granted,
     /// Slots of the custodian keys that answered.
     pub(crate) custodians: BTreeSet<u8>,
     /// The challenge that waits for EXTERNAL AUTHENTICATE.
@@ -49,6 +73,17 @@ impl Session {
         Self {
             selected: true,
             ..Self::default()
+        }
+    }
+
+    /// Ends the channel, and with it what was granted in it: whoever speaks from here on need not be who held the channel.
+    /// The custodians' answers stay, they are proofs of their own.
+    pub(crate) fn end_channel(&mut self) {
+        self.channel = None;
+        for granted in [&mut self.user_pin, &mut self.so_pin, &mut self.initialised_here] {
+            if *granted == Granted::InChannel {
+                *granted = Granted::No;
+            }
         }
     }
 

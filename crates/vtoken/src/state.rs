@@ -139,6 +139,9 @@ pub(crate) struct KeyRecord {
     pub(crate) use_counter: Option<u32>,
     /// Key domain the key belongs to (DO 92).
     pub(crate) key_domain: Option<u8>,
+    /// Generated or derived by this token. False for what came with UNWRAP, and for keys that were stored before this was
+    /// noted: somebody outside may have chosen them.
+    pub(crate) made_here: bool,
 }
 
 /// Kind of a key.

@@ -64,7 +64,7 @@ impl VirtualToken {
             .ok()
             .filter(|_| command.len() <= self.firmware().longest_command())
         else {
-            self.card.session.channel = None;
+            self.card.session.end_channel();
             return response(&[], StatusWord::WRONG_LENGTH);
         };
         let (data, status) = exchange::run(&mut self.card, &command);

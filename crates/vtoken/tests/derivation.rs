@@ -74,13 +74,8 @@ fn a_derived_key_may_do_no_more_than_its_origin() {
     bench.ok("80520101010100");
     bench.ok(&format!("8052000120{}00", "11".repeat(32)));
     let p256 = ec_parameters(Nid::X9_62_PRIME256V1);
-    generate(
-        &mut bench,
-        1,
-        &p256,
-        "UTTEST00001",
-        "900400000003 91029873 920101",
-    );
+    generate(&mut bench, 1, &p256, "UTTEST00001", "91029873 920101");
+    generate(&mut bench, 3, &p256, "UTTEST00003", "900400000003 91029873");
     generate(&mut bench, 4, &p256, "UTTEST00004", "910173");
     generate(&mut bench, 5, &rsa_parameters(1024), "UTTEST00005", "");
     bench.dialogue(&[
@@ -88,27 +83,70 @@ fn a_derived_key_may_do_no_more_than_its_origin() {
         (
             "00A4000002CC0200",
             0x9000,
-            "6F.. 8102.... 820108 8302CC02 A50D 900400000002 91029873 920101",
+            "6F.. 8102.... 820108 8302CC02 A507 91029873 920101",
         ),
         ("80720292000000", 0x6985, ""),
         ("80760200 02 9801", 0x6A86, ""),
         ("80760101 02 9801", 0x6A86, ""),
-        ("80760302 02 9801", 0x6A88, ""),
+        ("80760702 02 9801", 0x6A88, ""),
         ("80760406 02 9801", 0x6A81, ""),
         ("80760506 02 9801", 0x6A81, ""),
         ("80760106 01 98", 0x6A80, ""),
         ("80760106 02 9901", 0x6A80, ""),
         ("80760106", 0x6A80, ""),
+        // neither zero nor a multiple of the order makes another key
+        ("80760106 03 980000", 0x6A80, ""),
+        (
+            "8076010621 98 FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551",
+            0x6A80,
+            "",
+        ),
+        // a new key would count anew
+        ("80760306 02 9801", 0x6985, ""),
         ("00A4000002CC0600", 0x6A82, ""),
         (
-            "00A4000002CC0100",
+            "00A4000002CC0300",
             0x9000,
-            "6F.. 8102.... 820108 8302CC01 A50D 900400000002*",
+            "6F.. 8102.... 820108 8302CC03 A50A 900400000003*",
         ),
         ("80760106 02 9801", 0x9000, ""),
-        ("80760106 02 9801", 0x9000, ""),
-        ("80760106 02 9801", 0x6984, ""),
         (support::SELECT, 0x9000, "*"),
         ("80760106 02 9801", 0x6982, ""),
     ]);
+}
+
+#[test]
+fn keys_from_outside_are_not_derived_from() {
+    let installation = Installation::new();
+    let share = format!("8052000020{}00", "11".repeat(32));
+    let (mut one, mut two) = (
+        installation.ready("a", "920101"),
+        installation.ready("b", "920101"),
+    );
+    one.ok(&share);
+    two.ok(&share);
+    generate(
+        &mut one,
+        1,
+        &ec_parameters(Nid::X9_62_PRIME256V1),
+        "UTTEST00001",
+        "",
+    );
+    let blob = one.ok("80720192000000");
+    // Whoever made the blob knows the key, and would know each that comes of it.
+    two.ok(&apdu("80740193", &hex::encode(&blob)));
+    assert_eq!(two.status("80760102 02 9801"), 0x6985);
+    let mut two = two.replug();
+    two.ok(support::SELECT);
+    two.ok(support::VERIFY);
+    two.dialogue(&[("80760102 02 9801", 0x6985, ""), ("00A4000002CC0200", 0x6A82, "")]);
+    // It also counts when it comes back to where it was made.
+    one.ok("80760102 02 9801");
+    one.ok(&apdu("80740193", &hex::encode(&blob)));
+    assert_eq!(one.status("80760103 02 9801"), 0x6985);
+    // What a token made itself it still knows for its own later.
+    let mut one = one.replug();
+    one.ok(support::SELECT);
+    one.ok(support::VERIFY);
+    one.dialogue(&[("80760103 02 9801", 0x6985, ""), ("80760203 02 9801", 0x9000, "")]);
 }

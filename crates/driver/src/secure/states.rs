@@ -46,7 +46,8 @@ macro_rules! secured {
                 self.session().link.transport()
             }
 
-            /// Goes on without the channel.
+            /// Goes on without the channel. A token may end with it a login by PIN that was made through it; its next
+            /// command is then refused.
             #[must_use]
             pub fn unsecured(self) -> $state<T> {
                 let (session, ()) = without(self.into_session(), |_| ());

@@ -16,11 +16,13 @@ fn every_change() -> Vec<Change> {
         algorithms: Some(vec![0x70, 0x92]),
         use_counter: Some(10),
         key_domain: Some(0),
+        made_here: true,
     };
     let bare = KeyRecord {
         algorithms: None,
         use_counter: None,
         key_domain: None,
+        made_here: false,
         ..key(KeyKind::Aes)
     };
     vec![
@@ -109,6 +111,23 @@ fn every_change() -> Vec<Change> {
 fn every_change_survives_encoding() {
     let changes = every_change();
     assert_eq!(decode(&encode(&changes)).as_deref(), Ok(changes.as_slice()));
+}
+
+#[test]
+fn a_key_of_the_first_versions_is_of_unknown_origin() {
+    let stored = [0x06, 5, 3, 0, 0, 0, 2, 0xAA, 0xBB, 1, 0, 0, 0, 1, 0x10, 0, 1, 0];
+    let change = Change::PutKey {
+        id: 5,
+        key: KeyRecord {
+            kind: KeyKind::Aes,
+            secret: SecretBytes::from(&[0xAA, 0xBB][..]),
+            algorithms: Some(vec![0x10]),
+            use_counter: None,
+            key_domain: Some(0),
+            made_here: false,
+        },
+    };
+    assert_eq!(decode(&stored), Ok(vec![change]));
 }
 
 #[test]

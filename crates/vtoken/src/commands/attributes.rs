@@ -45,7 +45,7 @@ impl<'a> Attributes<'a> {
         fits.then_some(found)
     }
 
-    /// A key without its secret: what these attributes make of it on this card. 6A86 and 6A88 for a domain that is
+    /// A key to be made, without its secret: what these attributes make of it on this card. 6A86 and 6A88 for a domain that is
     /// not there, 6985 for one that cannot take keys yet.
     pub(crate) fn record(&self, card: &Card, kind: KeyKind) -> Result<KeyRecord, StatusWord> {
         Ok(KeyRecord {
@@ -54,6 +54,7 @@ impl<'a> Attributes<'a> {
             algorithms: self.algorithms.map(<[u8]>::to_vec),
             use_counter: self.use_counter,
             key_domain: domain_of(card, self.key_domain)?,
+            made_here: true,
         })
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
             let free = pka.slots.iter().position(Option::is_none);
             let free = free.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
             let slot = u8::try_from(free).map_err(|_| StatusWord::UNKNOWN_ERROR)?;
+            card.require(Act::RegisterCustodian)?;
             register(card, slot, command.data)
         }
         (0x01, _) => {
@@ -48,7 +49,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     }
 }
 
-/// Puts a key into a slot. Everybody may fill the free slots: until the last one is filled the keys open nothing.
+/// Puts a key into a slot. Until the last free one is filled the keys open nothing.
 fn register(card: &mut Card, slot: u8, data: &[u8]) -> Outcome {
     let data = card.long_data(data);
     let key = attested(card, &data)?;

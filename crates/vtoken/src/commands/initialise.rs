@@ -12,7 +12,7 @@ use crate::access::{
 use crate::apdu::Command;
 use crate::card::{Answer, Card, Outcome, random};
 use crate::secret::SecretBytes;
-use crate::session::Session;
+use crate::session::{Granted, Session};
 use crate::state::{Change, Initialisation, PinReference, Pka, SharedDomain};
 
 /// Options the firmware knows.
@@ -53,7 +53,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     let values = request.values()?;
     card.commit(&[Change::Initialise(values)])?;
     card.session = Session::selected();
-    card.session.initialised_here = true;
+    card.session.initialised_here = Granted::to(command.protected);
     Ok(Answer::done())
 }
 

@@ -7,6 +7,7 @@ use crate::access::{OPTION_PIN_AND_PKA, authenticated, quorum_in_force, quorum_r
 use crate::apdu::Command;
 use crate::card::{Answer, Card, Outcome, random};
 use crate::pin::PinRecord;
+use crate::session::Granted;
 use crate::state::{Change, PinReference};
 
 /// Length of the user PIN in bytes.
@@ -48,7 +49,7 @@ pub(crate) fn verify(card: &mut Card, command: &Command<'_>) -> Outcome {
         return Err(StatusWord::WRONG_LENGTH);
     }
     attempt(card, reference, command.data, Accepted::SessionPinToo)?;
-    *verified(card, reference) = true;
+    *verified(card, reference) = Granted::to(command.protected);
     Ok(Answer::done())
 }
 
@@ -71,11 +72,10 @@ pub(crate) fn change(card: &mut Card, command: &Command<'_>) -> Outcome {
     if command.data.len() < 2 * shortest {
         return Err(StatusWord::WRONG_LENGTH);
     }
-    let (old, new) = command
-        .data
-        .split_at_checked(usize::from(record.length))
-        .ok_or(StatusWord::WRONG_LENGTH)?;
-    // The old PIN is checked first: a complaint about the new one would tell the length of the old.
+    // Data shorter than the old PIN is a wrong PIN as a whole. The old PIN is checked first: a complaint about the length
+    // of the data or of the new PIN would tell the length of the old.
+    let split = command.data.split_at_checked(usize::from(record.length));
+    let (old, new) = split.unwrap_or((command.data, &[]));
     check(card, reference, old)?;
     let fits = match reference {
         PinReference::User => USER_PIN.contains(&new.len()),
@@ -120,7 +120,7 @@ fn attempt(
     }
     let left = record.tries_left.saturating_sub(1);
     // From here on a PIN says who may write files, no longer the initialisation in the same session.
-    card.session.initialised_here = false;
+    card.session.initialised_here = Granted::No;
     card.commit(&[Change::PinTries { reference, left }])?;
     let by_session_pin = accepted == Accepted::SessionPinToo
         && reference == PinReference::User
@@ -134,7 +134,7 @@ fn attempt(
         return card.commit(&[Change::PinTries { reference, left }]);
     }
     if !record.matches(candidate) {
-        *verified(card, reference) = false;
+        *verified(card, reference) = Granted::No;
         return Err(tries(left));
     }
     card.commit(&[Change::PinTries {
@@ -179,8 +179,8 @@ fn status(card: &Card, reference: PinReference) -> Result<(), StatusWord> {
         return Err(StatusWord::AUTHENTICATION_FAILED);
     };
     let done = match reference {
-        PinReference::User => card.session.user_pin,
-        PinReference::So => card.session.so_pin,
+        PinReference::User => card.session.user_pin.holds(),
+        PinReference::So => card.session.so_pin.holds(),
     };
     match pin {
         pin if pin.is_blocked() => Err(StatusWord::AUTHENTICATION_BLOCKED),
@@ -207,7 +207,7 @@ fn reference(card: &Card, p2: u8) -> Result<PinReference, StatusWord> {
     }
 }
 
-fn verified(card: &mut Card, reference: PinReference) -> &mut bool {
+fn verified(card: &mut Card, reference: PinReference) -> &mut Granted {
     match reference {
         PinReference::User => &mut card.session.user_pin,
         PinReference::So => &mut card.session.so_pin,

@@ -6,6 +6,7 @@ use super::pin::{SO_PIN, USER_PIN, check, replacement};
 use crate::access::{OPTION_RESET_ONLY, OPTION_RESET_RETRY};
 use crate::apdu::Command;
 use crate::card::{Answer, Card, Outcome};
+use crate::session::Granted;
 use crate::state::{Change, PinReference};
 
 /// P1 00: SO-PIN | new PIN. P1 01: SO-PIN, the PIN stays. Option 0001 enables both, option 0020 only the second.
@@ -59,6 +60,6 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
         }
     };
     card.commit(&[change])?;
-    card.session.user_pin = false;
+    card.session.user_pin = Granted::No;
     Ok(Answer::done())
 }

@@ -16,7 +16,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     if command.p1p2() != 0x0181 {
         return Err(StatusWord::INCORRECT_P1_P2);
     }
-    if !command.protected || !card.session.user_pin {
+    if !command.protected || !card.session.user_pin.holds() {
         return Err(StatusWord::SECURITY_STATUS_NOT_SATISFIED);
     }
     if !command.data.is_empty() || command.expected < SESSION_PIN {

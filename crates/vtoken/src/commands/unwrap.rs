@@ -52,6 +52,7 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
         algorithms: (!algorithms.is_empty()).then(|| algorithms.to_vec()),
         use_counter: None,
         key_domain: Some(domain),
+        made_here: false,
     };
     card.commit(&[Change::PutKey { id: command.p1, key }])?;
     Ok(Answer::done())

@@ -113,7 +113,7 @@ impl EcKey {
     /// The key `d + parameter mod n`: a tweak by a number (big endian, any length).
     ///
     /// # Errors
-    /// [`CryptoError::Data`] when the sum is zero.
+    /// [`CryptoError::Data`] when the parameter is a multiple of n, which makes no other key, or the sum is zero.
     pub(crate) fn tweaked(&self, parameter: &[u8]) -> Result<Self, CryptoError> {
         let mut context = BigNumContext::new_secure()?;
         let order = BigNum::from_slice(&self.curve.domain()?.n)?;
@@ -125,7 +125,7 @@ impl EcKey {
         tweak.copy_from_slice(parameter)?;
         reduced.nnmod(&tweak, &order, &mut context)?;
         sum.mod_add(self.private.private_key(), &reduced, &order, &mut context)?;
-        if sum.num_bits() == 0 {
+        if reduced.num_bits() == 0 || sum.num_bits() == 0 {
             return Err(CryptoError::Data);
         }
         let sum = Zeroizing::new(sum.to_vec());

@@ -179,7 +179,8 @@ fn fast_encoding(scheme: Scheme, hash: Hash) -> Option<&'static dyn RsaEncoding>
 fn find_prime(n: &BigNumRef, e: &BigNumRef, d: &BigNumRef) -> Result<BigNum, CryptoError> {
     let mut context = BigNumContext::new_secure()?;
     let one = BigNum::from_u32(1)?;
-    if *n < *BigNum::from_u32(15)? || !n.is_bit_set(0) || e.num_bits() < 2 || d.num_bits() < 2 {
+    let fits = |exponent: &BigNumRef| exponent.num_bits() >= 2 && *exponent < *n;
+    if *n < *BigNum::from_u32(15)? || !n.is_bit_set(0) || !fits(e) || !fits(d) {
         return Err(CryptoError::Data);
     }
     let (mut product, mut k) = (BigNum::new_secure()?, BigNum::new_secure()?);

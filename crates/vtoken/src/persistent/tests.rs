@@ -96,6 +96,7 @@ fn key(fill: u8, use_counter: Option<u32>) -> KeyRecord {
         algorithms: Some(vec![0x10, 0x11]),
         use_counter,
         key_domain: Some(0),
+        made_here: true,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Public key authentication: registration, the quorum, and everything somebody could try instead.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../secure_channel/channel.rs"]
+mod channel;
 mod quorum;
 mod registration;
 mod scheme;

@@ -1,6 +1,9 @@
 //! The quorum, and everything somebody could try instead.
 
+use chancery_schsm::secure_messaging::Protocol;
+
 use super::*;
+use crate::channel::Channel;
 
 #[test]
 fn two_of_three() {
@@ -142,6 +145,35 @@ fn pin_and_quorum_together() {
     ]);
     assert_eq!((quorum.answer(0), quorum.answer(1)), (0x9000, 0x9000));
     quorum.hsm.dialogue(&[
+        (write, 0x6982, ""),
+        (support::VERIFY, 0x9000, ""),
+        (write, 0x9000, ""),
+    ]);
+}
+
+#[test]
+fn a_lost_channel_takes_the_pin_along_and_no_answer_of_a_custodian() {
+    let installation = Installation::new();
+    let mut quorum = Quorum::new(&installation, "0010", "8106363438323139 910103");
+    let write = "00D7C40106 54020000 5300";
+    quorum.hsm.ok(SELECT);
+    assert_eq!(quorum.answer(0), 0x9000);
+    let Quorum { hsm, name, tokens } = &mut quorum;
+    let mut channel = Channel::open(hsm, Protocol::Aes128);
+    let (token, chr) = &mut tokens[1];
+    assert_eq!(channel.send(hsm, &choose_custodian(chr)).1, 0x9000);
+    let (challenge, _) = channel.send(hsm, "0084000008");
+    let answer = answer_of(token, 1, name, &challenge);
+    channel.dialogue(
+        hsm,
+        &[
+            (&answer, 0x9000, ""),
+            (support::VERIFY, 0x9000, ""),
+            (write, 0x9000, ""),
+        ],
+    );
+    hsm.dialogue(&[
+        (STATUS, 0x9000, "03000202"),
         (write, 0x6982, ""),
         (support::VERIFY, 0x9000, ""),
         (write, 0x9000, ""),

@@ -117,3 +117,40 @@ fn a_real_device_is_recognised() {
         (&choose_verifier(device.chr().as_str()), 0x6A88, ""),
     ]);
 }
+
+#[test]
+fn the_free_slots_of_a_token_in_use_are_its_owners() {
+    let installation = Installation::new();
+    for (name, option) in [("one", "0000"), ("two", "0010")] {
+        let mut hsm = installation.token(name);
+        initialise(
+            &mut hsm,
+            &format!("8002{option} 8106363438323139 910103 93020201"),
+        );
+        hsm.ok(SELECT);
+        let mut alice = custodian_token(&installation, &format!("alice-{name}"), &mut hsm);
+        let mut mallory = custodian_token(&installation, &format!("mallory-{name}"), &mut hsm);
+        let (_, first) = custodian_key(&mut alice, 1, Nid::BRAINPOOL_P256R1);
+        let (_, foreign) = custodian_key(&mut mallory, 1, Nid::BRAINPOOL_P256R1);
+        // Nothing is on it yet: hosts register without the PIN.
+        assert_eq!(hsm.ok(&register(&first)), [2, 1, 1, 0]);
+        for (make, remove) in [
+            ("004805B2000000", "00E4020002CC05"),
+            ("00D7CD0106 54020000 5300", "00E4020002CD01"),
+        ] {
+            hsm.ok(support::VERIFY);
+            hsm.ok(make);
+            hsm.ok(SELECT);
+            introduce(&mut mallory, &mut hsm);
+            assert_eq!(hsm.status(&register(&foreign)), 0x6982, "{make}");
+            assert_eq!(hsm.status("0020008106303030303030"), 0x63C2);
+            assert_eq!(hsm.status(&register(&foreign)), 0x6982, "{make}");
+            assert_eq!(hsm.ok("8054000004"), [2, 1, 1, 0]);
+            hsm.ok(support::VERIFY);
+            hsm.ok(remove);
+        }
+        // The owner can.
+        hsm.ok("004805B2000000");
+        assert_eq!(hsm.ok(&register(&foreign)), [2, 0, 1, 0]);
+    }
+}

@@ -67,8 +67,8 @@ fn everything_works_through_the_channel_without_any_plain_command() {
         assert_eq!((request[0], status), (0x67, 0x9000));
         let (signature, status) = channel.send(&mut bench, "8068017305 68656C6C6F 00");
         assert_eq!((signature[0], status), (0x30, 0x9000));
-        // The channel and the login are two things.
-        assert_eq!(bench.status("00200081"), 0x9000);
+        // What was granted in the channel ends with it.
+        assert_eq!(bench.status("00200081"), 0x63C3);
     }
 }
 
@@ -169,6 +169,70 @@ fn plain_commands_and_select_end_the_channel() {
     bench.token.power_cycle();
     bench.ok(SELECT);
     assert_eq!(altered(&mut bench, &mut channel, |_| {}).1, 0x6E00);
+}
+
+/// Ends a channel.
+type Ending = fn(&mut Bench, &mut Channel);
+
+const ENDINGS: [Ending; 4] = [
+    |bench, _| assert_eq!(bench.status("0084000008"), 0x9000),
+    |bench, channel| assert_eq!(altered(bench, channel, |bytes| bytes[16] ^= 1).1, 0x6988),
+    |bench, channel| assert_eq!(altered(bench, channel, |bytes| bytes.truncate(9)).1, 0x6700),
+    |bench, _| {
+        Channel::open(bench, Protocol::Aes128);
+    },
+];
+
+#[test]
+fn a_login_in_the_channel_ends_with_it_and_another_does_not() {
+    let installation = Installation::new();
+    let mut bench = installation.ready("a", "");
+    generate(
+        &mut bench,
+        1,
+        &ec_parameters(Nid::X9_62_PRIME256V1),
+        "UTDUMMY00001",
+        "",
+    );
+    let sign = "8068017305 68656C6C6F 00";
+    let so_verify = format!("0020008808 {SO_PIN}");
+    for end in ENDINGS {
+        // Made in clear, before the channel.
+        bench.ok(SELECT);
+        bench.ok(VERIFY);
+        let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+        assert_eq!(channel.send(&mut bench, sign).1, 0x9000);
+        end(&mut bench, &mut channel);
+        assert_eq!(bench.status(sign), 0x9000);
+        // Made anew in the channel.
+        let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+        channel.dialogue(&mut bench, &[(VERIFY, 0x9000, ""), (&so_verify, 0x9000, "")]);
+        assert_eq!(channel.send(&mut bench, sign).1, 0x9000);
+        end(&mut bench, &mut channel);
+        bench.dialogue(&[
+            (sign, 0x6982, ""),
+            ("00200081", 0x63C3, ""),
+            ("00200088", 0x63CF, ""),
+        ]);
+        let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+        channel.dialogue(&mut bench, &[(sign, 0x6982, ""), (VERIFY, 0x9000, "")]);
+        assert_eq!(channel.send(&mut bench, sign).1, 0x9000);
+    }
+}
+
+#[test]
+fn what_the_initialisation_grants_in_the_channel_ends_with_it() {
+    let installation = Installation::new();
+    let mut bench = installation.token("a");
+    bench.ok(SELECT);
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    let initialise = apdu(
+        "80500000",
+        &format!("80020001 8106363438323139 8208{SO_PIN} 910103"),
+    );
+    let write = "00D7C40106 54020000 5300";
+    channel.dialogue(&mut bench, &[(&initialise, 0x9000, ""), (write, 0x9000, "")]);
+    assert_eq!(bench.status(write), 0x6982);
 }
 
 #[test]

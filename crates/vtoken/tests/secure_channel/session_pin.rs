@@ -46,6 +46,10 @@ fn only_in_a_channel_after_verify_and_where_it_was_asked_for() {
         ],
     );
     assert_eq!(bench.status(GENERATE), 0x6982);
+    // Outside the channel that ended with this command the PIN is not verified any more.
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    assert_eq!(channel.send(&mut bench, GENERATE).1, 0x6982);
+    bench.ok(VERIFY);
     let one = draw(&mut bench);
     let other = draw(&mut bench);
     assert_ne!(one, other);
@@ -55,6 +59,27 @@ fn only_in_a_channel_after_verify_and_where_it_was_asked_for() {
     let mut bench = ready(&installation, "b", "0001");
     let mut channel = Channel::open(&mut bench, Protocol::Aes128);
     channel.dialogue(&mut bench, &[(GENERATE, 0x6D00, "")]);
+}
+
+#[test]
+fn it_logs_in_again_once_a_lost_channel_is_made_anew() {
+    let installation = Installation::new();
+    let mut bench = ready(&installation, "a", "0004");
+    bench.ok(SELECT);
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    assert_eq!(channel.send(&mut bench, VERIFY).1, 0x9000);
+    let (pin, _) = channel.send(&mut bench, GENERATE);
+    let session = format!("0020008108{}", hex::encode(pin));
+    let write = "00D7CD0106 54020000 5300";
+    assert_eq!(channel.send(&mut bench, &session).1, 0x9000);
+    // A plain command, of a PIN pad or somebody else, ends the channel and the login.
+    assert_eq!(bench.status("00200081"), 0x63C3);
+    let mut channel = Channel::open(&mut bench, Protocol::Aes128);
+    channel.dialogue(
+        &mut bench,
+        &[(write, 0x6982, ""), (&session, 0x9000, ""), (write, 0x9000, "")],
+    );
+    assert_eq!(bench.status(write), 0x6982);
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn its_key_encryption_key_cannot_be_completed_by_anybody() {
         algorithms: None,
         use_counter: None,
         key_domain: Some(0),
+        made_here: true,
     };
     bench.token.card.commit(&[Change::PutKey { id: 1, key }]).unwrap();
     let mark = bench.token.mark();
