@@ -50,11 +50,16 @@ fn only_what_is_known(chain: &[u8]) {
         .flat_map(|chain| {
             let chain = DeviceChain::parse(chain).expect("a real chain");
             let certificates = chain.certificates().iter();
-            certificates.map(|certificate| certificate.as_bytes().to_vec()).collect::<Vec<_>>()
+            certificates
+                .map(|certificate| certificate.as_bytes().to_vec())
+                .collect::<Vec<_>>()
         })
         .chain(ANCHORS.iter().map(|root| root.certificate().as_bytes().to_vec()))
         .collect();
-    for certificate in DeviceChain::parse(chain).expect("a chain that was believed").certificates() {
+    for certificate in DeviceChain::parse(chain)
+        .expect("a chain that was believed")
+        .certificates()
+    {
         assert!(known.iter().any(|known| known == certificate.as_bytes()));
     }
 }
@@ -97,11 +102,16 @@ fn vector(text: &str) -> Vec<u8> {
 }
 
 static CHAIN: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    vector(include_str!("../../testdata/vectors/nitrokey-hsm2-fw4.1-ef2f02.hex"))
+    vector(include_str!(
+        "../../testdata/vectors/nitrokey-hsm2-fw4.1-ef2f02.hex"
+    ))
 });
 
-static OF_2016: LazyLock<Vec<u8>> =
-    LazyLock::new(|| vector(include_str!("../../testdata/vectors/smartcardhsm-2016-ef2f02.hex")));
+static OF_2016: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    vector(include_str!(
+        "../../testdata/vectors/smartcardhsm-2016-ef2f02.hex"
+    ))
+});
 
 static ANCHORS: LazyLock<TrustAnchors> =
     LazyLock::new(|| TrustAnchors::production().expect("the root that comes with the program"));
