@@ -102,7 +102,7 @@ impl Membership {
             member: member.name().clone(),
             source,
         };
-        let message = signed_for(member).ok_or(ExchangeProofError::DeviceKey {
+        let message = signed_for(member).ok_or_else(|| ExchangeProofError::DeviceKey {
             device: member.name().clone(),
         })?;
         CvKey::with_sha256(PublicKey::Ec(self.signer.key().clone()))
