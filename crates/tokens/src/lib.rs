@@ -7,6 +7,7 @@
 //! * [`catalogue`] and [`key`]: the keys of a token, by as few commands as it takes;
 //! * [`keys`]: making, certifying and deleting them; [`operate`]: using them;
 //! * [`recorded`]: making them through a secure channel, with a transcript;
+//! * [`domain`]: key domains, and groups of tokens that agree on a key encryption key;
 //! * [`transfer`]: keys out of a token and into one, wrapped or from a file;
 //! * [`explore`] and [`dump`]: everything that is on a token;
 //! * [`archive`]: what proves the origin of keys, kept before it is overwritten on a token;
@@ -17,6 +18,7 @@
 pub mod acceptance;
 pub mod archive;
 pub mod catalogue;
+pub mod domain;
 pub mod dump;
 pub mod explore;
 pub mod info;
