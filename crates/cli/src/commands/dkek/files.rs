@@ -188,7 +188,7 @@ pub(super) fn write_page(path: &Path, page: &str) -> Result<(), CliError> {
 }
 
 /// Reads a key check value: 16 hexadecimal digits.
-pub(super) fn kcv(text: &str) -> Result<Kcv, String> {
+pub(in crate::commands) fn kcv(text: &str) -> Result<Kcv, String> {
     let mut bytes = [0; 8];
     hex::decode_to_slice(text, &mut bytes)
         .map(|()| Kcv(bytes))

@@ -14,6 +14,7 @@ mod typing;
 
 use clap::Subcommand;
 
+pub(super) use self::files::kcv;
 use crate::{context::Context, error::CliError, report::Report};
 
 /// Backup shares: share files, password shares, and a doctor for both.

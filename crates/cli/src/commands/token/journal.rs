@@ -13,7 +13,7 @@ use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    arrival,
+    arrival, domain,
     failure::card,
     init::{CliOrInitialise, carry_out, plan_json, translate},
     pins::{SoPinArgs, UserPinArgs, new_so_pin, new_user_pin, so_pin, tell_tries},
@@ -110,6 +110,7 @@ impl Resume {
             initialise::KIND => self.initialisation(context, work),
             acceptance::KIND => super::test::resume(context, work, &self.pin),
             kind if arrival::is_ours(kind) => arrival::finish(context, work, &self.pin),
+            kind if domain::is_ours(kind) => domain::finish(context, work, &self.pin),
             other => Err(unknown_kind(&work, other)),
         }
     }
@@ -165,6 +166,7 @@ impl Undo {
             initialise::KIND => undo_initialisation(context, work, &id),
             acceptance::KIND => super::test::undo(context, work, &self.pin),
             kind if arrival::is_ours(kind) => arrival::take_back(context, work, &self.pin),
+            kind if domain::is_ours(kind) => domain::take_back(context, work, &self.pin),
             other => Err(unknown_kind(&work, other)),
         }
     }

@@ -4,6 +4,7 @@ mod arrival;
 mod cert;
 mod decrypt;
 mod derive;
+mod domain;
 mod explore;
 pub(crate) mod failure;
 mod info;
@@ -61,6 +62,9 @@ pub(crate) enum TokenCommand {
     Wrap(wrap::Wrap),
     /// Put a wrapped key on a token
     Unwrap(wrap::Unwrap),
+    /// Key domains, and groups of tokens that exchange keys
+    #[command(subcommand)]
+    Domain(domain::DomainCommand),
     /// Everything on a token, decoded
     Explore(explore::Explore),
     /// Every readable file of a token
@@ -92,6 +96,7 @@ impl TokenCommand {
             Self::Derive(command) => command.run(context),
             Self::Wrap(command) => command.run(context),
             Self::Unwrap(command) => command.run(context),
+            Self::Domain(group) => group.run(context),
             Self::Explore(command) => command.run(context),
             Self::Dump(command) => command.run(context),
             Self::Test(command) => command.run(context),
