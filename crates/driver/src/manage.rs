@@ -70,19 +70,6 @@ impl<T: Transport> Selected<T> {
             .map(drop)
     }
 
-    /// Makes key domain `domain`, which must not exist, for a DKEK of `shares` shares. Permitted without login only right after
-    /// the initialisation.
-    ///
-    /// # Errors
-    /// A command failed: the token was not set up for so many domains, or the domain exists.
-    pub fn create_key_domain_after_initialization(
-        &mut self,
-        domain: u8,
-        shares: u8,
-    ) -> Result<KeyDomainStatus, Error> {
-        self.session().create_domain(domain, shares)
-    }
-
     /// Writes the token's label (EF 2F03). Permitted without login only right after the initialisation.
     ///
     /// # Errors

@@ -34,6 +34,11 @@ fn blueprints() -> Vec<Blueprint> {
             ..blueprint()
         },
         Blueprint {
+            domains: Some(3),
+            domain_shares: vec![1, 3],
+            ..blueprint()
+        },
+        Blueprint {
             options: 0x0003,
             ..blueprint()
         },
@@ -263,6 +268,13 @@ fn rules_are_checked_before_anything_happens() {
         Blueprint {
             domains: Some(1),
             domain_shares: vec![0],
+            ..blueprint()
+        },
+        // Nobody can open it yet.
+        Blueprint {
+            options: 0x0003,
+            domains: Some(1),
+            domain_shares: vec![1],
             ..blueprint()
         },
         Blueprint {

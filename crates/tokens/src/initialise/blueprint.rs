@@ -128,6 +128,11 @@ impl Blueprint {
         if self.domain_shares.len() > usize::from(places) {
             return refuse("more key domains are to be made than there are places for");
         }
+        if !self.domain_shares.is_empty() && !self.opens_by_pin() {
+            return refuse(
+                "key domains are made by whoever can open the token: set it up with places for them, and make them later",
+            );
+        }
         if self.domain_shares.contains(&0) {
             return refuse("a key domain has at least one share");
         }

@@ -52,10 +52,7 @@ pub fn resume<T: Transport, E: From<InitialiseError>>(
 ) -> Result<Selected<T>, E> {
     let secrets = secrets()?;
     plan.blueprint.check()?;
-    let left_to_write = |work: &Work| {
-        (0..plan.blueprint.domain_shares.len()).any(|domain| !work.record().is_done(&domain_step(domain)))
-            || (plan.blueprint.label.is_some() && !work.record().is_done(LABEL))
-    };
+    let left_to_write = |work: &Work| plan.blueprint.label.is_some() && !work.record().is_done(LABEL);
     // What is written without a login can be written only by the session that initialised.
     let needs_that_session = !plan.blueprint.opens_by_pin() && left_to_write(work);
     let mut fresh = false;
@@ -187,13 +184,6 @@ fn complete<T: Transport>(
             fresh,
             "the caller erases again when this session did not initialise"
         );
-        for (index, number, shares) in domains {
-            let step = domain_step(index);
-            work.begin_step(&step, &shares)?;
-            card.create_key_domain_after_initialization(number, shares)
-                .map_err(InitialiseError::card(&step))?;
-            work.end_step(&step, &shares)?;
-        }
         if let Some(label) = label {
             work.begin_step(LABEL, &label)?;
             card.write_label_after_initialization(label)

@@ -33,7 +33,7 @@ use crate::{context::Context, error::CliError, report::Report};
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery token init DENK0404144 --label signer --dkek-shares 2\n\
-        chancery token init hsm-a --domain-shares 1,3 --quorum 2of3 --no-pin\n\
+        chancery token init hsm-a --domains 4 --quorum 2of3 --no-pin\n\
         chancery token init hsm-a --wizard\n\
 Everything on the token is erased but its device key. What will be set is shown, with the bytes of the command, and asked once; \
 --dry-run only shows it. An interrupted initialisation is finished by chancery token resume."
