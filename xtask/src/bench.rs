@@ -12,7 +12,7 @@ use crate::setup;
 /// When something is missing, the build fails or the program ends with an error.
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<(), Failure> {
     println!("== setup ==");
-    setup::ensure(workspace, setup::BUILD)?;
+    setup::ensure(workspace, setup::BENCH)?;
     println!("\n== build and run ==");
     let mut command = workspace.cargo();
     command.args(["run", "--release", "--locked", "-p", "chancery-bench", "--"]);

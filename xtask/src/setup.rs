@@ -14,6 +14,18 @@ pub(crate) const BUILD: &[Need] = &[
     Need::OpenSslProgram,
 ];
 
+/// What the benchmark needs.
+pub(crate) const BENCH: &[Need] = &[
+    Need::CCompiler,
+    Need::PkgConfig,
+    Need::OpenSsl,
+    Need::OpenSslProgram,
+    Need::Pcscd,
+    Need::Vpcd,
+    Need::OpenSc,
+    Need::Unshare,
+];
+
 /// What the fuzz targets need.
 pub(crate) const FUZZ: &[Need] = &[
     Need::CCompiler,

@@ -96,6 +96,8 @@ pub(crate) enum Goal {
     Ratio(f64),
     /// This many pieces a second.
     Rate(f64),
+    /// A piece takes at most so many times what one of each of two other lines take together.
+    Sum { of: [&'static str; 2], most: f64 },
 }
 
 impl Line {
@@ -168,6 +170,15 @@ impl Line {
         self.computed
             .checked_div(self.pieces)
             .filter(|each| !each.is_zero())
+    }
+
+    /// Names of the lines it is compared with.
+    pub(crate) fn compared_with(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let sum = match self.goal {
+            Some(Goal::Sum { of, .. }) => of.map(Some),
+            _ => [None, None],
+        };
+        self.baseline.into_iter().chain(sum.into_iter().flatten())
     }
 
     /// Pieces a second, in the order of the rounds.

@@ -7,11 +7,13 @@
 //! - `raw`: the crypto library alone, on one thread; and what a flush to the disk costs;
 //! - `driver`: the same through driver and virtual token, on the calling thread;
 //! - `thread`: through the token's own thread, as a node uses it;
+//! - `OpenSC`: through pcscd, vpcd and OpenSC's PKCS#11 module, as an unchanged program has it;
 //! - `center`: certificates from approved requests, with people's acts, rules, audit log and database.
 
 mod certificates;
 mod counting;
 mod line;
+mod opensc;
 mod options;
 mod people;
 mod raw;
@@ -27,6 +29,10 @@ use anyhow::Context as _;
 use crate::{line::Line, options::Options};
 
 fn main() -> anyhow::Result<ExitCode> {
+    if std::env::args().nth(1).as_deref() == Some(opensc::CLIENT) {
+        report::text(&opensc::client(std::env::args().skip(2))?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some(options) = Options::from_arguments(std::env::args().skip(1))? else {
         report::text(options::USAGE);
         return Ok(ExitCode::SUCCESS);
@@ -36,6 +42,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut lines = raw::lines(&options)?;
     lines.extend(tokens::lines(&options, runtime.handle())?);
+    lines.extend(opensc::lines(&options));
     lines.extend(certificates::lines(&options, runtime.handle())?);
     let mut lines: Vec<Line> = match &options.only {
         None => lines,
@@ -43,7 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
             let wanted: Vec<_> = lines
                 .iter()
                 .filter(|line| line.name.contains(part))
-                .filter_map(|line| line.baseline)
+                .flat_map(Line::compared_with)
                 .collect();
             lines
                 .into_iter()

@@ -22,6 +22,12 @@ pub(crate) const RSA_2048: &str = "raw RSA-2048";
 /// A hash to sign.
 pub(crate) const HASH: [u8; 32] = [0x5A; 32];
 
+/// DER of a DigestInfo for SHA-256 up to the hash value (RFC 8017 9.2, note 1).
+pub(crate) const SHA256_INFO: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
+    0x04, 0x20,
+];
+
 pub(crate) fn lines(options: &Options) -> anyhow::Result<Vec<Line>> {
     let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
     let rsa = RsaKeyPair::generate(KeySize::Rsa2048)?;

@@ -44,6 +44,9 @@ pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
             None => String::new(),
             Some(Goal::Ratio(goal)) => format!("{} {goal:.2}", met(ratio.is_some_and(|ratio| ratio >= goal))),
             Some(Goal::Rate(goal)) => format!("{} {goal:.0}", met(rate >= goal)),
+            Some(Goal::Sum { most, .. }) => {
+                format!("{} {most:.2}", met(ratio.is_some_and(|ratio| ratio <= most)))
+            }
         };
         println!(
             "{:<58} {rate:>9.0} {:>17} {:>6} {goal:>9} {:>7} {:>6} {:>6} {:>8}",
@@ -63,12 +66,16 @@ pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
     }
     println!();
     println!(
-        "ratio: to the line of the crypto library, round by round; CPU, APDUs and commits: for one signature or certificate"
+        "ratio: to the line of the crypto library, round by round, of OpenSC the time beside that of a stored answer and of the \
+         library together; CPU, APDUs and commits: for one signature or certificate"
     );
 }
 
 /// The median of the ratios to the baseline, each of one round.
 fn ratio(line: &Line, lines: &[Line]) -> Option<f64> {
+    if let Some(Goal::Sum { of, .. }) = line.goal {
+        return times_the_sum(line, of, lines);
+    }
     let baseline = lines
         .iter()
         .find(|other| line.baseline == Some(other.name.as_str()))?;
@@ -77,6 +84,19 @@ fn ratio(line: &Line, lines: &[Line]) -> Option<f64> {
             .iter()
             .zip(baseline.rates())
             .map(|(rate, base)| rate / base),
+    ))
+}
+
+/// The median of how many times as long as one piece of each of two others together a piece takes.
+fn times_the_sum(line: &Line, of: [&str; 2], lines: &[Line]) -> Option<f64> {
+    let [first, second] = of.map(|name| lines.iter().find(|other| other.name == name));
+    let sums = first?
+        .rates()
+        .iter()
+        .zip(second?.rates())
+        .map(|(first, second)| 1.0 / first + 1.0 / second);
+    Some(median(
+        line.rates().iter().zip(sums).map(|(rate, sum)| 1.0 / rate / sum),
     ))
 }
 

@@ -27,7 +27,7 @@ use crate::{
     counting::Counted,
     line::{Counts, Goal, Line, Sample, Stopwatch, for_a_pass},
     options::Options,
-    raw::{self, HASH},
+    raw::{self, HASH, SHA256_INFO},
     workshop::Workshop,
 };
 
@@ -105,12 +105,6 @@ impl Use {
         }
     }
 }
-
-/// DER of a DigestInfo for SHA-256 up to the hash value (RFC 8017 9.2, note 1).
-const SHA256_INFO: [u8; 19] = [
-    0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,
-    0x04, 0x20,
-];
 
 pub(crate) fn lines(options: &Options, runtime: &Handle) -> anyhow::Result<Vec<Line>> {
     let workshop = Arc::new(Workshop::new(options)?);

@@ -206,6 +206,7 @@ const LAYERS: &[Layer] = &[
             "api",
             "vtoken",
             "driver",
+            "reader",
             "keys",
             "store",
             "store-sqlite",
