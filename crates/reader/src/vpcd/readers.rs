@@ -21,21 +21,34 @@ pub struct ReaderEntry {
 }
 
 impl ReaderEntry {
-    /// The entries for `tokens` tokens from `port` on, without the first, which the package brings (or the administrator,
-    /// for another port). Copies of the driver are under `drivers`. `None` when the ports do not suffice.
+    /// The entries that `tokens` tokens need from `port` on, beyond the one that Debian's package brings for
+    /// [`DEFAULT_PORT`]. Copies of the driver are under `drivers`. `None` when there are not so many ports.
     #[must_use]
-    pub fn beyond_the_first(port: u16, tokens: usize, drivers: &Path) -> Option<Vec<Self>> {
+    pub fn needed(port: u16, tokens: usize, drivers: &Path) -> Option<Vec<Self>> {
         let readers = u16::try_from(tokens.div_ceil(usize::from(SLOTS))).ok()?;
-        (1..readers)
-            .map(|number| {
-                let port = port.checked_add(number.checked_mul(SLOTS)?)?;
-                port.checked_add(SLOTS - 1)?;
-                Some(Self {
-                    port,
-                    driver: drivers.join(format!("libifdvpcd-{port}.so")),
-                })
+        let entries = (0..readers).map(|number| {
+            let port = port.checked_add(number.checked_mul(SLOTS)?)?;
+            port.checked_add(SLOTS - 1)?;
+            Some(Self {
+                port,
+                driver: drivers.join(format!("libifdvpcd-{port}.so")),
             })
+        });
+        entries
+            .filter(|entry| entry.as_ref().is_none_or(|entry| entry.port != DEFAULT_PORT))
             .collect()
+    }
+
+    /// The slot of the token with this number, counted from 0.
+    #[must_use]
+    pub fn slot_port(port: u16, number: usize) -> Option<u16> {
+        port.checked_add(u16::try_from(number).ok()?)
+    }
+
+    /// Whether the slot on this port is one of its own.
+    #[must_use]
+    pub fn has_slot(&self, port: u16) -> bool {
+        port.checked_sub(self.port).is_some_and(|number| number < SLOTS)
     }
 
     /// Name of its file.
@@ -60,24 +73,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_tokens_need_no_entry_and_each_further_pair_one() {
-        let entries = |port, tokens| ReaderEntry::beyond_the_first(port, tokens, Path::new("/drivers"));
-        for tokens in 0..=2 {
-            assert_eq!(entries(35_963, tokens), Some(Vec::new()));
-        }
-        let ports = |tokens| {
-            let entries = entries(35_963, tokens).unwrap();
+    fn what_the_package_brings_serves_two_tokens_and_each_further_pair_needs_an_entry() {
+        let entries = |port, tokens| ReaderEntry::needed(port, tokens, Path::new("/drivers"));
+        let ports = |port, tokens| {
+            let entries = entries(port, tokens).unwrap();
             entries.iter().map(|entry| entry.port).collect::<Vec<_>>()
         };
-        assert_eq!(ports(3), [35_965]);
-        assert_eq!(ports(4), [35_965]);
-        assert_eq!(ports(5), [35_965, 35_967]);
+        for tokens in 0..=2 {
+            assert_eq!(ports(DEFAULT_PORT, tokens), [0; 0]);
+        }
+        assert_eq!(ports(DEFAULT_PORT, 3), [35_965]);
+        assert_eq!(ports(DEFAULT_PORT, 4), [35_965]);
+        assert_eq!(ports(DEFAULT_PORT, 5), [35_965, 35_967]);
+        // Another port has none of the package's.
+        assert_eq!(ports(100, 1), [100]);
         assert_eq!(entries(65_533, 4), None, "there is no port 65536");
-        assert_eq!(entries(65_532, 4).unwrap()[0].port, 65_534);
+        assert_eq!(entries(65_535, 1), None);
+        assert_eq!(ports(65_532, 4), [65_532, 65_534]);
+        let entry = &entries(100, 3).unwrap()[1];
         assert_eq!(
-            entries(100, 3).unwrap()[0].text(),
+            entry.text(),
             "FRIENDLYNAME \"Virtual PCD 102\"\nDEVICENAME   /dev/null:102\n\
              LIBPATH      /drivers/libifdvpcd-102.so\nCHANNELID    102\n"
         );
+        assert!(!entry.has_slot(101) && entry.has_slot(102) && entry.has_slot(103) && !entry.has_slot(104));
     }
 }
