@@ -135,6 +135,15 @@ macro_rules! ask {
 }
 pub(super) use ask;
 
+/// A count, which nobody has where the application is not selected: some devices refuse the question then, others do not
+/// know the command.
+fn unless_unselected(count: Result<Option<PkaStatus>, Error>) -> Result<Option<PkaStatus>, Error> {
+    match count {
+        Err(Error::NotSelected { .. }) => Ok(None),
+        other => other,
+    }
+}
+
 /// What is told of an HSM whose custodians' answers do not count any more.
 const RESET: &str = "the token was reset or selected by something else";
 
@@ -183,7 +192,7 @@ impl Worker {
     /// Compares the token's count of custodians with the one last read. When answers are gone, something else has
     /// reached the token: it is selected afresh, and the cause stays with the state.
     pub(super) fn check(&mut self) -> Result<(), HsmError> {
-        let now = ask!(self.broken, "tell its state", card => card.pka_status());
+        let now = ask!(self.broken, "tell its state", card => unless_unselected(card.pka_status()));
         let holds = match (self.status, now) {
             (Some(before), Some(now)) => {
                 (before.total, before.required) == (now.total, now.required)
