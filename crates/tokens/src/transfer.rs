@@ -18,7 +18,7 @@ pub use error::{ParcelError, TransferError};
 pub use install::{Arrival, Installed, Undone, install, resume, undo};
 pub use open::{KeyFile, KeyFileError, KeyFileFormat};
 pub use parcel::{ImportLabels, Parcel, check};
-pub use wrap::{Wrapped, finish_wrap, undo_wrap, wrap, wrap_to_file};
+pub use wrap::{Forgotten, Wrapped, finish_wrap, undo_wrap, wrap, wrap_to_file};
 
 /// What work on a token is noted under in a journal.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub struct Noted<'a> {
 }
 
 impl Noted<'_> {
-    fn begin(
+    pub(crate) fn begin(
         &self,
         kind: &str,
         plan: &impl serde::Serialize,

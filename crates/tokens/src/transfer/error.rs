@@ -95,6 +95,12 @@ pub enum TransferError {
     /// Under the id stands another key, which is left alone.
     #[error("under id {0} stands another key than this work brought; it is left alone")]
     Foreign(KeyId),
+    /// Another key stands now where the one stood that the work was begun for.
+    #[error("key {0} is not the one that this work was begun for; it is left alone")]
+    Exchanged(KeyId),
+    /// Whether the key under the id is the one the work was begun for cannot be told.
+    #[error("whether key {0} is the one that this work was begun for cannot be told")]
+    Unrecognised(KeyId),
     /// Whether the key under the id is the one brought cannot be told.
     #[error("whether key {0} is the one this work brought cannot be told")]
     Unproven(KeyId),

@@ -101,12 +101,16 @@ pub fn resume<T: Transport>(card: &mut Authenticated<T>, work: Work) -> Result<A
     }
 }
 
-/// Takes back what interrupted work did: the key it brought, if it did, and the files beside it. A key that does not prove to
-/// be the one brought is left alone.
+/// Takes back what interrupted work did: the key it brought, if it did, and the files beside it. A key that proves to be
+/// another is left alone; one that cannot prove to be the one brought is deleted only when `unproven` says so.
 ///
 /// # Errors
 /// [`TransferError::Foreign`], [`TransferError::Unproven`], or a command failed; the same call can be made again.
-pub fn undo<T: Transport>(card: &mut Authenticated<T>, work: Work) -> Result<Undone, TransferError> {
+pub fn undo<T: Transport>(
+    card: &mut Authenticated<T>,
+    work: Work,
+    unproven: impl FnOnce(KeyId) -> bool,
+) -> Result<Undone, TransferError> {
     let plan = plan_of(&work)?;
     same_device(card, &work)?;
     let id = KeyId(plan.id);
@@ -115,19 +119,21 @@ pub fn undo<T: Transport>(card: &mut Authenticated<T>, work: Work) -> Result<Und
         let certificate = bytes(plan.certificate.as_ref());
         match plan.check.ask(card, id, certificate.as_deref())? {
             Some(Verified::ByUse) => {}
-            Some(_) if work.record().is_done(UNWRAP) => {}
+            Some(_) if unproven(id) => {}
             Some(_) => return Err(TransferError::Unproven(id)),
             None => return Err(TransferError::Foreign(id)),
         }
         card.delete_file(fid::key(id))?;
     }
-    // Nothing stood under this id when the work began.
+    // Nothing stood under this id when the work began. Without its key, a file is this work's only if the work began to write
+    // it.
     let mut files = Vec::new();
-    for file in [fid::prkd(id), fid::certificate(id), fid::SCRATCH] {
-        if card.delete_file(file)? && file != fid::SCRATCH {
+    for (step, file) in [(DESCRIBE, fid::prkd(id)), (CERTIFY, fid::certificate(id))] {
+        if (there || work.record().step(step).is_some()) && card.delete_file(file)? {
             files.push(file);
         }
     }
+    card.delete_file(fid::SCRATCH)?;
     work.finish()?;
     Ok(Undone {
         id,
@@ -146,6 +152,7 @@ fn run<T: Transport>(
 ) -> Result<Installed, TransferError> {
     let id = KeyId(plan.id);
     let certificate = bytes(plan.certificate.as_ref());
+    let arrived_now = blob.is_some();
     if let Some(blob) = blob {
         work.begin_step(UNWRAP, &())?;
         match card.unwrap(id, blob) {
@@ -174,14 +181,29 @@ fn run<T: Transport>(
         .ask(card, id, certificate.as_deref())
         .map_err(stopped(&work))?;
     let Some(verified) = verified else {
-        // A key whose arrival is in doubt may be somebody else's.
-        if !work.record().is_done(UNWRAP) {
+        // What stood there when this call began may be somebody else's.
+        if !arrived_now {
             return Err(TransferError::Foreign(id));
         }
         card.delete_file(fid::key(id)).map_err(stopped(&work))?;
         work.finish()?;
         return Err(TransferError::NotProven);
     };
+    if verified != Verified::ByUse && !work.record().is_done(UNWRAP) {
+        return Err(TransferError::Unproven(id));
+    }
+    if verified != Verified::ByUse && !arrived_now {
+        // What somebody else put there since shows at least by the files beside it.
+        for (file, planned) in [
+            (fid::prkd(id), bytes(plan.description.as_ref())),
+            (fid::certificate(id), certificate.clone()),
+        ] {
+            let there = card.read_file(file).map_err(stopped(&work))?.unwrap_or_default();
+            if !planned.unwrap_or_default().starts_with(&there) {
+                return Err(TransferError::Unproven(id));
+            }
+        }
+    }
     work.end_step(UNWRAP, &())?;
     work.end_step(PROVE, &())?;
     let files = [

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::check::Check;
+use super::parcel::digest;
+use crate::key::KeyDetails;
 
 /// A key on its way into a token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +34,55 @@ pub(super) struct WrapPlan {
     pub(super) id: u8,
     /// The file to write.
     pub(super) file: PathBuf,
+    /// Which key stood under the id.
+    #[serde(default)]
+    pub(super) key: KeyMark,
+}
+
+/// Which key stands under an id, by the files beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeyMark {
+    /// SHA-256 over the SubjectPublicKeyInfo of its certificate or request, hexadecimal.
+    #[serde(default)]
+    pub(super) public_key: Option<String>,
+    /// SHA-256 over its description, hexadecimal.
+    #[serde(default)]
+    pub(super) description: Option<String>,
+}
+
+/// What is noted of a file before it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct FileMark {
+    /// SHA-256 over its content, hexadecimal.
+    pub(super) sha256: String,
+    /// SubjectPublicKeyInfo (DER, hexadecimal) that the key proved to belong to.
+    pub(super) proven: Option<String>,
+}
+
+impl KeyMark {
+    /// From what was read of a key.
+    pub(super) fn of(details: &KeyDetails) -> Self {
+        let spki = details.public_key.as_ref().and_then(|key| key.to_spki_der().ok());
+        Self {
+            public_key: spki.map(|spki| digest(&spki)),
+            description: details
+                .description
+                .known()
+                .map(|description| digest(&description.encode())),
+        }
+    }
+
+    /// Whether both are of one key; `None` when that cannot be told. A description may change in a key's life, its public key
+    /// cannot.
+    pub(super) fn same_key(&self, now: &Self) -> Option<bool> {
+        match (&self.public_key, &now.public_key) {
+            (Some(before), Some(now)) => Some(before == now),
+            _ => match (&self.description, &now.description) {
+                (Some(before), Some(now)) if before == now => Some(true),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// The token takes the key.

@@ -1,7 +1,7 @@
 //! A key out of a token, into a container file.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use chancery_cvc::PublicKey;
@@ -13,8 +13,8 @@ use chancery_vtoken::atomic;
 use super::Noted;
 use super::error::{ParcelError, TransferError};
 use super::install::same_device;
-use super::parcel::Parcel;
-use super::plan::{WRAP, WRITE, WrapPlan};
+use super::parcel::{Parcel, digest};
+use super::plan::{FileMark, KeyMark, WRAP, WRITE, WrapPlan};
 use crate::catalogue::Description;
 use crate::journal::Work;
 use crate::key::{KeyDetails, is_custodian_key};
@@ -47,6 +47,14 @@ pub struct Wrapped {
 /// [`TransferError`]; nothing is changed on the token.
 pub fn wrap<T: Transport>(card: &mut Authenticated<T>, id: KeyId) -> Result<Wrapped, TransferError> {
     let details = KeyDetails::read(card, id)?.ok_or(TransferError::NoSuchKey(id))?;
+    wrap_described(card, details)
+}
+
+fn wrap_described<T: Transport>(
+    card: &mut Authenticated<T>,
+    details: KeyDetails,
+) -> Result<Wrapped, TransferError> {
+    let id = details.id;
     let domain = details.attributes.key_domain.unwrap_or(0);
     let kcv = details.kcv().ok_or(TransferError::NoDomain { id, domain })?;
     let counted = details.attributes.use_counter.is_some() || is_custodian_key(&details.attributes);
@@ -110,43 +118,75 @@ pub fn wrap_to_file<T: Transport>(
     if file.try_exists().map_err(io("look for"))? {
         return Err(io("write")(io::ErrorKind::AlreadyExists.into()));
     }
+    let details = KeyDetails::read(card, id)?.ok_or(TransferError::NoSuchKey(id))?;
     let plan = WrapPlan {
         id: id.0,
         file: std::path::absolute(file).map_err(io("find"))?,
+        key: KeyMark::of(&details),
     };
     let work = noted.begin(super::WRAP, &plan)?;
-    run(card, &plan, work)
+    run(card, &plan, details, work)
 }
 
-/// Makes a file that was not finished.
+/// Makes a file that was not finished. One that is there and is what this work was to write is finished as it stands, whatever
+/// has become of the key since; any other stays as it is.
 ///
 /// # Errors
-/// As [`wrap_to_file`].
+/// As [`wrap_to_file`]; [`TransferError::Exchanged`] and [`TransferError::Unrecognised`] when the key may be another than the one
+/// the work was begun for.
 pub fn finish_wrap<T: Transport>(card: &mut Authenticated<T>, work: Work) -> Result<Wrapped, TransferError> {
     let plan = plan_of(&work)?;
     same_device(card, &work)?;
-    remove(&plan, &work)?;
-    run(card, &plan, work)
+    if let Some((container, mark)) = written(&plan, &work)? {
+        atomic::sync_parent(&plan.file).map_err(failed(&plan, "keep"))?;
+        let wrapped = from_file(&plan, container, &mark)?;
+        work.finish()?;
+        return Ok(wrapped);
+    }
+    let id = KeyId(plan.id);
+    let Some(details) = KeyDetails::read(card, id)? else {
+        work.finish()?;
+        return Err(TransferError::NoSuchKey(id));
+    };
+    match plan.key.same_key(&KeyMark::of(&details)) {
+        Some(true) => run(card, &plan, details, work),
+        Some(false) => Err(TransferError::Exchanged(id)),
+        None => Err(TransferError::Unrecognised(id)),
+    }
 }
 
-/// Forgets a file that was not finished, and removes it. Needs no token: wrapping changes none.
+/// A file that was not to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Its name.
+    pub file: PathBuf,
+    /// Whether it was complete before the work was interrupted. It is left then: it may be all that is left of the key.
+    pub complete: bool,
+}
+
+/// Forgets a file that was not finished. Removes none: a file is there whole or not at all, and the key may be gone from the
+/// token since. Needs no token: wrapping changes none.
 ///
 /// # Errors
 /// [`TransferError::File`], [`TransferError::Journal`].
-pub fn undo_wrap(work: Work) -> Result<PathBuf, TransferError> {
+pub fn undo_wrap(work: Work) -> Result<Forgotten, TransferError> {
     let plan = plan_of(&work)?;
-    remove(&plan, &work)?;
+    let complete = written(&plan, &work)?.is_some();
     work.finish()?;
-    Ok(plan.file)
+    Ok(Forgotten {
+        file: plan.file,
+        complete,
+    })
 }
 
 fn run<T: Transport>(
     card: &mut Authenticated<T>,
     plan: &WrapPlan,
+    details: KeyDetails,
     mut work: Work,
 ) -> Result<Wrapped, TransferError> {
     work.begin_step(WRAP, &())?;
-    let wrapped = match wrap(card, KeyId(plan.id)) {
+    let wrapped = match wrap_described(card, details) {
         Ok(wrapped) => wrapped,
         // The link is gone: it can be tried again when the token is back.
         Err(TransferError::Card(source)) if source.status().is_none() => {
@@ -163,41 +203,64 @@ fn run<T: Transport>(
         }
     };
     work.end_step(WRAP, &())?;
-    work.begin_step(WRITE, &())?;
-    let written = atomic::create(&plan.file, &wrapped.container.encode());
-    match written {
-        Ok(()) => {
-            work.finish()?;
-            Ok(Wrapped {
-                file: Some(plan.file.clone()),
-                ..wrapped
-            })
+    let content = wrapped.container.encode();
+    let proven = wrapped.proven.as_ref().and_then(|key| key.to_spki_der().ok());
+    let mark = FileMark {
+        sha256: digest(&content),
+        proven: proven.map(hex::encode),
+    };
+    work.begin_step(WRITE, &mark)?;
+    let written = atomic::create(&plan.file, &content);
+    work.finish()?;
+    written.map_err(failed(plan, "write"))?;
+    Ok(Wrapped {
+        file: Some(plan.file.clone()),
+        ..wrapped
+    })
+}
+
+/// The file, if it is the very one that this work was to write.
+fn written(plan: &WrapPlan, work: &Work) -> Result<Option<(KeyContainer, FileMark)>, TransferError> {
+    let step = work.record().step(WRITE);
+    let mark = step.and_then(|step| serde_json::from_value::<FileMark>(step.detail.clone()).ok());
+    let Some(mark) = mark else { return Ok(None) };
+    let mut content = Vec::new();
+    let read =
+        fs::File::open(&plan.file).and_then(|file| file.take(MOST_FILE_BYTES).read_to_end(&mut content));
+    match read {
+        Ok(_) if digest(&content) == mark.sha256 => {
+            let container = KeyContainer::parse(&content).map_err(ParcelError::Container)?;
+            Ok(Some((container, mark)))
         }
-        Err(source) => {
-            work.finish()?;
-            Err(TransferError::File {
-                doing: "write",
-                path: plan.file.clone(),
-                source,
-            })
-        }
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(failed(plan, "read")(source)),
     }
 }
 
-/// Removes a file that this work may have written. Before it began there was none.
-fn remove(plan: &WrapPlan, work: &Work) -> Result<(), TransferError> {
-    if work.record().step(WRITE).is_none() {
-        return Ok(());
-    }
-    match fs::remove_file(&plan.file) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(TransferError::File {
-            doing: "remove",
-            path: plan.file.clone(),
-            source,
-        }),
-    }
+/// What [`wrap_to_file`] would have returned.
+fn from_file(plan: &WrapPlan, container: KeyContainer, mark: &FileMark) -> Result<Wrapped, TransferError> {
+    let description = container
+        .description()
+        .map(chancery_schsm::PrivateKeyDescription::parse);
+    let proven = mark.proven.as_ref().and_then(|spki| hex::decode(spki).ok());
+    Ok(Wrapped {
+        id: KeyId(plan.id),
+        kcv: blob::kcv_of(container.blob()).map_err(ParcelError::Blob)?,
+        key_type: blob::key_type_of(container.blob()).map_err(ParcelError::Blob)?,
+        label: description
+            .and_then(Result::ok)
+            .map(|description| description.label)
+            .unwrap_or_default(),
+        proven: proven.and_then(|spki| PublicKey::from_spki_der(&spki).ok()),
+        file: Some(plan.file.clone()),
+        container,
+    })
+}
+
+fn failed(plan: &WrapPlan, doing: &'static str) -> impl FnOnce(io::Error) -> TransferError {
+    let path = plan.file.clone();
+    move |source| TransferError::File { doing, path, source }
 }
 
 fn plan_of(work: &Work) -> Result<WrapPlan, TransferError> {
@@ -215,3 +278,6 @@ fn read_object<T: Transport>(
     let content = reading::read(card, file, MOST_BYTES)?;
     Ok(content.and_then(|content| content.object().map(<[u8]>::to_vec)))
 }
+
+/// Most bytes read of a file that may be one of ours; no container is as large.
+const MOST_FILE_BYTES: u64 = 1024 * 1024;

@@ -13,7 +13,7 @@ use chancery_tokens::transfer::{
 use crate::bench::{Bench, FIRST, Loss, P256, SHARES, Token, kek, login, openssl};
 
 /// Commands of SELECT and VERIFY.
-const LOGIN: usize = 2;
+pub(crate) const LOGIN: usize = 2;
 
 /// Pulls the token at every command until one attempt gets through; `check` looks at what an interruption left behind.
 fn pull_everywhere(
@@ -60,7 +60,7 @@ fn pull_everywhere(
 }
 
 /// Takes work up again. A program that another test starts has the lock of an open journal until it runs.
-fn take(journal: &Journal, id: &str) -> Work {
+pub(crate) fn take(journal: &Journal, id: &str) -> Work {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match journal.take(Some(id)) {
@@ -113,7 +113,7 @@ fn an_unwrap_is_finished_from_its_file_or_undone() {
     pull_everywhere(&target, &parcel, &journal, |_, _, work| {
         if let Some(work) = work {
             let mut card = target.login();
-            let undone = undo(&mut card, take(&journal, work)).unwrap();
+            let undone = undo(&mut card, take(&journal, work), |_| false).unwrap();
             assert_eq!((undone.id, undone.from.as_str()), (FIRST, "k.wky"));
         }
         nothing_left(&target);
@@ -242,7 +242,7 @@ fn what_is_not_ours_is_left_alone() {
         Err(TransferError::Foreign(FIRST))
     ));
     assert!(matches!(
-        undo(&mut card, take(&journal, &work)),
+        undo(&mut card, take(&journal, &work), |_| true),
         Err(TransferError::Foreign(FIRST))
     ));
     assert!(card.proves(FIRST, &other.public_key.unwrap()).unwrap());
@@ -256,7 +256,7 @@ fn what_is_not_ours_is_left_alone() {
         Err(TransferError::OtherWork(_))
     ));
     card.delete_key(FIRST).unwrap();
-    assert!(matches!(undo(&mut card, take(&journal, &work)), Ok(undone) if !undone.key));
+    assert!(matches!(undo(&mut card, take(&journal, &work), |_| false), Ok(undone) if !undone.key));
 }
 
 #[test]
@@ -276,14 +276,16 @@ fn a_wrap_is_made_anew_or_forgotten() {
             };
             pulled += 1;
             assert!(!path.exists());
-            let work = take(&journal, error.open_work().unwrap());
+            let Some(work) = error.open_work() else { continue };
+            let work = take(&journal, work);
             if finish {
                 let wrapped = finish_wrap(&mut token.login(), work).unwrap();
                 assert_eq!(wrapped.file.as_deref(), Some(path.as_path()));
                 assert_eq!(std::fs::read(&path).unwrap(), wrapped.container.encode());
                 std::fs::remove_file(&path).unwrap();
             } else {
-                assert_eq!(undo_wrap(work).unwrap(), path);
+                let forgotten = undo_wrap(work).unwrap();
+                assert_eq!((forgotten.file, forgotten.complete), (path.clone(), false));
             }
             assert!(journal.list().unwrap().is_empty());
         }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bench;
+mod careful;
 mod exploring;
 mod foreign;
 mod importing;

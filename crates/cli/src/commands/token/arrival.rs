@@ -1,5 +1,6 @@
 //! What is said of a key that arrived, and how interrupted work with one is finished or undone.
 
+use chancery_schsm::KeyId;
 use chancery_tokens::{
     journal::Work,
     transfer::{self, Arrival, Installed, Verified, finish_wrap, resume, undo, undo_wrap},
@@ -7,7 +8,11 @@ use chancery_tokens::{
 use serde_json::json;
 
 use super::{
-    key_failure::transfer as failed, opening::open, pins::UserPinArgs, reaching::Chosen, wrap::wrapped,
+    key_failure::transfer as failed,
+    opening::{confirm, open},
+    pins::UserPinArgs,
+    reaching::Chosen,
+    wrap::wrapped,
 };
 use crate::{context::Context, error::CliError, report::Report};
 
@@ -38,22 +43,40 @@ pub(super) fn finish(context: &Context, work: Work, pin: &UserPinArgs) -> Result
 }
 
 /// Undoes work with a key.
-pub(super) fn take_back(context: &Context, work: Work, pin: &UserPinArgs) -> Result<Report, CliError> {
+///
+/// `yes`: a key that cannot prove to be the one brought is deleted without asking.
+pub(super) fn take_back(
+    context: &Context,
+    work: Work,
+    pin: &UserPinArgs,
+    yes: bool,
+) -> Result<Report, CliError> {
     let id = work.id().to_owned();
     if work.record().kind == transfer::WRAP {
-        let file = undo_wrap(work).map_err(|error| failed(&id, &error))?;
+        let forgotten = undo_wrap(work).map_err(|error| failed(&id, &error))?;
+        let file = forgotten.file.display();
+        let stands = if forgotten.complete {
+            format!("{file} was complete and is left: it may be all that is left of the key")
+        } else {
+            format!("it wrote no {file}")
+        };
         return Report::new(
-            &json!({ "id": id, "undone": true, "file": file.display().to_string() }),
-            format!(
-                "{id} is undone: the token was not changed, and {} is not there",
-                file.display()
-            ),
+            &json!({ "id": id, "undone": true, "file": file.to_string(), "complete": forgotten.complete }),
+            format!("{id} is undone: the token was not changed; {stands}"),
         );
     }
     let wanted = format!("device:{}", work.record().device);
     let (chosen, mut token) = open(context, Some(&wanted), pin)?;
     let called = chosen.to_string();
-    let undone = undo(&mut token, work).map_err(|error| failed(&called, &error))?;
+    let sure = |key: KeyId| {
+        let lines = [
+            format!("{called}: key {key} is there, but whether {id} brought it cannot be told."),
+            format!("chancery token keys show {called:?} {key} shows what is known of it."),
+        ];
+        // Who cannot be asked has not said so.
+        yes || confirm(context, &lines, "Delete it?").unwrap_or(false)
+    };
+    let undone = undo(&mut token, work, sure).map_err(|error| failed(&called, &error))?;
     let files: Vec<String> = undone.files.iter().map(ToString::to_string).collect();
     let text = if undone.key {
         format!(

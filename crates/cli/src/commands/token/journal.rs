@@ -98,6 +98,9 @@ pub(crate) struct Undo {
     /// Drop the note and leave the token as it is
     #[arg(long)]
     forget: bool,
+    /// Delete a key without asking even if it cannot be told whether the work brought it
+    #[arg(long, conflicts_with = "forget")]
+    yes: bool,
     #[command(flatten)]
     pin: UserPinArgs,
 }
@@ -165,7 +168,7 @@ impl Undo {
         match work.record().kind.as_str() {
             initialise::KIND => undo_initialisation(context, work, &id),
             acceptance::KIND => super::test::undo(context, work, &self.pin),
-            kind if arrival::is_ours(kind) => arrival::take_back(context, work, &self.pin),
+            kind if arrival::is_ours(kind) => arrival::take_back(context, work, &self.pin, self.yes),
             kind if domain::is_ours(kind) => domain::take_back(context, work, &self.pin),
             other => Err(unknown_kind(&work, other)),
         }

@@ -110,14 +110,24 @@ pub(super) fn transfer(called: &str, error: &TransferError) -> CliError {
         TransferError::NotProven | TransferError::Inconsistent(_) => {
             CliError::new(FailureKind::Refused, message)
         }
-        TransferError::Foreign(id) | TransferError::Unproven(id) => CliError::with_remedy(
+        TransferError::Unproven(id) => CliError::with_remedy(
             FailureKind::Refused,
             message,
             format!(
-                "look at it with chancery token keys show TOKEN {id}; chancery token undo ID --forget drops the note of \
-                 this work"
+                "look at it with chancery token keys show TOKEN {id}; chancery token undo ID --yes deletes it, chancery token \
+                 undo ID --forget leaves it and drops the note of this work"
             ),
         ),
+        TransferError::Foreign(id) | TransferError::Exchanged(id) | TransferError::Unrecognised(id) => {
+            CliError::with_remedy(
+                FailureKind::Refused,
+                message,
+                format!(
+                    "look at it with chancery token keys show TOKEN {id}; chancery token undo ID --forget drops the note of \
+                 this work"
+                ),
+            )
+        }
         TransferError::File { source, .. } => {
             let kind = match source.kind() {
                 std::io::ErrorKind::AlreadyExists => FailureKind::Conflict,
