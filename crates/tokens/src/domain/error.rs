@@ -24,7 +24,7 @@ pub enum DomainError {
         places: usize,
     },
     /// Every place is taken.
-    #[error("all {places} places for key domains are taken")]
+    #[error("{}", all_taken(*places))]
     NoFreePlace {
         /// Number of places.
         places: usize,
@@ -196,6 +196,13 @@ impl DomainError {
             Self::Interrupted { source, .. } => source.card(),
             _ => None,
         }
+    }
+}
+
+fn all_taken(places: usize) -> String {
+    match places {
+        1 => "the only place for a key domain is taken".to_owned(),
+        _ => format!("all {places} places for key domains are taken"),
     }
 }
 
