@@ -16,6 +16,16 @@ use crate::evidence::ChainFinding;
 use crate::transcript::{Recorded, Transcript};
 use crate::verdict::ChannelVerdict;
 
+/// Why a transcript counts for who examines it. To everybody else it shows what whoever recorded it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Held {
+    /// Who examines it says to have held the channel, and that nobody else could write to the file since.
+    SaidByCaller,
+    /// It is in the archive of the installation that recorded it.
+    OwnArchive,
+}
+
 /// What a recorded channel shows.
 #[derive(Clone, Debug)]
 pub struct ChannelFinding {
@@ -73,9 +83,9 @@ pub struct Domain {
 }
 
 impl ChannelFinding {
-    /// Examines a transcript whose chain was examined already.
+    /// Examines a transcript whose chain was examined already, for who held the channel (`held`) or for anybody else.
     #[must_use]
-    pub fn examine(transcript: &Transcript, chain: &ChainFinding) -> Self {
+    pub fn examine(transcript: &Transcript, chain: &ChainFinding, held: Option<Held>) -> Self {
         let failed = |verdict, detail: &str| Self {
             verdict,
             detail: Some(detail.to_owned()),
@@ -108,9 +118,10 @@ impl ChannelFinding {
         }
         let generated = generated(&messages);
         Self {
-            verdict: match generated {
-                Some(_) => ChannelVerdict::Authentic,
-                None => ChannelVerdict::NoGeneration,
+            verdict: match (&generated, held) {
+                (Some(_), Some(_)) => ChannelVerdict::Authentic,
+                (Some(_), None) => ChannelVerdict::Consistent,
+                (None, _) => ChannelVerdict::NoGeneration,
             },
             detail: generated
                 .as_ref()

@@ -80,7 +80,7 @@ impl ChainFinding {
 /// What a request shows, given the chains at hand.
 #[derive(Clone, Debug)]
 pub struct RequestFinding {
-    /// Whether the device generated the key.
+    /// Whether the key was made in the device.
     pub origin: OriginVerdict,
     /// Why, where the verdict alone does not say it; one sentence.
     pub detail: Option<String>,
@@ -177,14 +177,8 @@ fn origin<'a>(
         let detail = "a tag or a length that no signature covers is not as devices write it";
         return (OriginVerdict::NotCanonical, Some(detail.to_owned()), None);
     }
-    let verdict = match device.genuine() {
-        Genuineness::Production => OriginVerdict::Proven,
-        Genuineness::Virtual => OriginVerdict::Virtual,
-        Genuineness::Test => OriginVerdict::Test,
-        Genuineness::Other => OriginVerdict::SignedByDevice,
-    };
     (
-        verdict,
+        OriginVerdict::under(device.genuine()),
         Some(format!("device {}", device.serial())),
         Some(device.clone()),
     )

@@ -11,7 +11,8 @@
 //!   `chancery_tokens::archive`;
 //! * [`KeyFingerprint`]: what names a public key here.
 //!
-//! An authentic request proves that a device generated a key pair. It does not prove that the private key is nowhere
+//! An authentic request proves that a key was generated in a device, or derived inside it from another. It does not prove
+//! that it is the key a token or a wrapped key beside it holds, and not that the private key is nowhere
 //! else, and no flag of PKCS#11 or PKCS#15 proves anything: where copies may be follows from the key domain.
 
 mod attestation;
@@ -27,7 +28,7 @@ mod verdict;
 mod verify;
 
 pub use attestation::{Attestation, AttestationError, Seen};
-pub use channel::{Attributes, ChannelFinding, Domain, GeneratedInChannel};
+pub use channel::{Attributes, ChannelFinding, Domain, GeneratedInChannel, Held};
 pub use evidence::{ChainFinding, RequestFinding};
 pub use fingerprint::KeyFingerprint;
 pub use input::{Input, InputError, Kind, MAX_INPUT, Subject};
@@ -38,5 +39,6 @@ pub use passport::{
 pub use transcript::{Recorded, Transcript, TranscriptError};
 pub use verdict::{
     ChainVerdict, ChannelVerdict, InputVerdict, MatchVerdict, OriginVerdict, Outcome, PossessionVerdict,
+    WrappedVerdict,
 };
 pub use verify::{Channel, Claim, Device, Key, NamedInput, Verdict, Verification, algorithm, nature};

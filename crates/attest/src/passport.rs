@@ -1,16 +1,20 @@
 //! The key passport: what is proven of a key, what its token merely says, and what is only a label.
 
+mod cases;
+
 use chancery_cvc::{AuthenticatedRequest, PublicKey, TrustAnchors};
 use chancery_schsm::pkcs15::{KeyAccess, KeyUsage};
 use chancery_schsm::{Algorithm, AlgorithmList, Kcv, KeyDomainStatus, PrivateKeyDescription};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use time::Date;
 
 use crate::attestation::Attestation;
 use crate::evidence::{ChainFinding, RequestFinding};
 use crate::fingerprint::KeyFingerprint;
-use crate::verdict::{ChainVerdict, OriginVerdict, PossessionVerdict};
+use crate::verdict::{ChainVerdict, OriginVerdict, PossessionVerdict, WrappedVerdict};
 use crate::verify::{Device, algorithm};
+
+pub use cases::{Binding, ExportPath};
 
 /// What is at hand about one key. Nothing in it has been verified.
 #[derive(Clone, Debug, Default)]
@@ -54,56 +58,6 @@ pub struct TokenFacts {
     pub binding: Binding,
 }
 
-/// Whether a key on a token is the one that is named beside it: whoever has the PIN can write another key's request there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Binding {
-    /// Nobody looked, which takes the PIN and a use of the key.
-    #[default]
-    NotChecked,
-    /// The key made a signature, or agreed on a secret, that the named public key confirms.
-    ByUse,
-    /// It did, and the named public key does not confirm it.
-    OtherKey,
-    /// Its uses are counted, or it permits none that could show it.
-    Unprovable,
-}
-
-impl Binding {
-    /// Every case.
-    pub const ALL: [Self; 4] = [Self::NotChecked, Self::ByUse, Self::OtherKey, Self::Unprovable];
-
-    /// The fixed name in JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::NotChecked => "not-checked",
-            Self::ByUse => "by-use",
-            Self::OtherKey => "other-key",
-            Self::Unprovable => "unprovable",
-        }
-    }
-
-    /// The fixed sentence.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::NotChecked => {
-                "not checked: that the key on the token is the one named beside it takes its PIN"
-            }
-            Self::ByUse => "the key on the token was used and is the one named beside it",
-            Self::OtherKey => "ANOTHER KEY than the one named beside it is on the token",
-            Self::Unprovable => "not shown: its uses are counted, or it permits none that could show it",
-        }
-    }
-}
-
-impl Serialize for Binding {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
-    }
-}
-
 /// A copy of a key that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Copy {
@@ -127,84 +81,6 @@ pub enum CopyBasis {
     WrappedFile,
 }
 
-/// Ways a private key could leave its token, as its token describes its key domain. Nobody signs this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ExportPath {
-    /// The token has no key domain.
-    NoneKnown,
-    /// The domain has a DKEK of shares.
-    Dkek,
-    /// Shares are missing.
-    DkekIncomplete,
-    /// The domain has a key encryption key without shares.
-    KekWithoutShares,
-    /// The domain's key encryption key is agreed between member tokens.
-    Xkek,
-    /// The token has key domains and does not say which is the key's.
-    Unclear,
-    /// The key was found in a file: it has left.
-    InFile,
-    /// There is no token to ask.
-    NotAsked,
-}
-
-impl ExportPath {
-    /// Every path.
-    pub const ALL: [Self; 8] = [
-        Self::NoneKnown,
-        Self::Dkek,
-        Self::DkekIncomplete,
-        Self::KekWithoutShares,
-        Self::Xkek,
-        Self::Unclear,
-        Self::InFile,
-        Self::NotAsked,
-    ];
-
-    /// The fixed name in JSON.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::NoneKnown => "none-known",
-            Self::Dkek => "dkek",
-            Self::DkekIncomplete => "dkek-incomplete",
-            Self::KekWithoutShares => "kek-without-shares",
-            Self::Xkek => "xkek",
-            Self::Unclear => "unclear",
-            Self::InFile => "in-file",
-            Self::NotAsked => "not-asked",
-        }
-    }
-
-    /// Who could hold copies; the fixed sentence.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::NoneKnown => "no export path is known: the token says that it has no key domain",
-            Self::Dkek => "everybody who can assemble the shares of this DKEK can make and use copies",
-            Self::DkekIncomplete => {
-                "the DKEK lacks shares: no copies at present, and everybody's who later has all shares"
-            }
-            Self::KekWithoutShares => {
-                "the token says that its key encryption key has no shares: no other holder is known"
-            }
-            Self::Xkek => "every token that is or becomes a member of this exchange domain can hold a copy",
-            Self::Unclear => {
-                "the token has key domains and does not say which is the key's: copies are possible"
-            }
-            Self::InFile => "the file itself is a copy: everybody who has the key encryption key can use it",
-            Self::NotAsked => "unknown: there is no token here to ask",
-        }
-    }
-}
-
-impl Serialize for ExportPath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
-    }
-}
-
 /// What can be said of a key.
 #[derive(Clone, Debug, Serialize)]
 pub struct Passport {
@@ -216,6 +92,8 @@ pub struct Passport {
     pub algorithm: Option<String>,
     /// Proven, or not.
     pub origin: Origin,
+    /// For a key that was found wrapped in a file with a request beside it: whether the two belong together.
+    pub wrapped: Option<WrappedVerdict>,
     /// The token the key is on.
     pub token: Option<Token>,
     /// How it could leave and who could hold copies.
@@ -239,7 +117,7 @@ pub struct Origin {
     pub possession: Option<PossessionVerdict>,
     /// The result for the chain of the device that signed.
     pub chain: Option<ChainVerdict>,
-    /// The device that generated the key, where that is proven.
+    /// The device the key was generated in, or derived inside, where that is proven.
     pub device: Option<Device>,
     /// Where the request was found.
     pub evidence: Option<String>,
@@ -254,11 +132,16 @@ pub struct Token {
     pub device: Option<Device>,
     /// Version of the applet, by its own words.
     pub firmware: String,
-    /// Whether the device that generated the key is this very token; a key of which it is not came here wrapped, or has
-    /// nothing to show. It is about the key named beside the one on the token: see `binding`.
-    pub generated_here: bool,
+    /// Whether the key on the token was generated or derived in this very token; one that was not came here wrapped.
+    /// `None` unless the key was found to be the one its proven request names (`binding`).
+    pub generated_here: Option<bool>,
+    /// Whether the proven request beside the key is one of this very token; `None` without such a request or without
+    /// an authentic chain of the token. Whoever has the PIN can write any request there.
+    pub request_of_this_token: Option<bool>,
     /// Whether the key on the token is the one named beside it.
     pub binding: Binding,
+    /// Its fixed sentence.
+    pub binding_text: &'static str,
     /// Uses left, by its own words.
     pub uses_left: Option<u32>,
 }
@@ -315,10 +198,10 @@ impl Passport {
             .as_ref()
             .filter(|_| !other_key)
             .and_then(RequestFinding::proven);
-        let generated_here = match (proven, token_chain.as_ref().and_then(ChainFinding::identity)) {
-            (Some(by), Some(here)) => by.name() == here.name() && by.key() == here.key(),
-            _ => false,
-        };
+        let here = token_chain.as_ref().and_then(ChainFinding::identity);
+        let request_of_this_token = proven
+            .zip(here)
+            .map(|(by, here)| by.name() == here.name() && by.key() == here.key());
         let key = finding
             .as_ref()
             .and_then(|finding| finding.key.clone())
@@ -329,6 +212,8 @@ impl Passport {
             None => OriginVerdict::NoRequest,
         };
         let signer = finding.as_ref().and_then(|finding| finding.device.clone());
+        let export = export(facts);
+        let in_file = export.path == ExportPath::InFile;
         Self {
             place: facts.place.clone(),
             fingerprint: key.as_ref().map(|key| KeyFingerprint::of(key).to_string()),
@@ -353,23 +238,17 @@ impl Passport {
                     chain: chain.verdict,
                     device: chain.identity().map(Device::of),
                     firmware: token.firmware.clone(),
-                    generated_here,
+                    generated_here: request_of_this_token.filter(|_| token.binding == Binding::ByUse),
+                    request_of_this_token,
                     binding: token.binding,
+                    binding_text: token.binding.text(),
                     uses_left: token.use_counter,
                 }),
-            export: export(facts),
+            wrapped: (in_file && facts.request.is_some()).then_some(WrappedVerdict::NotShown),
+            export,
             copies: facts.copies.clone(),
             labels: facts.description.as_ref().map(Labels::of),
         }
-    }
-}
-
-impl Passport {
-    /// Whether the key was found wrapped in a file with a request beside it: nothing outside the key encryption key's
-    /// holders can tell that the two belong together.
-    #[must_use]
-    pub fn wrapped_only(&self) -> bool {
-        self.export.path == ExportPath::InFile && self.origin.evidence.is_some()
     }
 }
 

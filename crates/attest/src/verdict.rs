@@ -1,5 +1,6 @@
 //! What can be said about a piece of evidence: one code and one sentence for each case, fixed for ever.
 
+use chancery_cvc::Genuineness;
 use serde::{Serialize, Serializer};
 
 /// Declares an enum of verdicts: variant, code, whether the claim holds, how bad it is otherwise, sentence.
@@ -91,14 +92,17 @@ verdicts! {
 }
 
 verdicts! {
-    /// Whether a device generated a key.
+    /// Whether a key was made in a device: generated there, or derived inside from another key it holds. What a request
+    /// says is the same for both; a key that is derived is no more secret than the one it is derived from.
     OriginVerdict:
-    /// The device signed the key's request; devices of this root do that at generation only.
-    Proven = "proven", Holds, "proven: the device generated this key pair";
-    /// The same under a root of virtual tokens.
-    Virtual = "proven-virtual", Holds, "proven: a virtual token generated this key pair, not hardware";
+    /// The device signed the key's request; devices of this root do that for keys they generate or derive.
+    Proven = "proven", Holds, "proven: the key was generated in, or derived inside, that device";
+    /// The same under a root of virtual tokens, which derive from keys they made themselves only.
+    Virtual = "proven-virtual", Holds,
+        "proven: the key was generated in, or derived inside, a virtual token, not hardware";
     /// Under the test root, whose private key is not protected like the other.
-    Test = "proven-test", Holds, "proven under the test root: a test device generated this key pair";
+    Test = "proven-test", Holds,
+        "proven under the test root only: the key was generated in, or derived inside, a test device";
     /// Under another root that was asked for.
     SignedByDevice = "signed-by-device", NotProven,
         "not proven: the device signed the request, but under this root it may do so for imported keys, too";
@@ -141,12 +145,23 @@ verdicts! {
 }
 
 verdicts! {
+    /// Whether the private key in a wrapped key is the one the request beside it names.
+    WrappedVerdict:
+    /// Nothing signed covers the wrapped key itself.
+    NotShown = "not-shown", NotProven,
+        "not shown: that the wrapped key is the one its request names shows only who unwraps it";
+}
+
+verdicts! {
     /// What a recorded secure channel shows to who held it. Its authentication codes are symmetric: to anybody else it
     /// shows what the one who recorded it says.
     ChannelVerdict:
-    /// Every message is what the keys of the channel make of it, and a key was generated in it.
+    /// Every message is what the keys of the channel make of it, a key was generated in it, and who asks held the channel.
     Authentic = "authentic-to-holder", Holds,
         "authentic to who held the channel; others have only that party's word";
+    /// The same for who did not hold the channel: whoever has the file, or any device's chain, can write such a transcript.
+    Consistent = "consistent", NotProven,
+        "not proven: its answers could be made by who recorded it, so only that party can rely on them";
     /// The same without a key generation.
     NoGeneration = "no-generation", NotProven, "authentic to who held the channel, but no key was generated in it";
     /// The chain of the device is not authentic: the keys cannot be computed.
@@ -155,6 +170,19 @@ verdicts! {
     NotAuthentic = "not-authentic", Refused, "not authentic: an authentication code is wrong";
     /// The keys cannot be computed from what is there.
     Malformed = "malformed", Malformed, "malformed";
+}
+
+impl OriginVerdict {
+    /// What the request of a key shows that a device under such a root signed.
+    #[must_use]
+    pub const fn under(root: Genuineness) -> Self {
+        match root {
+            Genuineness::Production => Self::Proven,
+            Genuineness::Virtual => Self::Virtual,
+            Genuineness::Test => Self::Test,
+            Genuineness::Other => Self::SignedByDevice,
+        }
+    }
 }
 
 verdicts! {
@@ -179,6 +207,16 @@ mod tests {
                 .map(|v| ("possession", v.code(), v.text())),
         );
         all.extend(MatchVerdict::ALL.iter().map(|v| ("match", v.code(), v.text())));
+        all.extend(
+            WrappedVerdict::ALL
+                .iter()
+                .map(|v| ("wrapped", v.code(), v.text())),
+        );
+        all.extend(
+            ChannelVerdict::ALL
+                .iter()
+                .map(|v| ("channel", v.code(), v.text())),
+        );
         for (index, (claim, code, text)) in all.iter().enumerate() {
             assert!(text.len() <= 110, "{text}");
             assert!(

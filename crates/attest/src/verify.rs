@@ -4,12 +4,14 @@ use chancery_cvc::{DeviceIdentity, Genuineness, PublicKey, TrustAnchors};
 use serde::Serialize;
 use time::Date;
 
-use crate::channel::{ChannelFinding, GeneratedInChannel};
+use crate::channel::{ChannelFinding, GeneratedInChannel, Held};
 use crate::evidence::{ChainFinding, RequestFinding, with_causes};
 use crate::fingerprint::KeyFingerprint;
 use crate::input::{Input, InputError, Kind, Subject};
+use crate::transcript::Transcript;
 use crate::verdict::{
     ChainVerdict, ChannelVerdict, InputVerdict, MatchVerdict, OriginVerdict, Outcome, PossessionVerdict,
+    WrappedVerdict,
 };
 
 /// The result of examining files together.
@@ -26,7 +28,8 @@ pub struct Verification {
     pub devices: Vec<Device>,
     /// Keys that there are requests for.
     pub keys: Vec<Key>,
-    /// Keys that were generated through recorded channels, with the attributes they were asked for.
+    /// Keys that were generated through recorded channels, with the attributes they were asked for. Evidence only where
+    /// [`Channel::held`] says why.
     pub channels: Vec<Channel>,
 }
 
@@ -59,13 +62,15 @@ pub enum Verdict {
     Readable(InputVerdict),
     /// A chain leads to a trusted root.
     Chain(ChainVerdict),
-    /// A device generated the key.
+    /// The key was made in a device.
     Origin(OriginVerdict),
     /// Whoever made the request had the private key.
     Possession(PossessionVerdict),
     /// The certificate, request or public key is for a key there is evidence for.
     #[serde(rename = "matches")]
     Match(MatchVerdict),
+    /// The wrapped key is the one the request beside it names.
+    Wrapped(WrappedVerdict),
     /// A recorded secure channel is authentic.
     Channel(ChannelVerdict),
 }
@@ -90,6 +95,8 @@ pub struct Device {
 pub struct Channel {
     /// The transcript's file.
     pub file: String,
+    /// Why it counts for who asked; `None` when it does not.
+    pub held: Option<Held>,
     /// What was asked for and reported.
     #[serde(flatten)]
     pub generated: GeneratedInChannel,
@@ -122,6 +129,7 @@ impl Verdict {
             Self::Origin(verdict) => verdict.text(),
             Self::Possession(verdict) => verdict.text(),
             Self::Match(verdict) => verdict.text(),
+            Self::Wrapped(verdict) => verdict.text(),
             Self::Channel(verdict) => verdict.text(),
         }
     }
@@ -135,6 +143,7 @@ impl Verdict {
             Self::Origin(verdict) => verdict.outcome(),
             Self::Possession(verdict) => verdict.outcome(),
             Self::Match(verdict) => verdict.outcome(),
+            Self::Wrapped(verdict) => verdict.outcome(),
             Self::Channel(verdict) => verdict.outcome(),
         }
     }
@@ -148,6 +157,7 @@ impl Verdict {
             Self::Origin(_) => "origin",
             Self::Possession(_) => "possession",
             Self::Match(_) => "matches",
+            Self::Wrapped(_) => "wrapped",
             Self::Channel(_) => "channel",
         }
     }
@@ -157,24 +167,37 @@ impl Verdict {
 pub type NamedInput = (String, Result<Input, InputError>);
 
 impl Verification {
-    /// Examines files together: every chain serves every request, every certificate is compared with every request.
+    /// Examines files together for somebody who held none of the channels in them: every chain serves every request, every
+    /// certificate is compared with every request.
     #[must_use]
     pub fn of(files: &[NamedInput], anchors: &TrustAnchors, at: Date) -> Self {
+        Self::for_holder(files, anchors, at, |_| None)
+    }
+
+    /// As [`Self::of`], for somebody who held the channels of those transcripts that `held` gives a reason for.
+    #[must_use]
+    pub fn for_holder(
+        files: &[NamedInput],
+        anchors: &TrustAnchors,
+        at: Date,
+        held: impl Fn(&Transcript) -> Option<Held>,
+    ) -> Self {
         let chains: Vec<(usize, ChainFinding)> = chains_of(files)
             .map(|(index, bytes)| (index, ChainFinding::examine(bytes, anchors, at)))
             .collect();
-        let channels: Vec<(usize, ChannelFinding)> = files
+        let channels: Vec<(usize, ChannelFinding, Option<Held>)> = files
             .iter()
             .enumerate()
             .filter_map(|(index, (_, input))| match input {
                 Ok(Input::Transcript(transcript)) => {
                     let (_, chain) = chains.iter().find(|(at, _)| *at == index)?;
-                    Some((index, ChannelFinding::examine(transcript, chain)))
+                    let held = held(transcript);
+                    Some((index, ChannelFinding::examine(transcript, chain, held), held))
                 }
                 _ => None,
             })
             .collect();
-        let in_channels = channels.iter().filter_map(|(index, finding)| {
+        let in_channels = channels.iter().filter_map(|(index, finding, _)| {
             let generated = finding.generated.as_ref()?;
             Some((*index, generated.request.as_slice()))
         });
@@ -216,7 +239,7 @@ impl Verification {
             for (_, finding) in chains.iter().filter(|(at, _)| *at == index) {
                 claim(Verdict::Chain(finding.verdict), chain_detail(finding));
             }
-            for (_, finding) in channels.iter().filter(|(at, _)| *at == index) {
+            for (_, finding, _) in channels.iter().filter(|(at, ..)| *at == index) {
                 claim(Verdict::Channel(finding.verdict), finding.detail.clone());
             }
             let mut found = false;
@@ -229,7 +252,7 @@ impl Verification {
             }
             match input {
                 Input::Container(_) if !found => claim(Verdict::Origin(OriginVerdict::NoRequest), None),
-                Input::Container(_) => {}
+                Input::Container(_) => claim(Verdict::Wrapped(WrappedVerdict::NotShown), None),
                 Input::Subject(subject) => subject_claims(subject, &keys, claim),
                 _ => {}
             }
@@ -245,9 +268,10 @@ impl Verification {
                 .collect(),
             channels: channels
                 .iter()
-                .filter_map(|(index, finding)| {
+                .filter_map(|(index, finding, held)| {
                     Some(Channel {
                         file: files.get(*index)?.0.clone(),
+                        held: *held,
                         generated: finding.generated.clone()?,
                     })
                 })

@@ -4,7 +4,7 @@
 mod common;
 
 use chancery_attest::{
-    ChainFinding, ChannelFinding, Input, NamedInput, Outcome, Recorded, Transcript, Verification,
+    ChainFinding, ChannelFinding, Held, Input, NamedInput, Outcome, Recorded, Transcript, Verification,
 };
 use chancery_cvc::{Curve, Reference, TrustAnchors};
 use chancery_driver::{Card, Initialize, KeyAlgorithm, KeySpec, Pin, SoPin};
@@ -76,12 +76,12 @@ fn spec() -> KeySpec {
     }
 }
 
-fn examine(files: &[(&str, &[u8])], anchors: &TrustAnchors) -> Verification {
+fn examine(files: &[(&str, &[u8])], anchors: &TrustAnchors, held: Option<Held>) -> Verification {
     let inputs: Vec<NamedInput> = files
         .iter()
         .map(|(name, bytes)| ((*name).to_owned(), Input::recognise(bytes)))
         .collect();
-    Verification::of(&inputs, anchors, today())
+    Verification::for_holder(&inputs, anchors, today(), |_| held)
 }
 
 #[test]
@@ -89,7 +89,8 @@ fn what_was_asked_for_is_shown_to_who_held_the_channel() {
     let (transcript, anchors, spki) = recorded(&spec());
     let file = transcript.encode();
     assert_eq!(Transcript::parse(&file).unwrap(), transcript);
-    let found = examine(&[("record", &file), ("key", &spki)], &anchors);
+    let files: [(&str, &[u8]); 2] = [("record", &file), ("key", &spki)];
+    let found = examine(&files, &anchors, Some(Held::SaidByCaller));
     assert_eq!(
         said(&found),
         [
@@ -125,12 +126,27 @@ fn what_was_asked_for_is_shown_to_who_held_the_channel() {
     );
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["channels"][0]["asked"]["use_counter"], 1000);
+    assert_eq!(json["channels"][0]["held"], "said-by-caller");
+
+    // To everybody else the request proves the same as without transcript, and the transcript nothing.
+    let found = examine(&files, &anchors, None);
+    assert_eq!(
+        said(&found)[..3],
+        [
+            "record chain authentic",
+            "record channel consistent",
+            "record origin proven-virtual"
+        ]
+    );
+    assert_eq!(found.outcome, Outcome::NotProven);
+    assert!(found.keys[0].proven && found.channels[0].held.is_none());
 }
 
 #[test]
 fn without_the_root_of_the_device_nothing_is_shown() {
     let (transcript, _, _) = recorded(&spec());
-    let found = examine(&[("record", &transcript.encode())], &common::production());
+    let files: [(&str, &[u8]); 1] = [("record", &transcript.encode())];
+    let found = examine(&files, &common::production(), Some(Held::OwnArchive));
     assert_eq!(
         said(&found),
         [
@@ -147,7 +163,7 @@ fn every_change_is_noticed_also_by_who_mends_the_checksum() {
     let authentic = |transcript: &Transcript| {
         // Through the file, as everybody would.
         let transcript = Transcript::parse(&transcript.encode()).unwrap();
-        let found = ChannelFinding::examine(&transcript, &chain);
+        let found = ChannelFinding::examine(&transcript, &chain, Some(Held::OwnArchive));
         found.verdict.outcome() == Outcome::Holds
     };
     assert!(authentic(&good));
@@ -261,8 +277,18 @@ fn an_answer_forged_with_the_key_of_the_channel_passes_and_the_text_says_to_whom
         exchange.protected_response = card.protect_response(&data, said.status).unwrap();
         exchange.protected_response.extend(StatusWord::OK.0.to_be_bytes());
     }
-    let found = examine(&[("record", &forged.encode())], &anchors);
+    let forged = forged.encode();
+    let files: [(&str, &[u8]); 1] = [("record", &forged)];
+    let found = examine(&files, &anchors, None);
     assert_eq!(found.channels[0].generated.domain.as_ref().unwrap().shares, 2);
+    assert_eq!(
+        (found.outcome, found.claims[1].text),
+        (
+            Outcome::NotProven,
+            "not proven: its answers could be made by who recorded it, so only that party can rely on them"
+        )
+    );
+    let found = examine(&files, &anchors, Some(Held::SaidByCaller));
     assert_eq!(
         found.claims[1].text,
         "authentic to who held the channel; others have only that party's word"

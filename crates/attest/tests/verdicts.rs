@@ -258,7 +258,16 @@ fn a_wrapped_key_brings_its_request_along() {
         .encode();
     assert_eq!(Input::recognise(&container).unwrap().kind(), Kind::Container);
     let found = examine(&[("key", &container), ("chain", &text(NITROKEY))], today());
-    assert_eq!(said(&found)[0], "key origin proven");
+    assert_eq!(
+        said(&found)[..3],
+        [
+            "key origin proven",
+            "key possession shown",
+            "key wrapped not-shown"
+        ]
+    );
+    // Nothing signed covers the blob: any blob can be put beside any request.
+    assert_eq!(found.outcome, Outcome::NotProven);
     let bare = chancery_schsm::KeyContainer::new(&blob, None, None)
         .unwrap()
         .encode();

@@ -186,7 +186,7 @@ fn certificates_and_requests_are_compared() {
 fn every_verdict_is_documented() {
     use chancery_attest::{
         Binding, ChainVerdict, ChannelVerdict, ExportPath, InputVerdict, MatchVerdict, OriginVerdict,
-        PossessionVerdict,
+        PossessionVerdict, WrappedVerdict,
     };
     let text = common::documented();
     let row = |claim: &str, codes: Vec<&str>| {
@@ -216,6 +216,10 @@ fn every_verdict_is_documented() {
     row(
         "matches",
         MatchVerdict::ALL.iter().map(|verdict| verdict.code()).collect(),
+    );
+    row(
+        "wrapped",
+        WrappedVerdict::ALL.iter().map(|verdict| verdict.code()).collect(),
     );
     row(
         "channel",
@@ -340,7 +344,7 @@ fn a_virtual_token_is_no_hardware_and_its_proof_is_kept_once() {
 #[test]
 fn a_certificate_takes_the_place_of_the_proof_and_the_archive_keeps_it() {
     let home = Home::new();
-    Token::make(&home, "alice", None);
+    let token_of = Token::make(&home, "alice", None);
     Token::generate(&home, "alice", 1);
     home.run(&["attest", "archive", "alice"]).ok();
     {
@@ -368,6 +372,42 @@ fn a_certificate_takes_the_place_of_the_proof_and_the_archive_keeps_it() {
             .as_str()
             .unwrap()
             .starts_with("the archive")
+    );
+    // Anybody's certificate in CE01 leads to the request of that certificate's key: it is of this token, and that the key
+    // under the certificate is that one shows its use only.
+    let token = &value[0]["token"];
+    assert_eq!(
+        (
+            &token["binding"],
+            &token["generated_here"],
+            &token["request_of_this_token"]
+        ),
+        (&"not-checked".into(), &Value::Null, &true.into()),
+        "{value}"
+    );
+    let pin = ["attest", "passport", "alice", "--pin-file", &token_of.pin_file];
+    let (_, value) = home.json(&pin);
+    assert_eq!(value[0]["token"]["generated_here"], true, "{value}");
+    Token::generate(&home, "alice", 2);
+    {
+        let mut card = Card::new(open(&home, "alice"))
+            .select()
+            .unwrap()
+            .verify_pin(&Pin::new("648219").unwrap())
+            .unwrap();
+        let certificate = card.read_file(fid::certificate(KeyId(1))).unwrap().unwrap();
+        card.write_file(fid::certificate(KeyId(2)), &certificate).unwrap();
+    }
+    let (_, value) = home.json(&pin);
+    let second = &value[1];
+    assert_eq!(
+        (
+            &second["token"]["binding"],
+            &second["token"]["generated_here"],
+            &second["origin"]["verdict"]
+        ),
+        (&"other-key".into(), &Value::Null, &"other-key".into()),
+        "{value}"
     );
     fs::remove_dir_all(home.data().join("attestations")).unwrap();
     let (_, value) = home.json(&["attest", "passport", "alice"]);
@@ -409,7 +449,8 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
     assert_eq!(code, 0, "{value}");
     let passport = &value[0];
     assert_eq!(passport["origin"]["verdict"], "proven-virtual");
-    assert_eq!(passport["token"]["generated_here"], true);
+    assert_eq!(passport["token"]["generated_here"], Value::Null);
+    assert_eq!(passport["token"]["request_of_this_token"], true);
     assert_eq!(passport["token"]["device"]["hardware"], false);
     assert_eq!(passport["export"]["path"], "none-known");
     assert_eq!(passport["labels"]["label"], "release");
@@ -427,6 +468,12 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
     let kcv = hex::encode_upper(chancery_schsm::Kek::new([7; 32]).kcv().0);
     assert_eq!(export["kcv"], kcv.as_str());
     let text = home.run(&["attest", "passport", "hsm"]).ok().out;
+    assert!(
+        text.contains("nobody used it")
+            && text.contains("--prove")
+            && !text.contains("made in this very token"),
+        "{text}"
+    );
     assert!(text.contains("everybody who can assemble the shares"), "{text}");
     let lower = text.to_lowercase();
     for claim in ["not extractable", "non-extractable", "never extractable", "cka_"] {
@@ -445,6 +492,9 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
     ];
     let (_, value) = home.json(&prove);
     assert_eq!(value[0]["token"]["binding"], "by-use", "{value}");
+    assert_eq!(value[0]["token"]["generated_here"], true);
+    let text = home.run(&prove).ok().out;
+    assert!(text.contains("made in this very token"), "{text}");
     Token::generate(&home, "hsm", 3);
     {
         let mut card = Card::new(open(&home, "hsm"))
@@ -459,10 +509,11 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
     assert_eq!(value[1]["token"]["binding"], "other-key", "{value}");
     assert_eq!(value[1]["origin"]["verdict"], "other-key");
     assert_eq!(value[1]["origin"]["device"], Value::Null);
+    assert_eq!(value[1]["token"]["generated_here"], Value::Null);
 
     // A copy on a second token, and one in a file.
     home.run(&["attest", "archive", "hsm"]).ok();
-    Token::make(&home, "spare", Some(1));
+    let spare = Token::make(&home, "spare", Some(1));
     let (blob, request) = {
         let mut card = Card::new(open(&home, "hsm"))
             .select()
@@ -491,7 +542,8 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
     let (_, value) = home.json(&["attest", "passport", "spare", "--wrapped", &wrapped]);
     let passport = &value[0];
     assert_eq!(passport["origin"]["verdict"], "proven-virtual", "{value}");
-    assert_eq!(passport["token"]["generated_here"], false);
+    assert_eq!(passport["token"]["generated_here"], Value::Null);
+    assert_eq!(passport["token"]["request_of_this_token"], false);
     let places: Vec<_> = passport["copies"]
         .as_array()
         .unwrap()
@@ -500,6 +552,14 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
         .collect();
     assert_eq!(places, ["seen-on-token", "wrapped-file"]);
     let text = home.run(&["attest", "passport", "spare"]).ok().out;
+    assert!(
+        text.contains("that is a copy") && !text.contains("this is a copy"),
+        "{text}"
+    );
+    let prove = ["attest", "passport", "spare", "--pin-file", &spare.pin_file];
+    let (_, value) = home.json(&prove);
+    assert_eq!(value[0]["token"]["generated_here"], false, "{value}");
+    let text = home.run(&prove).ok().out;
     assert!(text.contains("this is a copy"), "{text}");
 
     // The file itself.
@@ -511,7 +571,20 @@ fn a_passport_says_who_could_hold_copies_and_never_that_nobody_can() {
     );
     let text = home.run(&["attest", "passport", &wrapped]).ok().out;
     assert!(text.contains("shows only who unwraps it"), "{text}");
+    assert_eq!(value[0]["wrapped"], "not-shown");
     assert_eq!(home.run(&["attest", "verify", &wrapped]).code, 12);
+    // The request in it is proven with the attestation beside it, and the wrapped key is still anybody's.
+    let kept = fs::read_dir(home.data().join("attestations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| fs::read_to_string(path).unwrap().contains(&hex::encode(&request)))
+        .unwrap();
+    let (code, value) = home.json(&["attest", "verify", &wrapped, kept.to_str().unwrap()]);
+    assert_eq!(code, 12, "{value}");
+    assert_eq!(
+        verdicts(&value)[..3],
+        ["origin proven-virtual", "possession shown", "wrapped not-shown"]
+    );
 }
 
 #[test]
@@ -594,8 +667,37 @@ fn a_recorded_key_shows_its_attributes_to_who_recorded_it() {
     assert_eq!(channel["asked"]["use_counter"], 5);
     assert_eq!(channel["asked"]["algorithms"], serde_json::json!(["73", "70"]));
     assert_eq!(channel["domain"]["shares"], 1);
+    assert_eq!(channel["held"], "own-archive");
     let text = home.run(&["attest", "verify", transcript]).ok().out;
     assert!(text.contains("others have only that party's word"), "{text}");
+    // Who has another data directory was not there, and has to say so to rely on it.
+    let root = home.data().join("factory").join("root.cvc");
+    let elsewhere = Home::new();
+    let outside = ["attest", "verify", transcript, "--trust", root.to_str().unwrap()];
+    let (code, value) = elsewhere.json(&outside);
+    assert_eq!(code, 12, "{value}");
+    assert_eq!(
+        verdicts(&value)[1..3],
+        ["channel consistent", "origin proven-virtual"]
+    );
+    assert_eq!(value["channels"][0]["held"], Value::Null);
+    let text = elsewhere.run(&outside);
+    assert!(text.out.contains("--held-channel"), "{}", text.out);
+    let (code, value) = elsewhere.json(&[&outside[..], &["--held-channel"]].concat());
+    assert_eq!(
+        (code, &value["channels"][0]["held"]),
+        (0, &"said-by-caller".into()),
+        "{value}"
+    );
+    // Nor does archiving it there make it count.
+    let (_, value) = elsewhere.json(&["attest", "archive", transcript]);
+    assert_eq!(value["kept"], serde_json::json!([]), "{value}");
+    assert_eq!(elsewhere.run(&outside).code, 12);
+    // A link in an archive is no file of the archive.
+    let links = elsewhere.data().join("attestations");
+    fs::create_dir_all(&links).unwrap();
+    std::os::unix::fs::symlink(transcript, links.join("x.transcript.json")).unwrap();
+    assert_eq!(elsewhere.run(&outside).code, 12);
     // The transcript is as private as the data directory.
     use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(

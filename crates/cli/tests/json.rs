@@ -172,6 +172,9 @@ fn every_documented_shape_is_what_its_command_prints() {
         .ok();
     let words = ["dkek", "import", &file, "keyed", "--password-file", &password];
     check("dkek import", &words, 0);
+    let words = ["attest", "generate", "keyed", "secp256r1", "--label", "release"];
+    let pin = ["--pin-file", &pin];
+    check("attest generate", &[&words[..], &pin].concat(), 0);
     seen.sort();
     seen.dedup();
     assert_eq!(found, Vec::<String>::new());

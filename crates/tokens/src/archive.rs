@@ -220,30 +220,35 @@ impl Archive {
         }
     }
 
+    /// Whether this very transcript is kept here, byte for byte: then this installation recorded it. Transcripts of others
+    /// are not taken in.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`].
+    pub fn has_transcript(&self, transcript: &Transcript) -> Result<bool, ArchiveError> {
+        let wanted = transcript.encode();
+        for path in self.files(|name| name.ends_with(TRANSCRIPT))? {
+            let io = |source| ArchiveError::Io {
+                doing: "read",
+                path: path.clone(),
+                source,
+            };
+            // A link would lead to what somebody else may write.
+            let found = fs::symlink_metadata(&path).map_err(io)?;
+            let as_long = u64::try_from(wanted.len()).is_ok_and(|length| length == found.len());
+            if found.is_file() && as_long && fs::read(&path).map_err(io)? == wanted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Every attestation in the archive with its file, by name. A file that cannot be read comes as its error.
     ///
     /// # Errors
     /// [`ArchiveError::Io`] when the directory cannot be read; one that is not there is empty.
     pub fn list(&self) -> Result<Vec<Entry>, ArchiveError> {
-        let io = |source| ArchiveError::Io {
-            doing: "list",
-            path: self.directory.clone(),
-            source,
-        };
-        let entries = match fs::read_dir(&self.directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io(error)),
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(io)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.ends_with(".json") && !name.ends_with(TRANSCRIPT) {
-                paths.push(path);
-            }
-        }
-        paths.sort();
+        let paths = self.files(|name| name.ends_with(".json") && !name.ends_with(TRANSCRIPT))?;
         Ok(paths
             .into_iter()
             .map(|path| Entry {
@@ -263,6 +268,29 @@ impl Archive {
             .filter_map(|entry| Some((entry.path, entry.attestation.ok()?)))
             .filter(|(_, attestation)| attestation.key() == key)
             .collect())
+    }
+
+    /// Files of the directory whose names are wanted, in order; none when there is no directory.
+    fn files(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, ArchiveError> {
+        let io = |source| ArchiveError::Io {
+            doing: "list",
+            path: self.directory.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io(error)),
+        };
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(io)?.path();
+            if wanted(&path.file_name().unwrap_or_default().to_string_lossy()) {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths)
     }
 
     fn make_directory(&self) -> Result<(), ArchiveError> {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use chancery_cvc::{Curve, DeviceIdentity, PublicKey, Reference, ReferenceError, TrustAnchors};
+use chancery_cvc::{Curve, DeviceIdentity, Genuineness, PublicKey, Reference, ReferenceError, TrustAnchors};
 use chancery_driver::keystore::{KeyDescription, MAX_LABEL};
 use chancery_driver::{
     AesSize, AppletAccess, AttestError, Authenticated, Error, KeyAlgorithm, KeyCertificate, KeySpec,
@@ -68,6 +68,8 @@ pub enum Origin {
     Proven {
         /// Device the key was generated in.
         device: Reference,
+        /// What the root makes of it; `OriginVerdict::under` says what that is worth.
+        genuine: Genuineness,
     },
     /// The token's own chain is not accepted, so nothing it signs proves anything.
     UnknownDevice {
@@ -257,7 +259,8 @@ pub fn generate<T: Transport>(
                     source => KeyError::Origin { id, source },
                 })?;
             let device = attested.device().clone();
-            (made.public_key, Origin::Proven { device })
+            let genuine = attested.genuine();
+            (made.public_key, Origin::Proven { device, genuine })
         }
         None => {
             let made = card.generate(&spec)?;

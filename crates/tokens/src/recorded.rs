@@ -89,6 +89,7 @@ pub fn generate_recorded<T: Transport>(
     };
     let origin = Origin::Proven {
         device: made.attested.device().clone(),
+        genuine: made.attested.genuine(),
     };
     let finished = finish(
         &mut card,

@@ -55,6 +55,7 @@ pub(crate) fn said(verification: &Verification) -> Vec<String> {
                 Verdict::Origin(verdict) => verdict.code(),
                 Verdict::Possession(verdict) => verdict.code(),
                 Verdict::Match(verdict) => verdict.code(),
+                Verdict::Wrapped(verdict) => verdict.code(),
                 Verdict::Channel(verdict) => verdict.code(),
                 _ => "?",
             };

@@ -132,6 +132,13 @@ impl Outcome {
                     continue;
                 }
                 Ok(Input::Chain(_)) => continue,
+                Ok(Input::Transcript(_)) => {
+                    self.without.push(WithoutView {
+                        from: name.clone(),
+                        why: "a transcript is kept by who records it (attest generate) and proves nothing to others",
+                    });
+                    continue;
+                }
                 Ok(_) => {
                     self.without.push(WithoutView {
                         from: name.clone(),

@@ -1,7 +1,7 @@
 //! `attest generate`.
 
 use chancery_api::FailureKind;
-use chancery_attest::{Input, Verification};
+use chancery_attest::{Held, Input, Verification};
 use chancery_cvc::Curve;
 use chancery_driver::secure::ChannelError;
 use chancery_node::SystemClock;
@@ -34,7 +34,8 @@ use crate::{
     after_help = "Example: chancery attest generate alice secp256r1 --label release --permit 73 --uses 1000\n\
 Beside the proof that the token generated the key, the transcript shows with which attributes the key was asked for and what\n\
 the token said of its key domain. It shows that to whoever ran this command, and to others only on that party's word:\n\
-whoever has the transcript could have made its answers. chancery attest verify TRANSCRIPT checks it."
+whoever has the transcript could have made its answers. chancery attest verify TRANSCRIPT checks it, here with exit code 0\n\
+and for others with 12, not proven."
 )]
 pub(crate) struct Generate {
     /// Device id, label, or name of a virtual token
@@ -86,10 +87,13 @@ impl Generate {
             generate_recorded(token, &new, &anchors, &archive, SystemClock.now())
         };
         let (_, made) = made.map_err(|error| failed(&called, &error.into_error()))?;
-        // What is said of it is what anybody's verification says of the file.
+        // What is said of it is what this installation's verification says of the file from now on.
         let file = made.kept.display().to_string();
         let input = Input::Transcript(Box::new(made.transcript));
-        let found = Verification::of(&[(file.clone(), Ok(input))], &anchors, self.trust.day());
+        let found =
+            Verification::for_holder(&[(file.clone(), Ok(input))], &anchors, self.trust.day(), |_| {
+                Some(Held::OwnArchive)
+            });
         let mut text = format!(
             "key {} {:?} ({}) is on {called}\ntranscript: {file}\n",
             made.key.id,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use chancery_api::FailureKind;
 use chancery_attest::{
-    Attestation, Binding, Copy, Input, KeyFacts, KeyFingerprint, NamedInput, OriginVerdict, Passport,
-    TokenFacts, kcv_of,
+    Attestation, Binding, Copy, Input, KeyFacts, KeyFingerprint, NamedInput, Passport, Token, TokenFacts,
+    kcv_of,
 };
 use chancery_cvc::{AuthenticatedRequest, DeviceChain, PublicKey};
 use chancery_driver::{AppletAccess, Authenticated, Error as CardError, KeyCertificate, origin, reading};
@@ -33,9 +33,10 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "Example: chancery attest passport alice --key 1\n         \
 chancery attest passport key.wky ef2f02.bin --json\n\
-Proven is what signatures show: which device generated the key. That the key on the token is the one of the request beside it\n\
-shows only a use of the key: --prove. Key domains are what the token says of itself, and labels are\n\
-what somebody wrote. Whoever has the shares of a key domain's DKEK can hold copies.")]
+Proven is what signatures show of a public key: in which device it was generated, or derived from another. Whoever has the PIN\n\
+can write any request beside a key: that the key on the token is the one named there shows only a use of it, with --prove.\n\
+Key domains are what the token says of itself, and labels are what somebody wrote. Whoever has the shares of a key domain's\n\
+DKEK can hold copies.")]
 pub(crate) struct ShowPassport {
     /// A token (device id, label, or name of a virtual token), or files: requests, wrapped keys, attestations, and chains
     #[arg(required = true, value_name = "TOKEN|FILE")]
@@ -46,7 +47,7 @@ pub(crate) struct ShowPassport {
     /// Wrapped keys (.bin, .wky) that may be copies
     #[arg(long, value_name = "FILE")]
     wrapped: Vec<PathBuf>,
-    /// Unlock the token and use each key once, to show that it is the key named beside it
+    /// Unlock the token and use each key once, to show that it is the key named beside it; also done when a PIN is given
     #[arg(long)]
     prove: bool,
     #[command(flatten)]
@@ -69,12 +70,18 @@ impl ShowPassport {
         let (existing, tokens): (Vec<_>, Vec<_>) =
             self.what.iter().partition(|what| Path::new(what).is_file());
         let paths: Vec<PathBuf> = existing.iter().map(PathBuf::from).collect();
+        let tokens_given = !tokens.is_empty();
         let mut found = of_files(&files::read(&paths)?, &known)?;
         for token in tokens {
             found.extend(self.of_token(context, token, &known)?);
         }
         if found.is_empty() {
-            return Err(CliError::new(FailureKind::NotFound, "there is no such key"));
+            let message = if tokens_given {
+                "there is no such key"
+            } else {
+                "none of these files names a key: give requests, wrapped keys, attestations or certificates"
+            };
+            return Err(CliError::new(FailureKind::NotFound, message));
         }
         let passports: Vec<Passport> = found
             .iter()
@@ -117,11 +124,12 @@ impl ShowPassport {
     }
 
     fn of_token(&self, context: &Context, wanted: &str, known: &Known) -> Result<Vec<KeyFacts>, CliError> {
-        let intent = if self.prove { Intent::Change } else { Intent::Read };
+        let prove = self.prove || self.pin.pin_file.is_some();
+        let intent = if prove { Intent::Change } else { Intent::Read };
         let (chosen, mut card) = select(context, Some(wanted), intent)?;
         let called = chosen.to_string();
         let failed = |error: CardError| card_error(&called, &error);
-        if !self.prove {
+        if !prove {
             let found = self.collect(&mut card, wanted, known).map_err(failed)?;
             return Ok(found.into_iter().map(|(_, facts)| facts).collect());
         }
@@ -223,6 +231,10 @@ fn key_facts(
         ..KeyFacts::default()
     };
     complete(&mut facts, device.as_deref(), known);
+    let nothing_named = named_key(&facts).is_none();
+    if let Some(token) = facts.token.as_mut().filter(|_| nothing_named) {
+        token.binding = Binding::NothingNamed;
+    }
     Ok(facts)
 }
 
@@ -250,7 +262,7 @@ fn complete(facts: &mut KeyFacts, here: Option<&str>, known: &Known) {
         .filter(|attestation| attestation.key() == fingerprint);
     if let Some(kept) = kept.clone().find(|_| facts.request.is_none()) {
         facts.request = Some(kept.request().to_vec());
-        facts.request_from = Some("the archive: it is not on the token any more".to_owned());
+        facts.request_from = Some("the archive, by the public key of the certificate".to_owned());
     }
     if facts.chain.is_none() {
         let signer = facts
@@ -346,6 +358,19 @@ fn container_facts(container: &chancery_schsm::KeyContainer) -> KeyFacts {
     }
 }
 
+/// Whether the key on a token was made in it, as far as that is shown.
+const fn here(token: &Token) -> Option<&'static str> {
+    Some(match (token.generated_here, token.request_of_this_token) {
+        (Some(true), _) => "yes: the key on the token was made in this very token",
+        (Some(false), _) => "no, this is a copy: the key was made in another device",
+        (None, Some(true)) => "not shown: the request is of this token, and may be of another key on it",
+        (None, Some(false)) => {
+            "not shown; if the request is of the key on the token, that is a copy from another device"
+        }
+        (None, None) => return None,
+    })
+}
+
 fn text(passport: &Passport) -> String {
     let dash = || "-".to_owned();
     let mut lines = vec![
@@ -357,12 +382,12 @@ fn text(passport: &Passport) -> String {
                 _ => "not known: neither a request nor a certificate names it".to_owned(),
             },
         ),
-        ("PROVEN", String::new()),
+        ("PROVEN OF THIS PUBLIC KEY", String::new()),
     ];
     let origin = &passport.origin;
     lines.push(("  origin", origin.text.to_owned()));
     if let Some(device) = &origin.device {
-        lines.push(("  generated in", format!("{} ({})", device.name, device.path)));
+        lines.push(("  made in", format!("{} ({})", device.name, device.path)));
     } else if let Some(detail) = &origin.detail {
         lines.push(("", detail.clone()));
     }
@@ -375,11 +400,17 @@ fn text(passport: &Passport) -> String {
     if let Some(evidence) = &origin.evidence {
         lines.push(("  request from", evidence.clone()));
     }
-    if passport.wrapped_only() {
-        lines.push((
-            "",
-            "whether the wrapped key is that of the request shows only who unwraps it".to_owned(),
-        ));
+    if let Some(wrapped) = passport.wrapped {
+        lines.push(("  wrapped key", wrapped.text().to_owned()));
+    }
+    if let Some(token) = &passport.token {
+        lines.push(("  on the token", token.binding_text.to_owned()));
+        if let Some(here) = here(token) {
+            lines.push(("  made here", here.to_owned()));
+        }
+        if token.binding == Binding::NotChecked {
+            lines.push(("", "to have it shown by a use of the key: --prove".to_owned()));
+        }
     }
     lines.push(("SAID BY THE TOKEN", String::new()));
     if let Some(token) = &passport.token {
@@ -392,13 +423,6 @@ fn text(passport: &Passport) -> String {
         ));
         lines.push(("  its chain", token.chain.text().to_owned()));
         lines.push(("  firmware", token.firmware.clone()));
-        lines.push(("  this key", token.binding.text().to_owned()));
-        if origin.verdict != OriginVerdict::NoRequest && origin.device.is_some() && !token.generated_here {
-            lines.push((
-                "  here",
-                "this is a copy: the key was generated in another device".to_owned(),
-            ));
-        }
         if let Some(uses) = token.uses_left {
             lines.push(("  uses left", uses.to_string()));
         }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use chancery_attest::{Outcome, Verification};
+use chancery_attest::{ChannelVerdict, Held, Input, NamedInput, Outcome, Transcript, Verdict, Verification};
+use chancery_tokens::archive::Archive;
 use clap::Args;
 
 use super::{files, trust::TrustArgs};
@@ -14,7 +15,11 @@ use crate::{context::Context, error::CliError, report::Report, table::table};
     after_help = "Example: chancery attest verify ef2f02.bin ce01.bin leaf.csr\n         \
 chancery attest verify --trust production --at 2026-06-01 kept.json\n\
 Files may be binary, hexadecimal or PEM: EF 2F02 (chain), an authenticated request, a wrapped key (.bin, .wky), a PKCS#10\n\
-request, an X.509 certificate, a public key, an attestation of chancery attest archive. All are examined together.\n\
+request, an X.509 certificate, a public key, an attestation of chancery attest archive, a transcript of chancery attest\n\
+generate. All are examined together.\n\
+Nothing signed covers the blob of a wrapped key, so one always ends with 12 or worse, also when its request is proven.\n\
+The answers in a transcript can be made by whoever recorded it, so it shows something only to that party: here, when it is in\n\
+the archive of this data directory, or with --held-channel. For everybody else it ends with 12.\n\
 Exit codes: 0 every claim holds, 3 unreadable, 7 a signature is wrong, 11 out of date, 12 not proven, 13 unknown issuer,\n\
 14 for another key; of several the one that is worst."
 )]
@@ -27,6 +32,9 @@ pub(crate) struct Verify {
     /// A chain that is authentic and out of date is good enough: exit code 0
     #[arg(long)]
     allow_expired: bool,
+    /// You recorded every transcript given here yourself, and nobody else could write to the files since: they count
+    #[arg(long)]
+    held_channel: bool,
 }
 
 impl Verify {
@@ -34,13 +42,48 @@ impl Verify {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let anchors = self.trust.anchors(context)?;
         let inputs = files::read(&self.files)?;
-        let found = Verification::of(&inputs, &anchors, self.trust.day());
+        let own = own_transcripts(context, &inputs);
+        let held = |transcript: &Transcript| {
+            if self.held_channel {
+                Some(Held::SaidByCaller)
+            } else {
+                own.contains(transcript).then_some(Held::OwnArchive)
+            }
+        };
+        let found = Verification::for_holder(&inputs, &anchors, self.trust.day(), held);
         let code = match found.outcome {
             Outcome::OutOfDate if self.allow_expired => 0,
             outcome => exit_code(outcome),
         };
         Ok(Report::new(&found, text(&found))?.with_code(code))
     }
+}
+
+/// The transcripts among these that are in the archive here. A problem of the archive is told, and none counts then.
+fn own_transcripts(context: &Context, inputs: &[NamedInput]) -> Vec<Transcript> {
+    let given = inputs.iter().filter_map(|(_, input)| match input {
+        Ok(Input::Transcript(transcript)) => Some(transcript.as_ref()),
+        _ => None,
+    });
+    let mut own = Vec::new();
+    for transcript in given {
+        let kept = match context.data_if_any() {
+            Ok(Some(data)) => Archive::below(data.path())
+                .has_transcript(transcript)
+                .map_err(CliError::from),
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
+        };
+        match kept {
+            Ok(true) => own.push(transcript.clone()),
+            Ok(false) => {}
+            Err(error) => context.tell(format!(
+                "(whether a transcript was recorded here is not known: {})",
+                error.text().trim()
+            )),
+        }
+    }
+    own
 }
 
 /// The exit code that says how it came out.
@@ -85,11 +128,15 @@ fn text(found: &Verification) -> String {
     text.push_str(&format!("on {}: {}\n", found.at, sentence(found.outcome)));
     for key in found.keys.iter().filter(|key| key.proven) {
         text.push_str(&format!(
-            "key {} ({}) was generated in {}; that says nothing about copies\n",
+            "key {} ({}) was generated in, or derived inside, {}; that says nothing about copies\n",
             short(&key.fingerprint),
             key.algorithm,
             key.device
         ));
+    }
+    let unheld = |verdict| matches!(verdict, Verdict::Channel(ChannelVerdict::Consistent));
+    if found.claims.iter().any(|claim| unheld(claim.verdict)) {
+        text.push_str("if you recorded the transcript yourself: --held-channel\n");
     }
     text
 }

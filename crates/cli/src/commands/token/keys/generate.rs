@@ -1,5 +1,6 @@
 //! `token keys generate`.
 
+use chancery_attest::OriginVerdict;
 use chancery_schsm::{Algorithm, AlgorithmList, KeyId};
 use chancery_tokens::keys::{NewKey, NewKeyKind, Origin, generate};
 use clap::Args;
@@ -77,7 +78,10 @@ impl Generate {
             generate(&mut token, &new, &anchors, &archive, now()).map_err(|error| keys(&called, &error))?
         };
         let (word, origin) = match &made.origin {
-            Origin::Proven { device } => ("proven", format!("proven: {device} generated it")),
+            Origin::Proven { device, genuine } => {
+                let verdict = OriginVerdict::under(*genuine);
+                (verdict.code(), format!("{} ({device})", verdict.text()))
+            }
             Origin::UnknownDevice { why } => ("unknown-device", format!("NOT proven: {why}")),
             Origin::Secret => ("secret", "secret keys have no proof of origin".to_owned()),
         };
