@@ -130,14 +130,60 @@ impl Transport for HeldCard {
 
 impl Drop for HeldCard {
     fn drop(&mut self) {
-        // The card stays powered and is left as it is: without this the next program would find it unlocked.
-        let select = CommandApdu::new(0x00, 0xA4, 0x04, 0x00)
-            .with_data(&chancery_driver::AID)
-            .map(|command| command.expecting(256).encode());
-        if let Ok(select) = select
-            && let Err(error) = self.token.transmit(&select)
-        {
-            tracing::debug!(%error, "the card was not locked when it was let go");
+        close(&mut self.token);
+    }
+}
+
+/// Ends the login at a card that other programs get next: it stays powered and is left as it is, so that the next one would
+/// find it open. Where the applet cannot be selected anew, which ends the login, the card is reset.
+fn close(card: &mut impl Transport) {
+    let select = CommandApdu::new(0x00, 0xA4, 0x04, 0x00)
+        .with_data(&chancery_driver::AID)
+        .map(|command| command.expecting(256).encode());
+    let done = select.is_ok_and(|select| {
+        matches!(card.transmit(&select), Ok(answer) if matches!(answer.as_slice(), [.., 0x90, 0x00] | [.., 0x61, _]))
+    });
+    if !done && let Err(error) = card.reset() {
+        tracing::warn!(%error, "the card was neither locked nor reset when it was let go: it may stay open");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A card that gives one answer to everything.
+    struct Answering {
+        answer: Option<[u8; 2]>,
+        resets: usize,
+    }
+
+    impl Transport for Answering {
+        fn transmit(&mut self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+            match self.answer {
+                Some(answer) => Ok(Zeroizing::new(answer.to_vec())),
+                None => Err(TransportError::lost("pulled by the test")),
+            }
+        }
+
+        fn reset(&mut self) -> Result<(), TransportError> {
+            self.resets += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_card_that_cannot_be_locked_is_reset() {
+        for (answer, resets) in [
+            (Some([0x90, 0x00]), 0),
+            (Some([0x61, 0x20]), 0),
+            (Some([0x6A, 0x82]), 1),
+            (Some([0x6F, 0x00]), 1),
+            (None, 1),
+        ] {
+            let mut card = Answering { answer, resets: 0 };
+            close(&mut card);
+            assert_eq!(card.resets, resets, "{answer:?}");
         }
     }
 }
