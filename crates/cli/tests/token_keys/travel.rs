@@ -1,5 +1,7 @@
 //! Keys wrapped, unwrapped and imported by our commands alone.
 
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
 use crate::world::{OTHER_SHARE, SHARE, World};
 
 #[test]
@@ -210,7 +212,13 @@ fn keys_of_openssl_are_imported_and_sign() {
     assert!(world.verifies("rsa", "signature", &pss));
 
     // AES, against openssl with the same key.
-    world.write("aes", [0x42; 32]);
+    let aes = world.write("aes", [0x42; 32]);
+    let mode = |mode| fs::set_permissions(&aes, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let (code, refused) = import("aes", &["--kind", "aes", "--label", "storage"]);
+    assert_eq!(code, 3, "{refused}");
+    assert!(refused.to_string().contains("chmod 600"), "{refused}");
+    mode(0o600);
     let (code, arrived) = import("aes", &["--kind", "aes", "--label", "storage"]);
     assert_eq!((code, &arrived["verified"]), (0, &"by-use".into()), "{arrived}");
     let iv = "000102030405060708090a0b0c0d0e0f";
@@ -244,7 +252,7 @@ fn keys_of_openssl_are_imported_and_sign() {
     assert!(without.err.contains("--share FILE"), "{}", without.err);
     // Neither key nor share in any file of ours.
     let journal = world.home.data().join("journal");
-    let left = std::fs::read_dir(journal)
+    let left = fs::read_dir(journal)
         .map(Iterator::count)
         .unwrap_or_default();
     assert_eq!(left, 0);

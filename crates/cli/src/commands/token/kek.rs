@@ -8,7 +8,10 @@ use chancery_schsm::{Kek, KekShare, share_file};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{opening::read_input, pins::secret};
+use super::{
+    opening::{read_input, read_private},
+    pins::secret,
+};
 use crate::{
     context::Context,
     error::{CliError, chain},
@@ -119,7 +122,7 @@ fn combined(files: &[PathBuf]) -> Result<Zeroizing<Vec<u8>>, CliError> {
     };
     let mut shares = Vec::new();
     for path in files {
-        let content = read_input(Some(path))?;
+        let content = read_private(path)?;
         let content = std::str::from_utf8(&content).map_err(|_| invalid(path, "it is no text".to_owned()))?;
         for written in text::parse(content).map_err(|error| invalid(path, chain(&error)))? {
             let (share, faults) = written.read(IdReading::Decimal);

@@ -1,8 +1,12 @@
 //! A token opened for work with its keys, and what comes in and goes out.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, FileType, OpenOptions},
     io::{self, IsTerminal as _, Read as _, Write as _},
+    os::{
+        fd::AsFd as _,
+        unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -55,7 +59,7 @@ pub(crate) struct StreamArgs {
 }
 
 /// Most bytes read of one input.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// For clap: what a person calls a key.
 pub(crate) fn key_name(text: &str) -> Result<KeyName, String> {
@@ -136,25 +140,75 @@ pub(crate) fn now() -> OffsetDateTime {
 
 /// A file, or standard input for none and for `-`, whole.
 pub(crate) fn read_input(path: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let (mut source, named): (Box<dyn io::Read>, &Path) = match path {
-        Some(path) if path != Path::new("-") => (
-            Box::new(File::open(path).map_err(CliError::file("read", path))?),
-            path,
-        ),
-        _ => (Box::new(io::stdin().lock()), Path::new("standard input")),
-    };
-    source
-        .by_ref()
-        .take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(CliError::file("read", named))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MOST_BYTES) {
-        return Err(CliError::new(
-            FailureKind::Invalid,
-            format!("{} has more than {MOST_BYTES} bytes", named.display()),
-        ));
+    let (source, named) = source(path)?;
+    read_whole(source, named)
+}
+
+/// As [`read_input`], of what nobody else may read: a file that others may read is refused.
+pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
+    let (source, named) = source(Some(path))?;
+    refuse_shared(&source, named)?;
+    read_whole(source, named)
+}
+
+/// Refuses what a file holds if others may read it. Pipes and standard input are as private as who made them.
+pub(crate) fn require_private(path: &Path) -> Result<(), CliError> {
+    let (source, named) = source(Some(path))?;
+    refuse_shared(&source, named)
+}
+
+fn refuse_shared(file: &File, named: &Path) -> Result<(), CliError> {
+    let metadata = file.metadata().map_err(CliError::file("read", named))?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o077 == 0 {
+        return Ok(());
     }
+    Err(CliError::with_remedy(
+        FailureKind::Invalid,
+        format!("others may read {}", named.display()),
+        format!("chmod 600 {}", named.display()),
+    ))
+}
+
+fn source(path: Option<&Path>) -> Result<(File, &Path), CliError> {
+    match path {
+        Some(path) if path != Path::new("-") => {
+            Ok((File::open(path).map_err(CliError::file("read", path))?, path))
+        }
+        _ => {
+            let named = Path::new("standard input");
+            // Standard input itself: the buffer in front of it is never wiped.
+            let input = io::stdin().as_fd().try_clone_to_owned();
+            Ok((File::from(input.map_err(CliError::file("read", named))?), named))
+        }
+    }
+}
+
+/// Reads to the end. A buffer that is too small is wiped when a larger one takes its place.
+fn read_whole(mut source: File, named: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
+    let mut bytes = Zeroizing::new(vec![0; 64 * 1024]);
+    let mut length = 0;
+    loop {
+        if length == bytes.len() {
+            let mut larger = Zeroizing::new(vec![0; 2 * length]);
+            if let Some(start) = larger.get_mut(..length) {
+                start.copy_from_slice(&bytes);
+            }
+            bytes = larger;
+        }
+        match source.read(bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(CliError::file("read", named)(error)),
+        }
+        if length > MOST_BYTES {
+            return Err(CliError::new(
+                FailureKind::Invalid,
+                format!("{} has more than {MOST_BYTES} bytes", named.display()),
+            ));
+        }
+    }
+    bytes.truncate(length);
     Ok(bytes)
 }
 
@@ -185,13 +239,51 @@ pub(crate) fn deliver(
     Report::new(&view, text)
 }
 
-/// Writes a file that its owner alone may read, whole or not at all; one of that name is replaced.
+/// Writes a file that its owner alone may read, whole or not at all; a file of that name is replaced. A pipe or a device is
+/// written to, by whatever name; a symbolic link to a file is refused: who made it chose where the content would go.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        // A pipe or a device is written to, not replaced.
-        return fs::write(path, bytes).map_err(CliError::file("write", path));
+    let failed = CliError::file("write", path);
+    let there = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return atomic::replace(path, bytes).map_err(failed);
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    if there.is_file() {
+        return atomic::replace(path, bytes).map_err(failed);
     }
-    atomic::replace(path, bytes).map_err(CliError::file("write", path))
+    let refused = || {
+        CliError::with_remedy(
+            FailureKind::Invalid,
+            format!(
+                "{} is neither a file nor a pipe: nothing was written",
+                path.display()
+            ),
+            "name another file",
+        )
+    };
+    if !there.is_symlink() && !is_stream(there) {
+        return Err(refused());
+    }
+    // Without making or emptying what a link leads to.
+    let mut target = match OpenOptions::new().write(true).open(path) {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(refused()),
+        Err(error) => return Err(CliError::file("write", path)(error)),
+    };
+    let opened = target.metadata().map_err(CliError::file("write", path))?;
+    if !is_stream(opened.file_type()) {
+        return Err(refused());
+    }
+    target
+        .write_all(bytes)
+        .and_then(|()| target.flush())
+        .map_err(CliError::file("write", path))
+}
+
+fn is_stream(kind: FileType) -> bool {
+    kind.is_fifo() || kind.is_char_device()
 }
 
 /// Asks whether to go on; `refused` when nobody can be asked.
@@ -208,4 +300,52 @@ pub(crate) fn confirm(context: &Context, lines: &[String], question: &str) -> Re
     let mut line = String::new();
     io::stdin().read_line(&mut line).map_err(CliError::Output)?;
     Ok(line.trim() == "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_out_goes_to_files_and_pipes_and_not_where_links_lead() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        write_private(&path, b"first").unwrap();
+        write_private(&path, b"again").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"again");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let (link, dangling) = (directory.path().join("link"), directory.path().join("dangling"));
+        symlink(&path, &link).unwrap();
+        symlink(directory.path().join("nowhere"), &dangling).unwrap();
+        for refused in [link.as_path(), &dangling, directory.path()] {
+            assert!(
+                write_private(refused, b"secret").is_err(),
+                "{}",
+                refused.display()
+            );
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"again");
+        assert!(!directory.path().join("nowhere").exists());
+        let null = directory.path().join("null");
+        symlink("/dev/null", &null).unwrap();
+        write_private(&null, b"secret").unwrap();
+        write_private(Path::new("/dev/null"), b"secret").unwrap();
+    }
+
+    #[test]
+    fn inputs_come_whole_and_secrets_from_private_files_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("in");
+        let content: Vec<u8> = (0u8..=255).cycle().take(300_000).collect();
+        fs::write(&path, &content).unwrap();
+        for (mode, private) in [(0o600, true), (0o640, false), (0o604, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(*read_input(Some(&path)).unwrap(), content);
+            assert_eq!(read_private(&path).is_ok(), private, "{mode:o}");
+        }
+        let null = Path::new("/dev/zero");
+        assert!(read_input(Some(null)).is_err(), "more than anybody needs");
+    }
 }

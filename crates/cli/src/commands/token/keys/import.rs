@@ -1,6 +1,6 @@
 //! `token keys import`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chancery_api::FailureKind;
 use chancery_schsm::{Algorithm, AlgorithmList, KeyId, KeyType};
@@ -17,7 +17,7 @@ use crate::{
         arrival::installed,
         kek::ShareArgs,
         key_failure::{keys, parcel, transfer},
-        opening::{HexBytes, hex_bytes, journal, key_id, noted, open, read_input},
+        opening::{HexBytes, hex_bytes, journal, key_id, noted, open, read_input, require_private},
         pins::{UserPinArgs, secret},
     },
     context::Context,
@@ -125,7 +125,9 @@ impl Import {
             Kind::AesHex => KeyFileFormat::AesHex,
         };
         let mut refused = None;
+        let mut in_clear = true;
         let key = KeyFile::parse(&bytes, format, || {
+            in_clear = false;
             let prompt = format!("Password of {}: ", self.file.display());
             match secret(self.password_file.as_deref(), &prompt, "--password-file") {
                 Ok(text) => Some(Zeroizing::new(text.as_bytes().to_vec())),
@@ -139,6 +141,9 @@ impl Import {
             return Err(error);
         }
         let key = key?;
+        if in_clear && self.file != Path::new("-") {
+            require_private(&self.file)?;
+        }
         match &self.certificate {
             Some(path) => {
                 let content = read_input(Some(path))?;
