@@ -8,15 +8,21 @@ use std::path::PathBuf;
 use chancery_cvc::{Curve, DeviceIdentity, Genuineness, PublicKey, Reference, ReferenceError, TrustAnchors};
 use chancery_driver::keystore::{KeyDescription, MAX_LABEL};
 use chancery_driver::{
-    AesSize, AppletAccess, AttestError, Authenticated, Error, KeyAlgorithm, KeyCertificate, KeySpec,
-    SecretKeySpec, reading,
+    AesSize, AppletAccess, AttestError, Authenticated, Error, KeyAlgorithm, KeySpec, SecretKeySpec, reading,
 };
 use chancery_iso7816::Transport;
 use chancery_schsm::{Algorithm, AlgorithmList, KeyId, PrivateKeyDescription, fid};
 use time::OffsetDateTime;
 
+pub use self::certificate::{
+    CERTIFICATE, Matched, Replaced, Restored, delete_certificate, resume_certificate, store_certificate,
+    to_der, undo_certificate,
+};
 use crate::archive::{Archive, ArchiveError, Kept};
-use crate::key::{bits_of, is_custodian_key, read_certificate};
+use crate::journal::JournalError;
+use crate::key::bits_of;
+
+mod certificate;
 
 /// Kind and size of a key to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,26 +99,6 @@ pub struct DeletedKey {
     pub kept: Option<PathBuf>,
 }
 
-/// What stood in CExx before.
-#[derive(Clone, Debug)]
-pub struct Replaced {
-    /// The old content; `None` when there was none.
-    pub old: Option<KeyCertificate>,
-    /// Where the proof of the key's origin is kept, if the old content was one.
-    pub kept: Option<PathBuf>,
-    /// How it is known that the certificate is the key's.
-    pub matched: Matched,
-}
-
-/// How a certificate was found to belong to a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Matched {
-    /// The key made a signature that the certificate's public key verifies.
-    ByUse,
-    /// What stood there before names the same public key; the key's uses are counted or limited and none was spent.
-    ByWhatStoodThere,
-}
-
 /// A key that was not made, certified or deleted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -178,6 +164,49 @@ pub enum KeyError {
         #[source]
         source: Error,
     },
+    /// The key was made, and the proof of its origin is on the token alone.
+    #[error(
+        "key {id} was made, but the proof of its origin, which is on the token alone now, could not be kept"
+    )]
+    Unkept {
+        /// Where it stands.
+        id: KeyId,
+        /// Why.
+        #[source]
+        source: ArchiveError,
+    },
+    /// Storing a certificate was interrupted; the journal has the old one and the new one.
+    #[error(
+        "the certificate of key {id} may be gone or half written; both the old and the new one are kept in work {work}"
+    )]
+    Interrupted {
+        /// The key.
+        id: KeyId,
+        /// Id of the work, by which it is finished or undone.
+        work: String,
+        /// What interrupted it.
+        #[source]
+        source: Box<Error>,
+    },
+    /// What stands beside the key was written by somebody else since the work was interrupted.
+    #[error(
+        "what stands beside key {0} now is neither what stood there before nor what was to be stored; it is left alone"
+    )]
+    Changed(KeyId),
+    /// The token in hand is not the one the work was begun on.
+    #[error("the work was begun on token {expected}, this is {found}")]
+    OtherToken {
+        /// Device id in the journal.
+        expected: String,
+        /// Device id of the token.
+        found: String,
+    },
+    /// The journal is of another kind of work.
+    #[error("work {0} is of another kind")]
+    OtherWork(String),
+    /// The journal.
+    #[error("the journal")]
+    Journal(#[from] JournalError),
     /// No name can be made for the key.
     #[error("no name can be made for the key's request")]
     Name(#[source] ReferenceError),
@@ -279,7 +308,15 @@ pub fn generate<T: Transport>(
             what: "its description",
             source,
         })?;
-    let kept = keep(card, id, archive, now)?;
+    let kept = keep(card, id, archive, now).map_err(|error| match error {
+        KeyError::Archive { id, source } => KeyError::Unkept { id, source },
+        KeyError::Card(source) => KeyError::Half {
+            id,
+            what: "the proof of its origin to the archive",
+            source,
+        },
+        error => error,
+    })?;
     Ok(MadeKey {
         id,
         public_key: Some(public_key),
@@ -378,89 +415,6 @@ pub fn delete<T: Transport>(
         return Err(KeyError::NoSuchKey(id));
     }
     Ok(deleted)
-}
-
-/// Stores a certificate with a key, once it is known to be the key's: the key makes a signature, unless its uses are
-/// counted or limited to custodian answers.
-///
-/// # Errors
-/// [`KeyError`].
-pub fn store_certificate<T: Transport>(
-    card: &mut Authenticated<T>,
-    id: KeyId,
-    certificate: &[u8],
-    archive: &Archive,
-    now: OffsetDateTime,
-) -> Result<Replaced, KeyError> {
-    let certificate = to_der(certificate)?;
-    let public_key = KeyCertificate::recognise(certificate.clone())
-        .public_key()
-        .ok_or(KeyError::NoCertificate)?;
-    let attributes = reading::attributes(card, id)?.ok_or(KeyError::NoSuchKey(id))?;
-    let old = read_certificate(card, id)?;
-    let named = old.as_ref().and_then(KeyCertificate::public_key);
-    let matched = if attributes.use_counter.is_some() || is_custodian_key(&attributes) {
-        match named {
-            Some(named) if named == public_key => Matched::ByWhatStoodThere,
-            Some(_) => return Err(KeyError::OtherKey(id)),
-            None => return Err(KeyError::Unverifiable(id)),
-        }
-    } else if card.proves(id, &public_key)? {
-        Matched::ByUse
-    } else {
-        return Err(KeyError::OtherKey(id));
-    };
-    let kept = keep(card, id, archive, now)?;
-    card.write_file(fid::certificate(id), &certificate)?;
-    Ok(Replaced { old, kept, matched })
-}
-
-/// Deletes what stands in CExx of a key.
-///
-/// # Errors
-/// [`KeyError`].
-pub fn delete_certificate<T: Transport>(
-    card: &mut Authenticated<T>,
-    id: KeyId,
-    archive: &Archive,
-    now: OffsetDateTime,
-) -> Result<Replaced, KeyError> {
-    let old = read_certificate(card, id)?;
-    let kept = keep(card, id, archive, now)?;
-    if !card.delete_file(fid::certificate(id))? {
-        return Err(KeyError::NothingThere(id));
-    }
-    Ok(Replaced {
-        old,
-        kept,
-        matched: Matched::ByWhatStoodThere,
-    })
-}
-
-/// A certificate as a token stores it, from DER or PEM.
-///
-/// # Errors
-/// [`KeyError::NoCertificate`].
-pub fn to_der(certificate: &[u8]) -> Result<Vec<u8>, KeyError> {
-    let der =
-        if certificate.starts_with(b"-----") || certificate.windows(11).any(|part| part == b"-----BEGIN ") {
-            openssl::x509::X509::from_pem(certificate)
-                .and_then(|certificate| certificate.to_der())
-                .map_err(|_| KeyError::NoCertificate)?
-        } else {
-            certificate.to_vec()
-        };
-    match KeyCertificate::recognise(der) {
-        KeyCertificate::X509(der) => {
-            match openssl::x509::X509::from_der(&der).and_then(|parsed| parsed.to_der()) {
-                // What follows the certificate is none of it.
-                Ok(whole) if der.starts_with(&whole) => Ok(whole),
-                _ => Err(KeyError::NoCertificate),
-            }
-        }
-        KeyCertificate::Cvc(bytes) | KeyCertificate::Request(bytes) => Ok(bytes),
-        _ => Err(KeyError::NoCertificate),
-    }
 }
 
 /// Keeps the proof of a key's origin, if it has one to show.

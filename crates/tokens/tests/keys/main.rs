@@ -3,6 +3,7 @@
 
 mod bench;
 mod careful;
+mod certifying;
 mod exploring;
 mod foreign;
 mod importing;

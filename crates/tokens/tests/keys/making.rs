@@ -116,20 +116,36 @@ fn a_token_of_an_unknown_maker_makes_keys_whose_origin_is_not_proven() {
 fn a_certificate_is_stored_only_with_its_own_key_and_the_request_is_kept_before() {
     let bench = Bench::new();
     let token = bench.token("t", &[]);
+    let journal = bench.journal();
     let made = bench.make(&token, P256, "k");
     let other = bench.make(&token, P256, "other");
     let key = made.public_key.unwrap();
     let mut card = token.login();
     std::fs::remove_file(made.kept.unwrap()).unwrap();
     let wrong = certificate_for(other.public_key.as_ref().unwrap(), "other");
-    let refused = store_certificate(&mut card, FIRST, &wrong, &bench.archive(), now());
+    let refused = store_certificate(
+        &mut card,
+        FIRST,
+        &wrong,
+        &bench.archive(),
+        now(),
+        &token.noted(&journal),
+    );
     assert!(matches!(refused, Err(KeyError::OtherKey(FIRST))));
     assert!(bench.archive().list().unwrap().len() == 1, "only the other key's");
 
     let der = certificate_for(&key, "k");
     let mut trailing = der.clone();
     trailing.extend_from_slice(b"\0\0");
-    let stored = store_certificate(&mut card, FIRST, &trailing, &bench.archive(), now()).unwrap();
+    let stored = store_certificate(
+        &mut card,
+        FIRST,
+        &trailing,
+        &bench.archive(),
+        now(),
+        &token.noted(&journal),
+    )
+    .unwrap();
     assert_eq!(stored.matched, Matched::ByUse);
     assert!(matches!(stored.old, Some(KeyCertificate::Request(_))));
     assert!(stored.kept.unwrap().exists());
@@ -140,9 +156,25 @@ fn a_certificate_is_stored_only_with_its_own_key_and_the_request_is_kept_before(
         .unwrap()
         .to_pem()
         .unwrap();
-    let again = store_certificate(&mut card, FIRST, &pem, &bench.archive(), now()).unwrap();
+    let again = store_certificate(
+        &mut card,
+        FIRST,
+        &pem,
+        &bench.archive(),
+        now(),
+        &token.noted(&journal),
+    )
+    .unwrap();
     assert!(again.kept.is_none(), "a certificate proves no origin");
-    let short = store_certificate(&mut card, FIRST, &der, &bench.archive(), now()).unwrap();
+    let short = store_certificate(
+        &mut card,
+        FIRST,
+        &der,
+        &bench.archive(),
+        now(),
+        &token.noted(&journal),
+    )
+    .unwrap();
     assert!(matches!(short.old, Some(KeyCertificate::X509(_))));
     assert_eq!(card.read_file(fid::certificate(FIRST)).unwrap().unwrap(), der);
     for bad in [
@@ -151,10 +183,24 @@ fn a_certificate_is_stored_only_with_its_own_key_and_the_request_is_kept_before(
         &der[..der.len() - 1],
         b"-----BEGIN CERTIFICATE-----\n",
     ] {
-        let refused = store_certificate(&mut card, FIRST, bad, &bench.archive(), now());
+        let refused = store_certificate(
+            &mut card,
+            FIRST,
+            bad,
+            &bench.archive(),
+            now(),
+            &token.noted(&journal),
+        );
         assert!(matches!(refused, Err(KeyError::NoCertificate)));
     }
-    let missing = store_certificate(&mut card, KeyId(77), &der, &bench.archive(), now());
+    let missing = store_certificate(
+        &mut card,
+        KeyId(77),
+        &der,
+        &bench.archive(),
+        now(),
+        &token.noted(&journal),
+    );
     assert!(matches!(missing, Err(KeyError::NoSuchKey(_))));
 }
 
@@ -162,6 +208,7 @@ fn a_certificate_is_stored_only_with_its_own_key_and_the_request_is_kept_before(
 fn counted_uses_and_custodian_answers_are_not_spent_on_a_comparison() {
     let bench = Bench::new();
     let token = bench.token("t", &[]);
+    let journal = bench.journal();
     let counted = NewKey {
         use_counter: Some(1),
         ..new_key(P256, "counted")
@@ -175,11 +222,26 @@ fn counted_uses_and_custodian_answers_are_not_spent_on_a_comparison() {
         let mut card = token.login();
         let der = certificate_for(made.public_key.as_ref().unwrap(), "k");
         token.log.clear();
-        let stored = store_certificate(&mut card, made.id, &der, &bench.archive(), now()).unwrap();
+        let stored = store_certificate(
+            &mut card,
+            made.id,
+            &der,
+            &bench.archive(),
+            now(),
+            &token.noted(&journal),
+        )
+        .unwrap();
         assert_eq!(stored.matched, Matched::ByWhatStoodThere);
         assert_eq!(token.log.count_of(0x68), 0, "no signature");
         delete_certificate(&mut card, made.id, &bench.archive(), now()).unwrap();
-        let refused = store_certificate(&mut card, made.id, &der, &bench.archive(), now());
+        let refused = store_certificate(
+            &mut card,
+            made.id,
+            &der,
+            &bench.archive(),
+            now(),
+            &token.noted(&journal),
+        );
         assert!(matches!(refused, Err(KeyError::Unverifiable(_))));
         let nothing = delete_certificate(&mut card, made.id, &bench.archive(), now());
         assert!(matches!(nothing, Err(KeyError::NothingThere(_))));
@@ -202,4 +264,20 @@ fn deleting_takes_everything_and_says_what_there_was() {
         Err(KeyError::NoSuchKey(FIRST))
     ));
     assert!(card.enumerate().unwrap().keys().is_empty());
+}
+
+#[test]
+fn a_key_whose_proof_could_not_be_kept_is_said_to_be_there() {
+    let bench = Bench::new();
+    let token = bench.token("t", &[]);
+    // Where the archive is to be, there is a file.
+    std::fs::write(bench.archive().directory(), "").unwrap();
+    let new = new_key(P256, "k");
+    let error = generate(&mut token.login(), &new, &bench.anchors, &bench.archive(), now()).unwrap_err();
+    assert!(matches!(error, KeyError::Unkept { id: FIRST, .. }), "{error}");
+    assert!(error.to_string().starts_with("key 1 was made"), "{error}");
+    let mut card = token.login();
+    assert!(KeyDetails::read(&mut card, FIRST).unwrap().is_some());
+    std::fs::remove_file(bench.archive().directory()).unwrap();
+    assert!(bench.archive().keep(&mut card, FIRST, now()).unwrap().is_some());
 }

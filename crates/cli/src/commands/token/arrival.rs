@@ -2,13 +2,16 @@
 
 use chancery_schsm::KeyId;
 use chancery_tokens::{
+    explore::CertificateView,
     journal::Work,
+    keys::{self, resume_certificate, undo_certificate},
     transfer::{self, Arrival, Installed, Verified, finish_wrap, resume, undo, undo_wrap},
 };
 use serde_json::json;
 
 use super::{
-    key_failure::transfer as failed,
+    cert::stored,
+    key_failure::{keys as not_stored, transfer as failed},
     opening::{confirm, open},
     pins::UserPinArgs,
     reaching::Chosen,
@@ -16,9 +19,15 @@ use super::{
 };
 use crate::{context::Context, error::CliError, report::Report};
 
-/// Whether work of this kind is a key under way.
+/// Whether work of this kind is a key or a certificate under way.
 pub(super) fn is_ours(kind: &str) -> bool {
-    [transfer::WRAP, transfer::UNWRAP, transfer::IMPORT].contains(&kind)
+    [
+        transfer::WRAP,
+        transfer::UNWRAP,
+        transfer::IMPORT,
+        keys::CERTIFICATE,
+    ]
+    .contains(&kind)
 }
 
 /// Finishes work with a key.
@@ -29,6 +38,10 @@ pub(super) fn finish(context: &Context, work: Work, pin: &UserPinArgs) -> Result
     if work.record().kind == transfer::WRAP {
         let done = finish_wrap(&mut token, work).map_err(|error| failed(&called, &error))?;
         return wrapped(&chosen, &done);
+    }
+    if work.record().kind == keys::CERTIFICATE {
+        let (id, done) = resume_certificate(&mut token, work).map_err(|error| not_stored(&called, &error))?;
+        return stored(&chosen, id, &done);
     }
     match resume(&mut token, work).map_err(|error| failed(&called, &error))? {
         Arrival::Finished(arrived) => installed(&chosen, &arrived),
@@ -68,6 +81,26 @@ pub(super) fn take_back(
     let wanted = format!("device:{}", work.record().device);
     let (chosen, mut token) = open(context, Some(&wanted), pin)?;
     let called = chosen.to_string();
+    if work.record().kind == keys::CERTIFICATE {
+        let done = undo_certificate(&mut token, work).map_err(|error| not_stored(&called, &error))?;
+        let stands = if done.old.is_some() {
+            "what stood there before stands"
+        } else {
+            "nothing stands"
+        };
+        return Report::new(
+            &json!({
+                "id": id,
+                "undone": true,
+                "key": done.id.0,
+                "restored": done.old.as_ref().map(CertificateView::of),
+            }),
+            format!(
+                "{id} is undone: {stands} beside key {} of {called} again",
+                done.id
+            ),
+        );
+    }
     let sure = |key: KeyId| {
         let lines = [
             format!("{called}: key {key} is there, but whether {id} brought it cannot be told."),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chancery_api::FailureKind;
 use chancery_driver::{KeyCertificate, reading};
-use chancery_schsm::fid;
+use chancery_schsm::{KeyId, fid};
 use chancery_tokens::{
     catalogue::KeyName,
     explore::CertificateView,
@@ -17,8 +17,8 @@ use serde_json::json;
 use super::{
     failure::card,
     key_failure::keys,
-    opening::{KeyArgs, archive, choose, confirm, deliver, key_name, now, open, read_input},
-    reaching::select,
+    opening::{KeyArgs, archive, choose, confirm, deliver, journal, key_name, noted, now, open, read_input},
+    reaching::{Chosen, select},
 };
 use crate::{context::Context, error::CliError, report::Report};
 
@@ -99,28 +99,35 @@ impl Store {
         let (chosen, mut token) = open(context, Some(&self.key.token), &self.key.pin)?;
         let called = chosen.to_string();
         let (id, _) = choose(&chosen, &mut token, &self.key.key)?;
-        let done = store_certificate(&mut token, id, &content, &archive, now())
+        let journal = journal(context)?;
+        let noted = noted(&chosen, &called, &journal);
+        let done = store_certificate(&mut token, id, &content, &archive, now(), &noted)
             .map_err(|error| keys(&called, &error))?;
-        let how = match done.matched {
-            Matched::ByUse => ("by-use", "the key made a test signature that it verifies"),
-            Matched::ByWhatStoodThere => (
-                "by-what-stood-there",
-                "what stood there names the same public key; the key was not used",
-            ),
-        };
-        let mut text = format!("the certificate is stored with key {id} of {called}: {}\n", how.1);
-        text.push_str(&replaced_text(&done));
-        Report::new(
-            &json!({
-                "token": chosen.device(),
-                "id": id.0,
-                "matched": how.0,
-                "replaced": done.old.as_ref().map(CertificateView::of),
-                "attestation": done.kept.as_ref().map(|path| path.display().to_string()),
-            }),
-            text,
-        )
+        stored(&chosen, id, &done)
     }
+}
+
+/// Says what was stored.
+pub(super) fn stored(chosen: &Chosen, id: KeyId, done: &Replaced) -> Result<Report, CliError> {
+    let how = match done.matched {
+        Matched::ByUse => ("by-use", "the key made a test signature that it verifies"),
+        Matched::ByWhatStoodThere => (
+            "by-what-stood-there",
+            "what stood there names the same public key; the key was not used",
+        ),
+    };
+    let mut text = format!("the certificate is stored with key {id} of {chosen}: {}\n", how.1);
+    text.push_str(&replaced_text(done));
+    Report::new(
+        &json!({
+            "token": chosen.device(),
+            "id": id.0,
+            "matched": how.0,
+            "replaced": done.old.as_ref().map(CertificateView::of),
+            "attestation": done.kept.as_ref().map(|path| path.display().to_string()),
+        }),
+        text,
+    )
 }
 
 impl Get {

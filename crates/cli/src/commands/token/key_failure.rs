@@ -37,6 +37,32 @@ pub(super) fn keys(called: &str, error: &KeyError) -> CliError {
                 "chancery token keys list TOKEN shows the key; delete it, and make it again",
             ),
         },
+        KeyError::Interrupted { work, source, .. } => {
+            let step = format!(
+                "put the token in again; chancery token resume {work} stores the new one, chancery token undo {work} puts \
+                 back the old one"
+            );
+            match card(called, source) {
+                CliError::Token { .. } => CliError::Token {
+                    message,
+                    remedy: Some(step),
+                },
+                _ => with(FailureKind::Unavailable, &step),
+            }
+        }
+        KeyError::Unkept { id, .. } => with(
+            FailureKind::Unavailable,
+            &format!(
+                "the key can be used; chancery attest archive keeps the proof of key {id}, which the first certificate \
+                 stored with the key overwrites"
+            ),
+        ),
+        KeyError::Changed(_) => with(
+            FailureKind::Refused,
+            "chancery token cert get TOKEN KEY gives it out; chancery token undo ID --forget drops the note of this work",
+        ),
+        KeyError::OtherToken { .. } => CliError::new(FailureKind::Refused, message),
+        KeyError::Journal(_) => CliError::new(FailureKind::Unavailable, message),
         KeyError::NoSuchKey(_) | KeyError::NothingThere(_) => {
             with(FailureKind::NotFound, "chancery token keys list TOKEN")
         }
