@@ -197,6 +197,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_root_makes_the_word_and_only_makers_of_generating_devices_prove() {
+        for (root, verdict, holds, word) in [
+            (
+                Genuineness::Production,
+                OriginVerdict::Proven,
+                true,
+                "that device",
+            ),
+            (Genuineness::Virtual, OriginVerdict::Virtual, true, "not hardware"),
+            (
+                Genuineness::Test,
+                OriginVerdict::Test,
+                true,
+                "under the test root only",
+            ),
+            (
+                Genuineness::Other,
+                OriginVerdict::SignedByDevice,
+                false,
+                "not proven",
+            ),
+        ] {
+            assert_eq!(OriginVerdict::under(root), verdict);
+            assert_eq!(verdict.outcome() == Outcome::Holds, holds);
+            assert!(verdict.text().contains(word), "{}", verdict.text());
+            // A request does not tell a generated key from a derived one.
+            assert_eq!(verdict.text().contains("derived"), holds);
+        }
+    }
+
+    #[test]
     fn codes_are_told_apart_and_texts_are_short() {
         let mut all: Vec<(&str, &str, &str)> = Vec::new();
         all.extend(ChainVerdict::ALL.iter().map(|v| ("chain", v.code(), v.text())));

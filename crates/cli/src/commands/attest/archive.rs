@@ -105,6 +105,7 @@ impl Outcome {
                 _ => None,
             })
             .collect();
+        let only_chains = chains.len() == inputs.len();
         for (name, input) in inputs {
             let bad = |error: &dyn std::error::Error| {
                 CliError::new(FailureKind::Invalid, format!("{name}: {}", chain(error)))
@@ -131,7 +132,15 @@ impl Outcome {
                     self.add(&kept, attestation, name.clone());
                     continue;
                 }
-                Ok(Input::Chain(_)) => continue,
+                Ok(Input::Chain(_)) => {
+                    if only_chains {
+                        self.without.push(WithoutView {
+                            from: name.clone(),
+                            why: "a device's chain is kept together with the request of one of its keys only",
+                        });
+                    }
+                    continue;
+                }
                 Ok(Input::Transcript(_)) => {
                     self.without.push(WithoutView {
                         from: name.clone(),
@@ -156,7 +165,7 @@ impl Outcome {
                 DeviceChain::parse(chain).is_ok_and(|chain| chain.device_name() == Some(&device))
             });
             let seen = Seen {
-                file: Some(name.clone()),
+                file: Some(files::whole_path(name)),
                 kcv: kcv.map(|kcv| hex::encode_upper(kcv.0)),
                 ..Seen::default()
             };

@@ -1,6 +1,6 @@
 //! Files given on the command line.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use chancery_attest::{Input, MAX_INPUT, NamedInput};
 
@@ -16,4 +16,9 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<NamedInput>, CliError> {
             Ok((path.display().to_string(), Input::recognise(&bytes)))
         })
         .collect()
+}
+
+/// A file by its whole path, so that it is known again from another directory; as it was given when it has none.
+pub(super) fn whole_path(name: &str) -> String {
+    fs::canonicalize(name).map_or_else(|_| name.to_owned(), |path| path.display().to_string())
 }

@@ -32,9 +32,9 @@ use crate::{
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery attest generate alice secp256r1 --label release --permit 73 --uses 1000\n\
-Beside the proof that the token generated the key, the transcript shows with which attributes the key was asked for and what\n\
-the token said of its key domain. It shows that to whoever ran this command, and to others only on that party's word:\n\
-whoever has the transcript could have made its answers. chancery attest verify TRANSCRIPT checks it, here with exit code 0\n\
+Beside the proof that the token generated the key, the transcript shows with which attributes the key was asked for and what \
+the token said of its key domain. It shows that to whoever ran this command, and to others only on that party's word: \
+whoever has the transcript could have made its answers. chancery attest verify TRANSCRIPT checks it, here with exit code 0 \
 and for others with 12, not proven."
 )]
 pub(crate) struct Generate {

@@ -15,8 +15,8 @@ use crate::{context::Context, error::CliError, report::Report};
 #[derive(Subcommand)]
 #[command(
     after_help = "Example: chancery attest verify request.bin chain.bin leaf.csr\n\
-A key's request proves that a device generated the key. It does not prove that there is no copy: chancery attest passport\n\
-says who could hold one."
+A key's request proves that the key was generated in a device, or derived inside it from another. It does not prove that there \
+is no copy: chancery attest passport says who could hold one."
 )]
 pub(crate) enum AttestCommand {
     /// Examine device chains, key requests, wrapped keys, certificates and attestations together

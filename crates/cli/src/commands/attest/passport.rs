@@ -33,9 +33,9 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "Example: chancery attest passport alice --key 1\n         \
 chancery attest passport key.wky ef2f02.bin --json\n\
-Proven is what signatures show of a public key: in which device it was generated, or derived from another. Whoever has the PIN\n\
-can write any request beside a key: that the key on the token is the one named there shows only a use of it, with --prove.\n\
-Key domains are what the token says of itself, and labels are what somebody wrote. Whoever has the shares of a key domain's\n\
+Proven is what signatures show of a public key: in which device it was generated, or derived from another. Whoever has the PIN \
+can write any request beside a key: that the key on the token is the one named there shows only a use of it, with --prove. \
+Key domains are what the token says of itself, and labels are what somebody wrote. Whoever has the shares of a key domain's \
 DKEK can hold copies.")]
 pub(crate) struct ShowPassport {
     /// A token (device id, label, or name of a virtual token), or files: requests, wrapped keys, attestations, and chains
@@ -113,7 +113,7 @@ impl ShowPassport {
         }
         for (name, input) in files::read(&self.wrapped)? {
             match input {
-                Ok(Input::Container(container)) => known.wrapped.push((name, container)),
+                Ok(Input::Container(container)) => known.wrapped.push((files::whole_path(&name), container)),
                 _ => {
                     let message = format!("--wrapped {name}: not a wrapped key (.bin, .wky)");
                     return Err(CliError::new(FailureKind::Invalid, message));
@@ -279,7 +279,10 @@ fn complete(facts: &mut KeyFacts, here: Option<&str>, known: &Known) {
     }
     let mut copies = Copy::from_archive(fingerprint, here, kept);
     for (name, container) in &known.wrapped {
-        copies.extend(Copy::from_container(fingerprint, name, container));
+        let copy = Copy::from_container(fingerprint, name, container).filter(|copy| {
+            here != Some(name.as_str()) && !copies.iter().any(|known| known.place == copy.place)
+        });
+        copies.extend(copy);
     }
     facts.copies = copies;
 }
@@ -332,7 +335,7 @@ fn of_files(inputs: &[NamedInput], known: &Known) -> Result<Vec<KeyFacts>, CliEr
             });
             facts.chain = fitting.map(|chain| chain.to_vec());
         }
-        complete(&mut facts, Some(name), known);
+        complete(&mut facts, Some(&files::whole_path(name)), known);
         found.push(facts);
     }
     Ok(found)
@@ -405,14 +408,18 @@ fn text(passport: &Passport) -> String {
     }
     if let Some(token) = &passport.token {
         lines.push(("  on the token", token.binding_text.to_owned()));
-        if let Some(here) = here(token) {
-            lines.push(("  made here", here.to_owned()));
-        }
         if token.binding == Binding::NotChecked {
             lines.push(("", "to have it shown by a use of the key: --prove".to_owned()));
         }
+        if let Some(here) = here(token) {
+            lines.push(("  made here", here.to_owned()));
+        }
     }
-    lines.push(("SAID BY THE TOKEN", String::new()));
+    let heading = match passport.token {
+        Some(_) => "SAID BY THE TOKEN",
+        None => "WHO COULD HOLD COPIES",
+    };
+    lines.push((heading, String::new()));
     if let Some(token) = &passport.token {
         lines.push((
             "  token",

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use chancery_attest::{ChannelVerdict, Held, Input, NamedInput, Outcome, Transcript, Verdict, Verification};
+use chancery_attest::{
+    ChannelVerdict, Held, Input, NamedInput, OriginVerdict, Outcome, Transcript, Verdict, Verification,
+};
 use chancery_tokens::archive::Archive;
 use clap::Args;
 
@@ -14,13 +16,13 @@ use crate::{context::Context, error::CliError, report::Report, table::table};
 #[command(
     after_help = "Example: chancery attest verify ef2f02.bin ce01.bin leaf.csr\n         \
 chancery attest verify --trust production --at 2026-06-01 kept.json\n\
-Files may be binary, hexadecimal or PEM: EF 2F02 (chain), an authenticated request, a wrapped key (.bin, .wky), a PKCS#10\n\
-request, an X.509 certificate, a public key, an attestation of chancery attest archive, a transcript of chancery attest\n\
+Files may be binary, hexadecimal or PEM: EF 2F02 (chain), an authenticated request, a wrapped key (.bin, .wky), a PKCS#10 \
+request, an X.509 certificate, a public key, an attestation of chancery attest archive, a transcript of chancery attest \
 generate. All are examined together.\n\
 Nothing signed covers the blob of a wrapped key, so one always ends with 12 or worse, also when its request is proven.\n\
-The answers in a transcript can be made by whoever recorded it, so it shows something only to that party: here, when it is in\n\
+The answers in a transcript can be made by whoever recorded it, so it shows something only to that party: here, when it is in \
 the archive of this data directory, or with --held-channel. For everybody else it ends with 12.\n\
-Exit codes: 0 every claim holds, 3 unreadable, 7 a signature is wrong, 11 out of date, 12 not proven, 13 unknown issuer,\n\
+Exit codes: 0 every claim holds, 3 unreadable, 7 a signature is wrong, 11 out of date, 12 not proven, 13 unknown issuer, \
 14 for another key; of several the one that is worst."
 )]
 pub(crate) struct Verify {
@@ -126,7 +128,12 @@ fn text(found: &Verification) -> String {
         .collect();
     let mut text = table(&["FILE", "CLAIM", "RESULT", ""], rows, "nothing was claimed");
     text.push_str(&format!("on {}: {}\n", found.at, sentence(found.outcome)));
+    let mut told: Vec<(&str, &str)> = Vec::new();
     for key in found.keys.iter().filter(|key| key.proven) {
+        if told.contains(&(&key.fingerprint, &key.device)) {
+            continue;
+        }
+        told.push((&key.fingerprint, &key.device));
         text.push_str(&format!(
             "key {} ({}) was generated in, or derived inside, {}; that says nothing about copies\n",
             short(&key.fingerprint),
@@ -134,8 +141,11 @@ fn text(found: &Verification) -> String {
             key.device
         ));
     }
-    let unheld = |verdict| matches!(verdict, Verdict::Channel(ChannelVerdict::Consistent));
-    if found.claims.iter().any(|claim| unheld(claim.verdict)) {
+    let claimed = |wanted: Verdict| found.claims.iter().any(|claim| claim.verdict == wanted);
+    if claimed(Verdict::Origin(OriginVerdict::NoChain)) {
+        text.push_str("give the device's chain (EF 2F02) as well; chancery attest archive TOKEN keeps it with the requests\n");
+    }
+    if claimed(Verdict::Channel(ChannelVerdict::Consistent)) {
         text.push_str("if you recorded the transcript yourself: --held-channel\n");
     }
     text
