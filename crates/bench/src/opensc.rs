@@ -20,7 +20,10 @@ use anyhow::{Context as _, bail, ensure};
 use chancery_cvc::{Curve, Reference};
 use chancery_driver::{Card, Initialize, KeyAlgorithm, KeyDescription, KeySpec, Pin, SoPin};
 use chancery_iso7816::{Transport, TransportError};
-use chancery_reader::{Stop, WithAtr, vpcd::Slot};
+use chancery_reader::{
+    Stop, WithAtr,
+    vpcd::{Slot, SlotError},
+};
 use chancery_schsm::{AlgorithmList, InitializeOptions, KeyId};
 use chancery_vtoken::VirtualToken;
 use cryptoki::{
@@ -103,7 +106,7 @@ pub(crate) fn lines(options: &Options) -> Vec<Line> {
 /// A pcscd with two tokens.
 struct World {
     stop: Stop,
-    plugged: Vec<JoinHandle<Result<(), TransportError>>>,
+    plugged: Vec<JoinHandle<Result<(), SlotError>>>,
     pcscd: Pcscd,
     _workshop: Workshop,
 }

@@ -4,7 +4,12 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    process::{Child, Stdio},
+};
 
 use common::{Home, documented};
 use serde_json::Value;
@@ -68,6 +73,17 @@ fn differences(
             }
         }
         _ => found.push(format!("{at}: {value} is of another kind")),
+    }
+}
+
+/// A process that is ended when the test is.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended; nothing else has its number before it is waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -175,6 +191,35 @@ fn every_documented_shape_is_what_its_command_prints() {
     let words = ["attest", "generate", "keyed", "secp256r1", "--label", "release"];
     let pin = ["--pin-file", &pin];
     check("attest generate", &[&words[..], &pin].concat(), 0);
+    // A process that goes on says lines; pcscd's driver is no more than this to it.
+    let slot = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = slot.local_addr().unwrap().port().to_string();
+    let mut plugging = home
+        .command(&["vtoken", "plug", "new", "--json", "--port", &port])
+        .env("PCSCLITE_CSOCK_NAME", home.dir.path().join("none"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .map(Background)
+        .unwrap();
+    let mut lines = BufReader::new(plugging.0.stdout.take().unwrap())
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let mut told = Vec::new();
+    while told.last().is_none_or(|line: &Value| line["event"] != "inserted") {
+        told.push(lines.next().unwrap());
+    }
+    check("vtoken unplug", &["vtoken", "unplug", "new"], 0);
+    told.extend(lines);
+    assert!(plugging.0.wait().unwrap().success());
+    let events: Vec<_> = told.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert!(
+        events.contains(&"warning") && events.ends_with(&["inserted", "unplugged"]),
+        "{events:?}"
+    );
+    for line in &told {
+        differences(&shapes, &shapes["vtoken plug"], line, "vtoken plug", &mut found);
+    }
+    seen.push("vtoken plug".to_owned());
     seen.sort();
     seen.dedup();
     assert_eq!(found, Vec::<String>::new());

@@ -15,13 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chancery_iso7816::TransportError;
 use chancery_reader::{
     Inserted, Stop,
-    vpcd::{Event, Slot},
+    vpcd::{Event, Slot, SlotError, TrustedUsers},
 };
 use chancery_vtoken::{AtRest, Factory, TokenName, VirtualToken};
 use common::{ATR, Echo};
+use rustix::process::getuid;
 use time::macros::date;
 
 /// vpcd's side of a slot.
@@ -59,13 +59,16 @@ impl Pcd {
     }
 }
 
-type Ended = Result<(), TransportError>;
+type Ended = Result<(), SlotError>;
 
-fn plug<T: Inserted + 'static>(mut token: T, port: u16) -> (Stop, Receiver<Event>, JoinHandle<Ended>) {
+fn plug<T: Inserted + 'static>(token: T, port: u16) -> (Stop, Receiver<Event>, JoinHandle<Ended>) {
+    plug_into(token, Slot::new("localhost", port).unwrap())
+}
+
+fn plug_into<T: Inserted + 'static>(mut token: T, slot: Slot) -> (Stop, Receiver<Event>, JoinHandle<Ended>) {
     let stop = Stop::new();
     let (tell, told) = mpsc::channel();
     let ending = stop.clone();
-    let slot = Slot::new("localhost", port).unwrap();
     let thread = thread::spawn(move || {
         slot.keep_inserted(&mut token, &ending, |event| {
             // The test may have seen enough.
@@ -141,7 +144,38 @@ fn a_token_that_is_gone_is_pulled() {
     let mut pcd = Pcd::accept(&listener);
     pcd.send(&[0, 0x77, 0, 0]);
     pcd.sees_it_pulled();
-    assert!(thread.join().unwrap().unwrap_err().is_lost());
+    let error = thread.join().unwrap().unwrap_err();
+    assert!(matches!(error, SlotError::Token(error) if error.is_lost()));
+}
+
+#[test]
+fn whoever_is_not_trusted_is_told_nothing() {
+    let (listener, port) = listener();
+    let own = getuid().as_raw();
+    let (token, resets) = Echo::new();
+    let slot = Slot::new("127.0.0.1", port).unwrap();
+    let of_others = slot.clone().of_users(TrustedUsers::only([own + 1]));
+    let (_stop, told, thread) = plug_into(token, of_others);
+    // Asked before it looks, and after.
+    let mut pcd = Pcd::accept(&listener);
+    let _ = pcd.0.write_all(&[0, 1, 0x04]);
+    pcd.sees_it_pulled();
+    let error = thread.join().unwrap().unwrap_err();
+    assert!(
+        matches!(error, SlotError::Stranger { user, port: at } if (user.uid, at) == (own, port)),
+        "{error}"
+    );
+    assert!(error.to_string().contains(&format!("user {own}")), "{error}");
+    assert!(told.try_recv().is_err(), "it was never inserted");
+    assert_eq!(resets.load(Ordering::SeqCst), 0);
+
+    // The same user, named.
+    let named = slot.of_users(TrustedUsers::only([own + 1]).and([own]));
+    let (stop, _told, thread) = plug_into(Echo::new().0, named);
+    let mut pcd = Pcd::accept(&listener);
+    assert_eq!(pcd.ask(&[0x04]), ATR);
+    stop.stop();
+    thread.join().unwrap().unwrap();
 }
 
 #[test]

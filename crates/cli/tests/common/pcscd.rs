@@ -243,14 +243,13 @@ impl Plugged {
     pub(crate) fn begin(pcscd: &Pcscd, home: &Home, names: &[&str], options: &[&str]) -> Self {
         let port = pcscd.port().to_string();
         let words = [&["vtoken", "plug", "--json", "--port", &port][..], options, names].concat();
-        let mut process = home
+        let process = home
             .command(&words)
             .env("PCSCLITE_CSOCK_NAME", pcscd.socket())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap());
-        Self { process, lines }
+        Self::from(process)
     }
 
     /// The next line about this.
@@ -291,6 +290,13 @@ impl Plugged {
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
+    }
+}
+
+impl From<Child> for Plugged {
+    fn from(mut process: Child) -> Self {
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        Self { process, lines }
     }
 }
 

@@ -1,8 +1,15 @@
 //! Several tokens, several readers, one command.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use rustix::process::getuid;
 
 use crate::{
+    common::{Ended, Home},
     pcscd::{Pcscd, Plugged},
     token::home_with,
 };
@@ -132,4 +139,123 @@ fn a_token_is_served_on_its_socket_and_unplugged() {
     );
     assert_eq!(plugged.ended(), 0);
     assert!(!path.exists());
+}
+
+/// Asks whoever connects for the answer to reset, and says how many bytes came.
+const LISTENER: &str = r#"
+$| = 1;
+my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1") or die;
+print $listener->sockport, "\n";
+while (my $card = $listener->accept) {
+    $SIG{PIPE} = "IGNORE";
+    syswrite($card, "\0\1\4");
+    my $got = sysread($card, my $answer, 100);
+    print $got || 0, "\n";
+    sysread($card, $answer, 1);
+}
+"#;
+/// nobody, and everybody who has no number in a user namespace.
+const NOBODY: &str = "65534";
+
+/// Something that listens on a port as vpcd does.
+struct Listener {
+    process: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Listener {
+    fn start(as_nobody: bool) -> Self {
+        let mut command = Command::new(if as_nobody { "setpriv" } else { "perl" });
+        if as_nobody {
+            command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "perl"]);
+        }
+        let mut process = command
+            .args(["-MIO::Socket::INET", "-e", LISTENER])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        Self { process, lines }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // It may have ended; nothing else has its number before it is waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The program without a pcscd; where it is told so in a user namespace that knows no user, not even its own.
+fn without_pcscd(home: &Home, words: &[&str], unmapped: bool) -> Command {
+    let mut command = home.command(words);
+    if unmapped {
+        let mut inside = Command::new("unshare");
+        inside
+            .args(["--user", "--"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env("CHANCERY_DATA_DIR", home.data())
+            .current_dir(home.dir.path())
+            .stdin(Stdio::null());
+        command = inside;
+    }
+    command.env("PCSCLITE_CSOCK_NAME", home.dir.path().join("none"));
+    command
+}
+
+#[test]
+fn a_token_is_not_inserted_into_a_reader_of_somebody_else() {
+    let home = home_with(&["one"]);
+    // Another user's listener takes root; a namespace that does not know the listener's user takes nobody's leave.
+    let ways = [(true, false), (false, true)];
+    for (as_nobody, unmapped) in ways.into_iter().skip(usize::from(!getuid().is_root())) {
+        let mut listener = Listener::start(as_nobody);
+        let port = listener.line();
+        let plug = ["vtoken", "plug", "one", "--port", &port];
+        let refused = without_pcscd(&home, &plug, unmapped).output().unwrap();
+        let refused = Ended::from(refused);
+        assert_eq!(refused.code, 7, "{}", refused.err);
+        for part in [
+            &format!("user {NOBODY}"),
+            &format!("port {port}"),
+            &format!("sport = :{port}"),
+            &format!("--trust-reader-uid {NOBODY}"),
+        ] {
+            assert!(refused.err.contains(part), "{part}: {}", refused.err);
+        }
+        assert_eq!(listener.line(), "0", "not even an answer to reset");
+
+        let json = [&plug[..], &["--json"]].concat();
+        let refused = without_pcscd(&home, &json, unmapped).output().unwrap();
+        let values: Vec<serde_json::Value> = serde_json::Deserializer::from_slice(&refused.stdout)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let failed = values.iter().find(|line| line["event"] == "failed").unwrap();
+        assert_eq!(
+            (&failed["token"], failed["port"].to_string()),
+            (&"one".into(), port.clone())
+        );
+        assert_eq!(values.last().unwrap()["kind"], "refused");
+        assert_eq!(listener.line(), "0");
+
+        let words = [&json[..], &["--trust-reader-uid", NOBODY]].concat();
+        let process = without_pcscd(&home, &words, unmapped)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut plugged = Plugged::from(process);
+        plugged.wait_for("inserted");
+        assert_eq!(listener.line(), "26", "length and answer to reset");
+        assert_eq!(plugged.interrupt(), 0);
+    }
 }

@@ -1,7 +1,9 @@
 //! A slot of a vpcd reader: a token is inserted, and inserted again whenever pcscd comes back.
 
 use std::{
+    fmt,
     io::{self, Read},
+    mem,
     net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
     time::Duration,
 };
@@ -9,13 +11,18 @@ use std::{
 use rustix::net::sockopt;
 use thiserror::Error;
 
-use super::frame::{Control, Request, read_request, write_answer};
+use super::{
+    frame::{Control, Request, read_request, write_answer},
+    listener::users_behind,
+    trust::{TrustedUsers, overflow},
+};
 use crate::{Inserted, Stop};
 
-/// Where a slot listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a slot listens, and who may.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     address: SocketAddr,
+    trusted: TrustedUsers,
 }
 
 /// Why a token cannot be plugged in.
@@ -41,11 +48,54 @@ pub enum VpcdError {
     },
 }
 
+/// Why a token is not kept inserted any more.
+#[derive(Debug, Error)]
+pub enum SlotError {
+    /// The token failed; pcscd saw it pulled.
+    #[error(transparent)]
+    Token(#[from] chancery_iso7816::TransportError),
+    /// Another user listens. No byte was exchanged.
+    #[error(
+        "{user} listens on port {port}, who is neither root nor pcscd's user nor you: a token inserted there would tell its PINs \
+         to that user; it was not inserted"
+    )]
+    Stranger {
+        /// The port.
+        port: u16,
+        /// The user.
+        user: Stranger,
+    },
+}
+
+/// A user, as numbered in the user namespace of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stranger {
+    /// The number.
+    pub uid: u32,
+    /// Whether it stands for every user that has none here.
+    pub anybody: bool,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "user {}", self.uid)?;
+        if self.anybody {
+            f.write_str(" (nobody, or anybody outside of this user namespace)")?;
+        }
+        Ok(())
+    }
+}
+
 /// What happens to a plugged token.
 #[derive(Debug)]
 pub enum Event {
     /// Nothing listens: pcscd does not run, or has no such reader. It is tried again.
     Waiting {
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// Something listens and the system does not say whose it is. It is tried again.
+    Unidentified {
         /// The system's reason.
         error: io::Error,
     },
@@ -66,7 +116,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WRITE: Duration = Duration::from_secs(30);
 
 impl Slot {
-    /// The slot on a port of a host, which must be this machine.
+    /// The slot on a port of a host, which must be this machine; of [`TrustedUsers::of_this_system`].
     ///
     /// # Errors
     /// [`VpcdError::NotLoopback`] for any other host.
@@ -90,8 +140,18 @@ impl Slot {
             .find(|address| matches!(address.ip(), IpAddr::V4(_)))
             .or_else(|| addresses.first());
         address
-            .map(|address| Self { address: *address })
+            .map(|address| Self {
+                address: *address,
+                trusted: TrustedUsers::of_this_system(),
+            })
             .ok_or_else(elsewhere)
+    }
+
+    /// The same of other users.
+    #[must_use]
+    pub fn of_users(mut self, trusted: TrustedUsers) -> Self {
+        self.trusted = trusted;
+        self
     }
 
     /// Its port.
@@ -103,35 +163,45 @@ impl Slot {
     /// Keeps `token` inserted until it is stopped. Whatever ends the connection, the token is reset after it.
     ///
     /// # Errors
-    /// [`TransportError`](chancery_iso7816::TransportError) when the token fails; pcscd sees it pulled then.
+    /// [`SlotError`] when the token fails, or another user listens.
     pub fn keep_inserted<T: Inserted + ?Sized>(
         &self,
         token: &mut T,
         stop: &Stop,
         mut tell: impl FnMut(Event),
-    ) -> Result<(), chancery_iso7816::TransportError> {
-        let mut told = false;
+    ) -> Result<(), SlotError> {
+        // What hinders is told once.
+        let mut told = None;
         while !stop.is_stopped() {
-            match Connection::open(self.address) {
+            let news = match self.connect() {
                 Ok(connection) => {
-                    told = false;
+                    told = None;
                     tell(Event::Inserted);
                     let ended = connection.serve(token, stop);
                     token.reset()?;
                     let error = match ended {
                         Ok(()) => None,
                         Err(Ended::Connection(error)) => Some(error),
-                        Err(Ended::Token(error)) => return Err(error),
+                        Err(Ended::Token(error)) => return Err(error.into()),
                     };
-                    if !stop.is_stopped() {
-                        tell(Event::Ejected { error });
-                    }
+                    (!stop.is_stopped()).then_some(Event::Ejected { error })
                 }
-                Err(error) if !told => {
-                    told = true;
-                    tell(Event::Waiting { error });
+                Err(Hindered::Waiting(event)) => {
+                    let kind = mem::discriminant(&event);
+                    (told.replace(kind) != Some(kind)).then_some(event)
                 }
-                Err(_) => {}
+                Err(Hindered::Stranger(uid)) => {
+                    return Err(SlotError::Stranger {
+                        port: self.port(),
+                        user: Stranger {
+                            uid,
+                            anybody: uid == overflow(),
+                        },
+                    });
+                }
+            };
+            if let Some(event) = news {
+                tell(event);
             }
             if stop.wait(PAUSE) {
                 break;
@@ -139,6 +209,24 @@ impl Slot {
         }
         Ok(())
     }
+
+    /// A connection to a trusted user. To others nothing is said on it.
+    fn connect(&self) -> Result<Connection, Hindered> {
+        let connection =
+            Connection::open(self.address).map_err(|error| Hindered::Waiting(Event::Waiting { error }))?;
+        let users =
+            users_behind(&connection.0).map_err(|error| Hindered::Waiting(Event::Unidentified { error }))?;
+        match self.trusted.stranger(&users) {
+            Some(uid) => Err(Hindered::Stranger(uid)),
+            None => Ok(connection),
+        }
+    }
+}
+
+/// Why a card is not inserted now.
+enum Hindered {
+    Waiting(Event),
+    Stranger(u32),
 }
 
 /// An inserted card.

@@ -12,13 +12,13 @@ use std::{
 };
 
 use chancery_agent::AgentError;
-use chancery_api::FailureKind;
+use chancery_api::{Failure, FailureKind};
 use chancery_node::DataDir;
 use chancery_pcsc::{Context as Pcsc, PcscError};
 use chancery_reader::{
     Stop, WithAtr,
     socket::{Offer, SocketReader},
-    vpcd::{DEFAULT_PORT, Event, ReaderEntry, Slot},
+    vpcd::{DEFAULT_PORT, Event, ReaderEntry, Slot, SlotError, TrustedUsers},
 };
 use chancery_vtoken::{OpenError, TokenName, VirtualToken};
 use clap::{Args, ValueEnum};
@@ -46,7 +46,8 @@ use crate::{
 Runs until Ctrl-C or chancery vtoken unplug. In pcscd (Debian: apt install pcscd vsmartcard-vpcd) every smart card program \
 finds the token; by its socket only chancery does, and several processes take turns. A plugged token is in use: the node \
 cannot have it at the same time.\n\
-The pcscd driver listens on all interfaces of this machine: on an open network let no stranger reach its ports."
+The pcscd driver listens on all interfaces of this machine: on an open network let no stranger reach its ports. Where another \
+user than root, pcscd or you listens no token is inserted."
 )]
 pub(crate) struct Plug {
     /// Names, one reader each
@@ -61,6 +62,9 @@ pub(crate) struct Plug {
     /// Host of pcscd: this machine, no other
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
+    /// Number of a further user who may have the tokens in a reader, and so be told their PINs: as whom your pcscd runs
+    #[arg(long, value_name = "UID")]
+    trust_reader_uid: Vec<u32>,
     /// Write the reader.conf entries that these tokens need beyond Debian's two readers [default DIR: /etc/reader.conf.d]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "/etc/reader.conf.d")]
     write_reader_conf: Option<PathBuf>,
@@ -137,18 +141,18 @@ impl Plug {
         let mut failed = Vec::new();
         for token in running {
             let outcome = token.thread.join();
-            match outcome {
-                Ok(Ok(())) => teller
-                    .tell(&Line::new("unplugged", format!("unplugged ({why})")).token(token.name.as_str())),
-                Ok(Err(error)) => failed.push(format!("{}: {error}", token.name)),
-                Err(_) => failed.push(format!("{}: defect of this program", token.name)),
-            }
+            let failure = match outcome {
+                Ok(Ok(())) => {
+                    let line = Line::new("unplugged", format!("unplugged ({why})"));
+                    teller.tell(&line.token(token.name.as_str()));
+                    continue;
+                }
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::new(FailureKind::Internal, "defect of this program"),
+            };
+            failed.push((token.name, failure));
         }
-        if failed.is_empty() {
-            Ok(Report::told())
-        } else {
-            Err(CliError::new(FailureKind::Unavailable, failed.join("; ")))
-        }
+        all_of(failed).map_or_else(|| Ok(Report::told()), |failure| Err(failure.into()))
     }
 
     /// A slot for each token.
@@ -158,7 +162,9 @@ impl Plug {
             .map(|number| {
                 let port = ReaderEntry::slot_port(self.port, number)
                     .ok_or_else(|| invalid("there is no port above 65535".into()))?;
-                Slot::new(&self.host, port).map_err(|error| invalid(chain(&error)))
+                let slot = Slot::new(&self.host, port).map_err(|error| invalid(chain(&error)))?;
+                let trusted = TrustedUsers::of_this_system().and(self.trust_reader_uid.iter().copied());
+                Ok(slot.of_users(trusted))
             })
             .collect()
     }
@@ -182,7 +188,7 @@ impl Endings {
 struct Running {
     name: TokenName,
     stop: Stop,
-    thread: JoinHandle<Result<(), String>>,
+    thread: JoinHandle<Result<(), Failure>>,
 }
 
 impl Ready {
@@ -223,7 +229,12 @@ impl Ready {
         let thread = thread::spawn(move || {
             let served = reader.serve(thread_name.as_str(), Offer::Token(token), &thread_stop);
             ended.add_one();
-            served.map_err(|error| format!("cannot serve it any more: {error}"))
+            served.map_err(|error| {
+                Failure::new(
+                    FailureKind::Unavailable,
+                    format!("cannot serve it any more: {error}"),
+                )
+            })
         });
         Ok(Running { name, stop, thread })
     }
@@ -274,8 +285,14 @@ impl Ready {
             }
             // Before the token is said to be pulled it is closed.
             drop(token);
+            let outcome = outcome.map_err(|error| failure_of(&error));
+            if let Err(failure) = &outcome {
+                // Other tokens may go on.
+                let line = Line::new("failed", failure.message.clone());
+                teller.tell(&line.token(thread_name.as_str()).port(port));
+            }
             ended.add_one();
-            outcome.map_err(|error| error.to_string())
+            outcome
         });
         Running { name, stop, thread }
     }
@@ -286,11 +303,50 @@ pub(super) fn socket_of(data: &DataDir, name: &TokenName) -> PathBuf {
     data.path().join("readers").join(format!("{name}.sock"))
 }
 
+/// Why a slot has a token no more, with the next step.
+fn failure_of(error: &SlotError) -> Failure {
+    match error {
+        SlotError::Token(error) => Failure::new(FailureKind::Unavailable, error.to_string()),
+        SlotError::Stranger { port, user } => {
+            let remedy = format!(
+                "see as root which process it is (ss -ltnp 'sport = :{port}'), end it, and start pcscd (systemctl restart pcscd); \
+                 when it is your pcscd: --trust-reader-uid {}",
+                user.uid
+            );
+            Failure::new(FailureKind::Refused, error.to_string()).with_remedy(remedy)
+        }
+    }
+}
+
+/// Failures of tokens as one; a refusal is the worst.
+fn all_of(failed: Vec<(TokenName, Failure)>) -> Option<Failure> {
+    let worst = failed
+        .iter()
+        .map(|(_, failure)| failure.kind)
+        .reduce(|one, other| if one == FailureKind::Refused { one } else { other })?;
+    let mut messages = Vec::new();
+    let mut remedies: Vec<String> = Vec::new();
+    for (name, failure) in failed {
+        messages.push(format!("{name}: {}", failure.message));
+        remedies.extend(failure.remedy);
+    }
+    let failure = Failure::new(worst, messages.join("; "));
+    Some(if remedies.is_empty() {
+        failure
+    } else {
+        failure.with_remedy(remedies.join("; "))
+    })
+}
+
 /// An event of a slot in words.
 fn told(event: &Event, port: u16, (conf, entries): &(ReaderConf, Vec<ReaderEntry>)) -> Line<'static> {
     match event {
         Event::Inserted => Line::new("inserted", format!("inserted into pcscd (port {port})")),
         Event::Ejected { .. } => Line::new("ejected", "pcscd closed the connection; plugging in again"),
+        Event::Unidentified { error } => Line::new(
+            "waiting",
+            format!("waiting for pcscd on port {port}: whose reader it is cannot be told ({error})"),
+        ),
         Event::Waiting { error } => {
             let remedy = match entries.iter().find(|entry| entry.has_slot(port)) {
                 Some(entry) => format!(
