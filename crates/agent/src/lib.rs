@@ -22,6 +22,6 @@ pub use error::AgentError;
 pub use pins::{PinSource, RehearsalPins, TokenPins};
 pub use prepare::{ACT_KEY, CUSTODIAN_KEY, Evidence, act_key, custodian_key};
 pub use screen::{PrivateScreen, ScreenError};
-pub use terminal::ask_secret;
+pub use terminal::{ask_secret, forbid_core_dumps};
 pub use text::one_line;
 pub use token::{LocalTokens, OwnToken, UnlockedToken, initialise};

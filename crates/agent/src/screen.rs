@@ -3,24 +3,22 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
-    sync::atomic::{AtomicBool, Ordering},
 };
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcgetwinsize, tcsetattr};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::terminal;
-
-/// Whether the alternate screen is shown.
-static OPEN: AtomicBool = AtomicBool::new(false);
+use crate::terminal::{self, Kept};
 
 /// Longest line that is read, in bytes.
 const MOST_BYTES: usize = 4096;
 
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[H";
 const CLEAR: &[u8] = b"\x1b[2J\x1b[H";
-const LEAVE: &[u8] = b"\x1b[2J\x1b[H\x1b[?1049l";
+
+/// No key (`_POSIX_VDISABLE`, IEEE Std 1003.1, 11.1.9).
+const NO_KEY: u8 = 0;
 
 /// Why nothing can be shown to one person alone.
 #[derive(Debug, Error)]
@@ -50,10 +48,13 @@ pub enum ScreenError {
     Io(#[from] io::Error),
 }
 
-/// The alternate screen of this process's terminal, until it is dropped or a signal ends the process.
+/// The alternate screen of this process's terminal, until it is dropped or a signal ends the process. Meanwhile no key suspends the
+/// process: the shell would come back under a secret.
 #[derive(Debug)]
 pub struct PrivateScreen {
     terminal: File,
+    /// Gives the terminal its settings back, after the screen is left.
+    _kept: Kept,
 }
 
 impl PrivateScreen {
@@ -70,11 +71,24 @@ impl PrivateScreen {
     /// # Errors
     /// [`ScreenError`].
     pub fn open(columns: u16, rows: u16) -> Result<Self, ScreenError> {
-        let mut terminal = terminal_of(columns, rows)?;
+        let terminal = terminal_of(columns, rows)?;
         terminal::watch()?;
-        OPEN.store(true, Ordering::SeqCst);
-        terminal.write_all(ENTER)?;
-        Ok(Self { terminal })
+        let kept = Kept::of(&terminal)?;
+        let mut screen = Self {
+            terminal,
+            _kept: kept,
+        };
+        screen.enter()?;
+        Ok(screen)
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        let mut undo = terminal::hold();
+        let mut settings = tcgetattr(&self.terminal)?;
+        settings.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
+        tcsetattr(&self.terminal, OptionalActions::Now, &settings)?;
+        undo.screen = true;
+        self.terminal.write_all(ENTER)
     }
 
     /// Clears the screen and shows this text.
@@ -82,6 +96,7 @@ impl PrivateScreen {
     /// # Errors
     /// The terminal failed.
     pub fn show(&mut self, text: &str) -> io::Result<()> {
+        let _held = terminal::hold();
         self.terminal.write_all(CLEAR)?;
         self.terminal.write_all(text.as_bytes())?;
         self.terminal.flush()
@@ -92,16 +107,21 @@ impl PrivateScreen {
     /// # Errors
     /// The terminal failed or came to its end ([`io::ErrorKind::UnexpectedEof`]).
     pub fn ask(&mut self, prompt: &str, seen: bool) -> io::Result<Zeroizing<String>> {
-        self.terminal.write_all(prompt.as_bytes())?;
-        self.terminal.flush()?;
-        let before = tcgetattr(&self.terminal)?;
-        if !seen {
-            let mut silent = before.clone();
-            silent.local_modes.remove(LocalModes::ECHO);
-            tcsetattr(&self.terminal, OptionalActions::Now, &silent)?;
-        }
+        let before = {
+            let _held = terminal::hold();
+            self.terminal.write_all(prompt.as_bytes())?;
+            self.terminal.flush()?;
+            let before = tcgetattr(&self.terminal)?;
+            if !seen {
+                let mut silent = before.clone();
+                silent.local_modes.remove(LocalModes::ECHO);
+                tcsetattr(&self.terminal, OptionalActions::Now, &silent)?;
+            }
+            before
+        };
         let line = self.line();
         if !seen {
+            let _held = terminal::hold();
             tcsetattr(&self.terminal, OptionalActions::Now, &before)?;
             self.terminal.write_all(b"\n")?;
         }
@@ -130,17 +150,7 @@ impl PrivateScreen {
 
 impl Drop for PrivateScreen {
     fn drop(&mut self) {
-        leave();
-    }
-}
-
-/// Clears and leaves the alternate screen, if it is shown.
-pub(crate) fn leave() {
-    if OPEN.swap(false, Ordering::SeqCst)
-        && let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty")
-    {
-        // Nobody is left to be told.
-        let _ = terminal.write_all(LEAVE).and_then(|()| terminal.flush());
+        terminal::hold().leave();
     }
 }
 

@@ -1,45 +1,132 @@
 //! Secrets typed at the terminal, which is as it was whatever ends the wait.
 
 use std::{
-    fs::OpenOptions,
-    io,
-    sync::{Mutex, OnceLock, PoisonError},
+    fs::{self, File, OpenOptions},
+    future,
+    io::{self, Write as _},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
 };
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    termios::{Action, OptionalActions, QueueSelector, Termios, tcflow, tcflush, tcgetattr, tcsetattr},
+};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
 };
 
-use crate::screen;
-
-/// The terminal's settings while somebody is asked.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+/// What has to be undone at the terminal before the process ends. Who changes the terminal or shows a secret at it holds this meanwhile;
+/// a signal takes it and never gives it back, so that nothing is shown after all was cleared.
+static UNDO: Mutex<Undo> = Mutex::new(Undo {
+    settings: None,
+    screen: false,
+});
 
 /// Whether signals are watched for.
 static WATCHED: OnceLock<()> = OnceLock::new();
 
-/// Asks for a secret at this process's terminal, without showing what is typed. When SIGINT or SIGTERM comes meanwhile the terminal
-/// shows again what is typed, and the process ends with 128 and the signal's number, as shells count it. Who gets the text wipes it.
+const LEAVE: &[u8] = b"\x1b[2J\x1b[H\x1b[?1049l";
+
+/// The terminal's state while somebody is asked or shown something.
+pub(crate) struct Undo {
+    /// Settings from before.
+    settings: Option<Termios>,
+    /// Whether the alternate screen is shown.
+    pub(crate) screen: bool,
+}
+
+impl Undo {
+    /// Clears and leaves the alternate screen, if it is shown.
+    pub(crate) fn leave(&mut self) {
+        if std::mem::take(&mut self.screen)
+            && let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty")
+        {
+            // Output that somebody stopped would never be cleared. Nobody is left to be told when it cannot be.
+            let _ = tcflow(&terminal, Action::OOn);
+            let _ = terminal.write_all(LEAVE).and_then(|()| terminal.flush());
+        }
+    }
+
+    /// Gives the terminal its settings back. What was typed and not read is dropped: it may be half a secret, and a shell would show it.
+    fn restore(&mut self) {
+        if let (Some(before), Ok(terminal)) = (
+            self.settings.take(),
+            OpenOptions::new().read(true).write(true).open("/dev/tty"),
+        ) {
+            // Nobody is left to be told.
+            let _ = tcflush(&terminal, QueueSelector::IFlush);
+            let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
+        }
+    }
+}
+
+/// Holds the terminal.
+pub(crate) fn hold() -> MutexGuard<'static, Undo> {
+    UNDO.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Settings of the terminal that it gets back when this is dropped or a signal ends the process.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    outermost: bool,
+}
+
+impl Kept {
+    /// Keeps the settings the terminal has now, unless they are kept already.
+    pub(crate) fn of(terminal: &File) -> io::Result<Self> {
+        let settings = tcgetattr(terminal)?;
+        let mut undo = hold();
+        let outermost = undo.settings.is_none();
+        if outermost {
+            undo.settings = Some(settings);
+        }
+        Ok(Self { outermost })
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if self.outermost {
+            hold().restore();
+        }
+    }
+}
+
+/// Asks for a secret at this process's terminal, without showing what is typed. When SIGINT, SIGTERM, SIGQUIT or SIGHUP comes meanwhile
+/// the terminal shows again what is typed, and the process ends with 128 and the signal's number, as shells count it. Who gets the text
+/// wipes it.
 ///
 /// # Errors
 /// When there is no terminal.
 pub fn ask_secret(prompt: &str) -> io::Result<String> {
     let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     watch()?;
-    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(tcgetattr(&terminal)?);
+    let kept = Kept::of(&terminal)?;
     let typed = rpassword::prompt_password(prompt);
-    *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = None;
     if typed
         .as_ref()
         .is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
     {
-        // Ctrl-C; the prompt has given the terminal its settings back.
-        std::process::exit(128 + SignalKind::interrupt().as_raw_value());
+        end(SignalKind::interrupt());
     }
+    drop(kept);
     typed
+}
+
+/// Keeps this process's memory, in which secrets are, out of core dumps: sets the soft limit of their size to zero. Called first thing by
+/// a program that reads secrets.
+pub fn forbid_core_dumps() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Core);
+    // A limit may always be lowered.
+    let _ = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum,
+        },
+    );
 }
 
 /// Watches for signals from now on to the end of the process. They end it as before.
@@ -48,32 +135,48 @@ pub(crate) fn watch() -> io::Result<()> {
         return Ok(());
     }
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-    let mut signals = {
+    {
         let _entered = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let kind = runtime.block_on(async {
-            tokio::select! {
-                _ = signals.0.recv() => SignalKind::interrupt(),
-                _ = signals.1.recv() => SignalKind::terminate(),
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::quit(),
+            SignalKind::hangup(),
+        ] {
+            if kind == SignalKind::hangup() && hangup_is_ignored() {
+                continue;
             }
-        });
-        restore();
-        screen::leave();
-        std::process::exit(128 + kind.as_raw_value());
-    })?;
+            let mut signals = signal(kind)?;
+            runtime.spawn(async move {
+                if signals.recv().await.is_some() {
+                    end(kind);
+                }
+            });
+        }
+    }
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(future::pending::<()>()))?;
     // Two that come here at the same time watch twice, which does the same.
     let _ = WATCHED.set(());
     Ok(())
 }
 
-/// Gives the terminal its settings back, if somebody is being asked.
-fn restore() {
-    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let (Some(before), Ok(terminal)) = (before, OpenOptions::new().read(true).write(true).open("/dev/tty"))
-    {
-        // Nobody is left to be told.
-        let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
-    }
+/// Ends the process as a signal does, with the terminal as it was.
+fn end(kind: SignalKind) -> ! {
+    let mut undo = hold();
+    undo.leave();
+    undo.restore();
+    std::process::exit(128 + kind.as_raw_value())
+}
+
+/// Whether the process was started so that it outlives its terminal, as `nohup` does.
+fn hangup_is_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Signal 1 is the lowest bit.
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }

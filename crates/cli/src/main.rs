@@ -6,7 +6,8 @@
 //! - What a person decides goes through [`act`]: shown here, signed by the person's own token here.
 //! - [`verify`] checks an audit log without the node; it is pure.
 //!
-//! Invariants: no rule of the trust center is here; no secret is taken from arguments or the environment.
+//! Invariants: no rule of the trust center is here; no secret is taken from arguments or the environment, and none gets into a
+//! core dump.
 
 mod act;
 mod cli;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    chancery_agent::forbid_core_dumps();
     match cli::Cli::try_parse() {
         Ok(cli) => cli.execute(),
         Err(error) => {

@@ -11,6 +11,7 @@ mod advice;
 mod candidates;
 mod examine;
 mod finding;
+mod mend;
 mod set;
 
 use chancery_schsm::{Kcv, KekShare, ShareFile, ShareFileKey};
@@ -22,6 +23,7 @@ use crate::typed::Typed;
 pub use advice::{for_a_lost_key, for_a_wrong_key};
 pub use examine::examine;
 pub use finding::Finding;
+pub use mend::Unmendable;
 
 /// Derives the key of a share file from a password: seconds each time.
 pub type Derive<'a> = dyn FnMut(&ShareFile, &[u8]) -> ShareFileKey + 'a;
@@ -187,27 +189,6 @@ impl Diagnosis {
         self.findings.iter().all(|finding| !finding.is_trouble())
             && self.fits.iter().all(|keys| !keys.is_empty())
             && !self.opened.is_empty()
-    }
-
-    /// The opened share of a file that the mended file should hold: of the key that fits a token or wrapped key, or else the right one.
-    #[must_use]
-    pub fn to_mend(&self, file: usize) -> Option<&Opened> {
-        let of = |key: &FoundKey| {
-            key.parts
-                .iter()
-                .filter_map(|part| self.opened.get(*part))
-                .find(|opened| opened.file == file)
-        };
-        self.fits
-            .iter()
-            .flatten()
-            .filter_map(|key| self.keys.get(*key))
-            .find_map(of)
-            .or_else(|| {
-                self.opened
-                    .iter()
-                    .find(|opened| opened.file == file && opened.right)
-            })
     }
 }
 

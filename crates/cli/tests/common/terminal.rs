@@ -13,7 +13,7 @@ use std::{
 
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
+    termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize},
 };
 
 /// How long a program may take to say what is waited for, on a busy machine.
@@ -121,23 +121,41 @@ impl Terminal {
         self.keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
+    /// Presses a key.
+    pub(crate) fn type_key(&mut self, key: u8) {
+        self.keyboard.write_all(&[key]).unwrap();
+    }
+
     /// Types a line once the terminal shows nothing of what is typed.
     #[track_caller]
     pub(crate) fn type_unseen(&mut self, line: &str) {
-        let end = Instant::now() + PATIENCE;
-        while tcgetattr(&self.keyboard)
-            .unwrap()
-            .local_modes
-            .contains(LocalModes::ECHO)
-        {
-            assert!(Instant::now() < end, "what is typed is still shown");
-            thread::sleep(Duration::from_millis(5));
-        }
+        self.wait_unseen();
         self.type_line(line);
     }
 
+    /// Waits until the terminal shows nothing of what is typed.
+    #[track_caller]
+    pub(crate) fn wait_unseen(&self) {
+        let end = Instant::now() + PATIENCE;
+        while self.settings().local_modes.contains(LocalModes::ECHO) {
+            assert!(Instant::now() < end, "what is typed is still shown");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The terminal's settings.
+    pub(crate) fn settings(&self) -> Termios {
+        tcgetattr(&self.keyboard).unwrap()
+    }
+
     /// Waits for the end; exit code and everything that was on the screen.
-    pub(crate) fn end(mut self) -> (i32, String) {
+    pub(crate) fn end(self) -> (i32, String) {
+        let (code, text, _) = self.end_with_settings();
+        (code, text)
+    }
+
+    /// Waits for the end; exit code, everything that was on the screen, and the settings in which the terminal was left.
+    pub(crate) fn end_with_settings(mut self) -> (i32, String, Termios) {
         let mut state = self.seen.state.lock().unwrap();
         let end = Instant::now() + PATIENCE;
         while !state.1 {
@@ -155,7 +173,8 @@ impl Terminal {
         }
         let text = String::from_utf8_lossy(&state.0).into_owned();
         drop(state);
-        (self.process.wait().unwrap().code().unwrap_or(-1), text)
+        let settings = self.settings();
+        (self.process.wait().unwrap().code().unwrap_or(-1), text, settings)
     }
 
     /// The program's process; `setsid` has become it.

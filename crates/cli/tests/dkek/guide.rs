@@ -264,15 +264,17 @@ fn half_with_each() {
     let screen = pair.tool_shares("dkek.pbe", "2", 4);
     let (prime, shares) = shown(&screen);
     let file = pair.theirs("dkek.pbe");
-    // Shares made by the tool: two imported by us, two by the tool.
+    // Shares made by the tool: two imported by us, two by the tool, which gives the same key.
     let two: String = shares[..2]
         .iter()
         .map(|(id, value)| format!("{prime} {id} {value}\n"))
         .collect();
     let two = pair.home.private("two.txt", &two);
-    pair.ours(&["dkek", "import", &file, "hsm-a", "--share-file", &two])
+    let imported = pair
+        .ours(&["dkek", "import", &file, "hsm-a", "--share-file", &two])
         .ok();
-    pair.tool_import("1", "dkek.pbe", &prime, &shares[2..]);
+    let kcv = tool_kcv(&pair.tool_import("1", "dkek.pbe", &prime, &shares[2..]));
+    assert!(imported.out.contains(&kcv), "{kcv}: {}", imported.out);
 
     // Generated and wrapped by us, unwrapped by the tool.
     let words = [

@@ -1,13 +1,22 @@
 //! Shares on a terminal: alone, in one piece, typed back, gone.
 
-use std::fs;
+use std::{fs, process::Command};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    termios::{LocalModes, SpecialCodeIndex},
+};
 
 use crate::{common::Home, terminal::Terminal, world::Shared};
 
 const ENTER: &str = "\x1b[?1049h";
 const LEAVE: &str = "\x1b[?1049l";
+/// How the screen is cleared and left.
+const LEFT: &str = "\x1b[2J\x1b[H\x1b[?1049l";
+
+const CTRL_C: u8 = 0x03;
+const CTRL_Z: u8 = 0x1A;
+const CTRL_BACKSLASH: u8 = 0x1C;
 
 /// Values shown as share values, in order.
 fn values(screen: &str) -> Vec<String> {
@@ -134,26 +143,24 @@ fn a_custodian_who_mistypes_is_told_which_group_and_types_again() {
             terminal.wait_for("Share 2: group 4 of the share value is mistyped");
         }
     }
-    // The same custodian again is not another one; then the right one pastes nothing but types on.
+    // The same custodian again is not another one.
     terminal.wait_for("Press Enter when you are ready. ");
     terminal.type_line("");
-    let last = shared.page(3);
-    for (id, value) in [("2", &page.value), ("3", &last.value)] {
-        terminal.wait_for("Share ID    : ");
-        terminal.type_line(id);
-        terminal.wait_for("Share value : ");
-        terminal.type_line(value);
-        terminal.wait_for("its check ");
-        terminal.type_line("");
-        terminal.wait_for("Page check ");
-        terminal.type_line("");
-        if id == "2" {
-            terminal.wait_for("Share 2 was typed already");
-        }
-    }
-    let (code, screen) = terminal.end();
-    assert_eq!(code, 0, "{screen}");
-    assert!(screen.contains(&shared.kcv), "{screen}");
+    terminal.wait_for("Share ID    : ");
+    terminal.type_line("2");
+    terminal.wait_for("Share value : ");
+    terminal.type_line(&page.value);
+    terminal.wait_for("its check ");
+    terminal.type_line("");
+    terminal.wait_for("Page check ");
+    terminal.type_line("");
+    terminal.wait_for("Share 2 was typed already");
+    terminal.wait_for("Share ID    : ");
+    // Enough was seen; what is typed right opens the file elsewhere.
+    terminal.type_key(CTRL_C);
+    let (code, screen, _) = terminal.end_with_settings();
+    assert!(screen.ends_with(LEFT), "{screen:?}");
+    assert_eq!(code, 130);
 }
 
 #[test]
@@ -240,4 +247,85 @@ fn who_gives_up_or_is_ended_leaves_nothing_behind() {
     assert_eq!(code, 143, "{screen}");
     assert!(screen.ends_with("\x1b[2J\x1b[H\x1b[?1049l"), "{screen:?}");
     assert!(!home.dir.path().join("a.pbe").exists());
+}
+
+/// The program at a terminal, waiting for what is typed on the private screen; nothing is derived before.
+fn waiting(shared: &Shared, words: &[&str], prompt: &str) -> Terminal {
+    let ours = shared.home.command(words);
+    // Whoever runs the tests may ignore hang-ups, and what they start inherits it.
+    let mut command = Command::new("env");
+    command
+        .args(["--default-signal=HUP"])
+        .arg(ours.get_program())
+        .args(ours.get_args())
+        .current_dir(shared.home.dir.path());
+    for (name, value) in ours.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let mut terminal = Terminal::start(&command, 80, 24);
+    terminal.wait_for(prompt);
+    terminal
+}
+
+#[test]
+fn nothing_that_ends_or_stops_the_program_leaves_a_share_on_the_screen() {
+    let shared = Shared::new();
+    let check = ["dkek", "check", "backup.commitments.json"];
+    let paste = ["dkek", "inspect", shared.file.as_str(), "--paste"];
+    let process = |terminal: &Terminal| Pid::from_child(terminal.process());
+    type End = fn(&mut Terminal);
+    let ends: [(&[&str], &str, i32, End); 5] = [
+        (&check, "Share ID    : ", 131, |terminal| {
+            terminal.type_key(CTRL_BACKSLASH);
+        }),
+        (&check, "Share ID    : ", 129, |terminal| {
+            kill_process(Pid::from_child(terminal.process()), Signal::HUP).unwrap();
+        }),
+        (&check, "Share ID    : ", 130, |terminal| {
+            terminal.type_key(CTRL_C)
+        }),
+        // What is pasted is not shown, and afterwards what is typed is shown again.
+        (&paste, "single dot", 130, |terminal| {
+            terminal.wait_unseen();
+            terminal.type_key(CTRL_C);
+        }),
+        (&paste, "single dot", 131, |terminal| {
+            terminal.wait_unseen();
+            kill_process(Pid::from_child(terminal.process()), Signal::QUIT).unwrap();
+        }),
+    ];
+    for (words, prompt, code, end) in ends {
+        let mut terminal = waiting(&shared, words, prompt);
+        // No key stops it, with the shell coming back under the share.
+        assert_eq!(terminal.settings().special_codes[SpecialCodeIndex::VSUSP], 0);
+        terminal.type_key(CTRL_Z);
+        let pid = process(&terminal).as_raw_nonzero();
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"))
+            .unwrap();
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+        end(&mut terminal);
+        let (ended, screen, settings) = terminal.end_with_settings();
+        assert_eq!(ended, code, "{words:?}: {screen:?}");
+        assert!(screen.ends_with(LEFT), "{screen:?}");
+        assert!(
+            settings
+                .local_modes
+                .contains(LocalModes::ECHO | LocalModes::ICANON)
+        );
+        assert_eq!(settings.special_codes[SpecialCodeIndex::VSUSP], CTRL_Z);
+    }
+    // Without any signal, too.
+    let mut terminal = waiting(&shared, &paste, "single dot");
+    terminal.wait_unseen();
+    terminal.type_line("no share");
+    terminal.type_line(".");
+    let (code, screen, settings) = terminal.end_with_settings();
+    assert_eq!(code, 3, "{screen}");
+    assert!(settings.local_modes.contains(LocalModes::ECHO));
+    assert_eq!(settings.special_codes[SpecialCodeIndex::VSUSP], CTRL_Z);
 }

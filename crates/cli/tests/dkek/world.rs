@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, sync::OnceLock};
 
+use chancery_dkek::{RandomError, SetId, Threshold, commitment::Nonce, page::SharePage, split};
 use chancery_schsm::{Kek, KekShare, ShareFile, ShareFileKey};
 use serde_json::Value;
 
@@ -43,8 +44,8 @@ pub(crate) struct Shared {
     pub(crate) pages: Vec<String>,
 }
 
-/// Two sets that the program made once for all tests: making one takes seconds.
-static MADE: [OnceLock<Made>; 2] = [const { OnceLock::new() }; 2];
+/// A set that the program made once for all tests: making one takes seconds.
+static MADE: OnceLock<Made> = OnceLock::new();
 
 struct Made {
     home: Home,
@@ -88,16 +89,7 @@ impl Shared {
 
     /// The same in this home.
     pub(crate) fn within(home: Home) -> Self {
-        Self::copy(0, home)
-    }
-
-    /// Another set.
-    pub(crate) fn other() -> Self {
-        Self::copy(1, Home::new())
-    }
-
-    fn copy(which: usize, home: Home) -> Self {
-        let made = MADE[which].get_or_init(Made::new);
+        let made = MADE.get_or_init(Made::new);
         let (from, to) = (made.home.dir.path(), home.dir.path());
         fs::create_dir(to.join("pages")).unwrap();
         for name in made
@@ -157,12 +149,49 @@ pub(crate) fn old_shares(secret: u64, slope: u64, shares: u64) -> Vec<String> {
         .collect()
 }
 
+/// A page of another set, whose file nobody ever made.
+pub(crate) fn foreign_page(home: &Home) -> String {
+    let mut fill = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|error| RandomError(error.to_string()));
+    let how = Threshold::new(2, 4).unwrap();
+    let (_, shares) = split(how, &mut fill).unwrap();
+    let page = SharePage {
+        set: SetId([0x0F; 8]),
+        how,
+        share: &shares[1],
+        nonce: &Nonce::new([0xF0; 16]),
+        salt: [1; 8],
+        kcv: [2; 8],
+    };
+    home.private("foreign.txt", &page.secret_text())
+}
+
+/// Passwords of the old tool with the keys that they give with its salt. They were derived by a C program of a few lines with
+/// OpenSSL's MD5; deriving them takes seconds.
+const OLD_KEYS: [(u64, &str); 2] = [
+    (
+        0x0092_FE84_53AD_89FF,
+        "2b242afc2c3e2d42ec3a2f73b04cf2729a75ab5b7eb36e4d0bc23742fd321a1dd303f96617c4eeb40cecafe9cb0eb7d4",
+    ),
+    (
+        0x2792_FE84_53AD_89FF,
+        "605e265951eb401f8706a7bfaf3b120c1abfa3981648a142691e40c61c88acf3ebcb5db48131578014ed293b5ab21686",
+    ),
+];
+
+/// Key and IV of a share file from hexadecimal digits.
+pub(crate) fn file_key(digits: &str) -> ShareFileKey {
+    let (mut key, mut iv) = ([0; 32], [0; 16]);
+    let (first, second) = digits.split_at(64);
+    hex::decode_to_slice(first, &mut key).unwrap();
+    hex::decode_to_slice(second, &mut iv).unwrap();
+    ShareFileKey::from_parts(key, iv)
+}
+
 /// A share file as the old tool makes it: all eight bytes of the password are used.
 pub(crate) fn old_file(home: &Home, name: &str, secret: u64) -> (String, String) {
-    let salt = *b"old salt";
     let share = KekShare::new([0x3C; 32]);
-    let blank = ShareFile::seal(&share, salt, &ShareFileKey::from_parts([0; 32], [0; 16]));
-    let file = ShareFile::seal(&share, salt, &blank.derive(&secret.to_be_bytes(), |_| ()));
+    let (_, key) = OLD_KEYS.iter().find(|(known, _)| *known == secret).unwrap();
+    let file = ShareFile::seal(&share, *b"old salt", &file_key(key));
     let path = home.dir.path().join(name);
     fs::write(&path, file.to_bytes()).unwrap();
     (path.display().to_string(), Kek::from(share).kcv().to_string())

@@ -213,7 +213,45 @@ fn a_wrong_share_that_passed_is_found_from_what_was_typed() {
     given.targets.push(token(kcv));
     let found = diagnose(&given);
     assert_eq!(codes(&found), ["unexplained"]);
-    assert!(found.to_mend(0).unwrap().right);
+    assert_eq!(
+        found.to_mend(0).unwrap_err(),
+        Unmendable::Unexplained { target: 0 }
+    );
+    given.targets.clear();
+    assert!(diagnose(&given).to_mend(0).unwrap().right);
+}
+
+#[test]
+fn what_is_mended_fits_every_target_or_is_not_written() {
+    let texts = old_tool(SECRET, &[0x1234_5678_9ABC_DEF0, 99], 4);
+    let two = case(&[], &[texts[1].clone(), texts[3].clone()]);
+    let typed = Typed::from_texts(two.shares.iter().map(|given| &given.text)).unwrap();
+    let password = typed.password().unwrap().unwrap();
+    let file = file_that_lets_pass(&SECRET.to_be_bytes(), &password);
+    let imported = file.open_by_padding_alone(&cheap(&file, &password)).unwrap();
+    let right = file.open(&cheap(&file, &SECRET.to_be_bytes())).unwrap();
+    let mut given = case(&[file], &texts);
+    given.typed.push(("notes".into(), typed));
+    let kcv = |share: &KekShare| chancery_schsm::Kek::from(share.clone()).kcv();
+    // One token has the wrong key, another one the right key: both are explained, and no file is for both.
+    given.targets.push(token(kcv(&imported)));
+    given.targets.push(token(kcv(&imported)));
+    assert_eq!(diagnose(&given).to_mend(0).unwrap().share, imported);
+    given.targets.push(token(kcv(&right)));
+    let found = diagnose(&given);
+    assert!(found.fits.iter().all(|keys| !keys.is_empty()));
+    assert_eq!(
+        found.to_mend(0).unwrap_err(),
+        Unmendable::Differ { one: 0, other: 2 }
+    );
+    given.targets.push(token(Kcv([1; 8])));
+    assert_eq!(
+        diagnose(&given).to_mend(0).unwrap_err(),
+        Unmendable::Unexplained { target: 3 }
+    );
+    given.shares.clear();
+    given.typed.clear();
+    assert_eq!(diagnose(&given).to_mend(0).unwrap_err(), Unmendable::Closed);
 }
 
 #[test]

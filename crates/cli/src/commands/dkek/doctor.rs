@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use chancery_api::FailureKind;
 use chancery_dkek::{
-    doctor::{Case, Diagnosis, Finding, Standing, Target, TargetKind, for_a_lost_key, for_a_wrong_key},
+    doctor::{
+        Case, Diagnosis, Finding, Standing, Target, TargetKind, Unmendable, for_a_lost_key, for_a_wrong_key,
+    },
     typed::Typed,
 };
 use chancery_schsm::{KeyContainer, blob};
@@ -15,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{
     files,
-    protect::{FileView, ProtectArgs, Protection},
+    protect::{FileView, ProtectArgs},
     sources::{ask, by, run},
     typing,
 };
@@ -72,7 +74,7 @@ pub(crate) struct Doctor {
     /// Most passwords to try, about 3 s each
     #[arg(long, value_name = "COUNT", default_value_t = 60)]
     effort: usize,
-    /// Write a right share file: of the key the token really has, or else of the key in the file
+    /// Write a right share file: of the key that every token and wrapped key named really has, or of the key in the file when none is
     #[arg(long, value_name = "FILE.pbe")]
     mend: Option<PathBuf>,
     /// Take the password of the mended file from the first line of a private file
@@ -103,8 +105,11 @@ impl Doctor {
         }
         let found = run(context, &case)?;
         let mended = match (protection, &self.mend) {
-            (Some(protection), Some(out)) => Some(mend(context, protection, out, &found)?),
-            _ => None,
+            (Some(protection), Some(out)) => match found.to_mend(0) {
+                Ok(opened) => Mended::Written(protection.write(context, out, &opened.share)?),
+                Err(why) => Mended::Refused(not_mended(&case, &why)),
+            },
+            _ => Mended::No,
         };
         let healthy = if case.files.is_empty() {
             found.findings.iter().all(|finding| !finding.is_trouble())
@@ -112,10 +117,10 @@ impl Doctor {
             found.is_healthy()
         };
         let report = Report::new(
-            &view(&case, &found, healthy, mended.as_ref()),
-            text(&case, &found, healthy, mended.as_ref()),
+            &view(&case, &found, healthy, &mended),
+            text(&case, &found, healthy, &mended),
         )?;
-        Ok(if healthy || mended.is_some() {
+        Ok(if healthy || matches!(mended, Mended::Written(_)) {
             report
         } else {
             report.with_code(FailureKind::Refused.exit_code())
@@ -225,21 +230,36 @@ fn named_kcv(text: &str) -> Result<Target, String> {
     })
 }
 
-/// Writes the mended file.
-fn mend(
-    context: &Context,
-    protection: Protection,
-    out: &Path,
-    found: &Diagnosis,
-) -> Result<FileView, CliError> {
-    let opened = found.to_mend(0).ok_or_else(|| {
-        let mut message = "nothing opens the file, so there is nothing to write".to_owned();
-        for finding in &found.findings {
-            message.push_str(&format!("\n  {finding}"));
-        }
-        CliError::new(FailureKind::Refused, message)
-    })?;
-    protection.write(context, out, &opened.share)
+/// What became of `--mend`.
+enum Mended {
+    /// Nothing was to be mended.
+    No,
+    /// A file was written.
+    Written(FileView),
+    /// None was written, for this reason.
+    Refused(String),
+}
+
+/// Why no mended file is written, and what to do.
+fn not_mended(case: &Case, why: &Unmendable) -> String {
+    let name = |index: &usize| {
+        case.targets
+            .get(*index)
+            .map_or("?", |target| target.name.as_str())
+    };
+    match why {
+        Unmendable::Closed => why.to_string(),
+        Unmendable::Unexplained { target } => format!(
+            "no key that was found fits {}, so a file would be no backup of it; give what was typed (--as-typed) or more shares, or leave \
+             it out to write the key that is in the file",
+            name(target)
+        ),
+        Unmendable::Differ { one, other } => format!(
+            "{} and {} have different keys, and one file cannot fit both; mend a file for each, naming one of them at a time",
+            name(one),
+            name(other)
+        ),
+    }
 }
 
 /// What can be done, when something can.
@@ -265,7 +285,7 @@ fn standing(standing: &Standing) -> &'static str {
     }
 }
 
-fn text(case: &Case, found: &Diagnosis, healthy: bool, mended: Option<&FileView>) -> String {
+fn text(case: &Case, found: &Diagnosis, healthy: bool, mended: &Mended) -> String {
     let one_line = chancery_agent::one_line;
     let mut text = String::new();
     for (index, (name, _)) in case.files.iter().enumerate() {
@@ -312,8 +332,10 @@ fn text(case: &Case, found: &Diagnosis, healthy: bool, mended: Option<&FileView>
     for (number, step) in advice(found).iter().enumerate() {
         text.push_str(&format!("  {}. {step}\n", number + 1));
     }
-    if let Some(mended) = mended {
-        text.push_str(&crate::table::facts(&mended.facts()));
+    match mended {
+        Mended::No => {}
+        Mended::Written(file) => text.push_str(&crate::table::facts(&file.facts())),
+        Mended::Refused(why) => text.push_str(&format!("! not mended: {}\n", one_line(why))),
     }
     if healthy {
         text.push_str("everything given belongs together\n");
@@ -321,7 +343,7 @@ fn text(case: &Case, found: &Diagnosis, healthy: bool, mended: Option<&FileView>
     text
 }
 
-fn view(case: &Case, found: &Diagnosis, healthy: bool, mended: Option<&FileView>) -> Value {
+fn view(case: &Case, found: &Diagnosis, healthy: bool, mended: &Mended) -> Value {
     json!({
         "healthy": healthy,
         "files": case.files.iter().enumerate().map(|(index, (name, file))| {
@@ -356,6 +378,7 @@ fn view(case: &Case, found: &Diagnosis, healthy: bool, mended: Option<&FileView>
         })).collect::<Vec<_>>(),
         "advice": advice(found),
         "tried": found.tried,
-        "mended": mended,
+        "mended": match mended { Mended::Written(file) => Some(file), _ => None },
+        "not_mended": match mended { Mended::Refused(why) => Some(why), _ => None },
     })
 }

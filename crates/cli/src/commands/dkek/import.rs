@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chancery_api::FailureKind;
 use chancery_driver::Selected;
-use chancery_schsm::Kcv;
+use chancery_schsm::{Kcv, Kek};
 use chancery_tokens::reach::{Intent, TokenTransport};
 use clap::Args;
 use serde_json::json;
@@ -51,6 +51,16 @@ impl Import {
         for remark in &open.remarks {
             context.tell(remark);
         }
+        let zero = Kek::new([0; 32]).kcv();
+        if open.kcv == zero {
+            return Err(CliError::new(
+                FailureKind::Refused,
+                format!(
+                    "the share in {} is all zeros, which hides nothing: nothing was imported",
+                    self.file.display()
+                ),
+            ));
+        }
         // The only share is the key: what does not fit must not be imported.
         if let Some(expected) = self.kcv.filter(|expected| shares == 1 && *expected != open.kcv) {
             return Err(CliError::with_remedy(
@@ -86,15 +96,12 @@ impl Import {
             .kcv
             .filter(|_| complete)
             .map(|expected| expected == status.kcv);
-        if fits == Some(false) {
-            let expected = self.kcv.unwrap_or(Kcv::NONE);
+        if complete && let Some(wrong) = wrong_key(status.shares, status.kcv, open.kcv, self.kcv) {
             return Err(CliError::with_remedy(
                 FailureKind::Refused,
-                format!(
-                    "{name} has all its shares, and its KCV is {}, not {expected}: a share was another one",
-                    status.kcv
-                ),
-                "wrap no key under it; chancery dkek doctor finds out which share it was; then initialise the token and import again",
+                format!("{name} has all its shares, and {wrong}"),
+                "wrap no key under it: initialise the token (chancery token init), which erases its keys, and import each share once; \
+                 chancery dkek doctor finds out which share was another one",
             ));
         }
         let view = json!({
@@ -132,5 +139,50 @@ impl Import {
             ),
             Some(status) => Ok((name, status.shares, token)),
         }
+    }
+}
+
+/// Why the key that a token made of its last share cannot be what was meant. Shares are joined by exclusive or: one that comes twice
+/// takes itself out again.
+fn wrong_key(shares: u8, key: Kcv, last: Kcv, expected: Option<Kcv>) -> Option<String> {
+    if key == Kek::new([0; 32]).kcv() {
+        Some("its DKEK is all zeros: the same share was imported twice, and keys wrapped under it would be as good as open".to_owned())
+    } else if shares > 1 && key == last {
+        Some(format!(
+            "its DKEK is this share alone (KCV {key}): the others cancel each other out, because one of them was imported twice"
+        ))
+    } else {
+        expected
+            .filter(|expected| *expected != key)
+            .map(|expected| format!("its KCV is {key}, not {expected}: a share was another one"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chancery_schsm::KekShare;
+
+    use super::*;
+
+    #[test]
+    fn keys_of_shares_that_cancel_each_other_out_are_wrong() {
+        let share = |byte: u8| KekShare::new([byte; 32]);
+        let key = |parts: &[u8]| {
+            let parts: Vec<_> = parts.iter().copied().map(share).collect();
+            Kek::from_shares(&parts).map(|key| key.kcv())
+        };
+        let last = Kek::from(share(3)).kcv();
+        let wrong = |parts: &[u8], expected| {
+            let shares = u8::try_from(parts.len()).ok()?;
+            wrong_key(shares, key(parts).ok()?, last, expected)
+        };
+        let says = |found: Option<String>, words: &str| found.is_some_and(|found| found.contains(words));
+        assert!(says(wrong(&[3, 3], None), "all zeros"));
+        assert!(says(wrong(&[3, 3], key(&[3, 3]).ok()), "all zeros"));
+        assert!(says(wrong(&[5, 5, 3], None), "cancel each other out"));
+        assert!(says(wrong(&[5, 3], Some(last)), "a share was another one"));
+        assert_eq!(wrong(&[3], Some(last)), None);
+        assert_eq!(wrong(&[5, 3], None), None);
+        assert_eq!(wrong(&[5, 3], key(&[3, 5]).ok()), None);
     }
 }
