@@ -189,8 +189,8 @@ fn every_documented_shape_is_what_its_command_prints() {
     let words = ["dkek", "import", &file, "keyed", "--password-file", &password];
     check("dkek import", &words, 0);
     let words = ["attest", "generate", "keyed", "secp256r1", "--label", "release"];
-    let pin = ["--pin-file", &pin];
-    check("attest generate", &[&words[..], &pin].concat(), 0);
+    let with = ["--pin-file", &pin];
+    check("attest generate", &[&words[..], &with].concat(), 0);
     // A process that goes on says lines; pcscd's driver is no more than this to it.
     let slot = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = slot.local_addr().unwrap().port().to_string();

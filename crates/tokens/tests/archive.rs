@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use chancery_attest::{Attestation, Seen};
+use chancery_attest::{Attestation, Seen, Transcript};
+use chancery_schsm::secure_messaging::Protocol;
 use chancery_tokens::archive::{Archive, ArchiveError, Kept};
 use time::OffsetDateTime;
 
@@ -111,4 +112,38 @@ fn a_disk_that_refuses_is_an_error() {
     let archive = Archive::below(home.path());
     let error = archive.save(&attestation(on("DENK040414400000"), 1)).unwrap_err();
     assert!(matches!(error, ArchiveError::Io { .. }), "{error}");
+}
+
+#[test]
+fn only_a_transcript_that_was_saved_here_is_had() {
+    let home = tempfile::tempdir().unwrap();
+    let archive = Archive::below(home.path());
+    let transcript = Transcript {
+        recorded: OffsetDateTime::from_unix_timestamp(1).unwrap(),
+        protocol: Protocol::Aes128,
+        chain: vector("nitrokey-hsm2-fw4.1-ef2f02.hex"),
+        ephemeral: vec![1; 32],
+        nonce: vec![2; 8],
+        token: vec![3; 8],
+        exchanges: Vec::new(),
+    };
+    assert!(
+        !archive.has_transcript(&transcript).unwrap(),
+        "no directory is an empty archive"
+    );
+    let kept = archive
+        .save_transcript(&transcript, &attestation(on("DENK040414400000"), 1))
+        .unwrap();
+    assert!(archive.has_transcript(&transcript).unwrap());
+    let other = Transcript {
+        nonce: vec![4; 8],
+        ..transcript.clone()
+    };
+    assert!(!archive.has_transcript(&other).unwrap());
+    // It is no attestation, and a link to the same bytes elsewhere is no file of the archive.
+    assert!(archive.list().unwrap().is_empty());
+    let elsewhere = home.path().join("elsewhere");
+    fs::rename(&kept, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &kept).unwrap();
+    assert!(!archive.has_transcript(&transcript).unwrap());
 }
