@@ -7,6 +7,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use chancery_cvc::Curve;
+use chancery_driver::keystore::KeyDescription;
 use chancery_driver::{Card, Initialize, KeyAlgorithm, KeySpec};
 use chancery_iso7816::Transport;
 use chancery_schsm::{AlgorithmList, InitializeOptions, KeyId};
@@ -290,6 +291,60 @@ fn another_key_in_the_place_of_a_test_key_is_not_deleted() {
     let mut session = session(&device, place.open("a"));
     let error = acceptance::clean_up(&mut session, &plan, &mut work).unwrap_err();
     assert!(matches!(error, AcceptanceError::OtherKey { id: other } if other == id));
+    drop(session);
+    assert!(place.select("a").enumerate().unwrap().has_key(id));
+}
+
+#[test]
+fn a_key_made_before_the_test_could_make_its_own_is_left_alone() {
+    let place = Place::new();
+    let device = initialised(&place, "a");
+    // Until the step of the first key is begun, the link cut before GENERATE.
+    let plan = {
+        let mut session = session(&device, place.open("a"));
+        acceptance::plan(&mut session, &KINDS, 100, false).unwrap()
+    };
+    let mut work = (4..60)
+        .find_map(|cut| {
+            let mut broken = session(&device, Breaking::new(place.open("a"), Cut::Before(cut)));
+            let mut work = begin(&place, &plan);
+            acceptance::run(&mut broken, &plan, &place.anchors(), &mut work, |_, _| {})
+                .map(drop)
+                .unwrap_err();
+            if work.record().steps.is_empty() {
+                work.finish().unwrap();
+                return None;
+            }
+            Some(work)
+        })
+        .unwrap();
+    assert!(place.select("a").enumerate().unwrap().keys().is_empty());
+    let id = KeyId(plan.keys[0].0);
+    // As our own commands would make one there: the same name, and a description.
+    let mut card = place.select("a").verify_pin(&pin()).unwrap();
+    let name = card.device_chain().unwrap().device_name().unwrap().clone();
+    let made = card
+        .generate(&KeySpec {
+            id,
+            algorithm: KeyAlgorithm::Ec(Curve::Secp256r1),
+            chr: name.with_sequence(id.0.into()).unwrap(),
+            algorithms: AlgorithmList::default(),
+            key_domain: None,
+            use_counter: None,
+        })
+        .unwrap();
+    let description = KeyDescription {
+        label: "somebody else's".to_owned(),
+        cka_id: None,
+        usage: None,
+    };
+    card.describe_key(id, &made.public_key, &description).unwrap();
+    drop(card);
+    let mut session = session(&device, place.open("a"));
+    let gone = acceptance::run(&mut session, &plan, &place.anchors(), &mut work, |_, _| {});
+    assert!(matches!(gone, Err(AcceptanceError::OtherKey { id: other }) if other == id));
+    let gone = acceptance::clean_up(&mut session, &plan, &mut work);
+    assert!(matches!(gone, Err(AcceptanceError::OtherKey { id: other }) if other == id));
     drop(session);
     assert!(place.select("a").enumerate().unwrap().has_key(id));
 }

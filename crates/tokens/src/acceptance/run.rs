@@ -218,17 +218,53 @@ pub fn clean_up(session: &mut Session, plan: &Plan, work: &mut Work) -> Result<(
             continue;
         };
         let present = session.repeatable(|card| Ok(card.key_attributes(id)?.is_some()))?;
-        if present && noted.done {
+        let ours = if noted.done {
             let there = session.repeatable(|card| card.read_file(fid::certificate(id)))?;
             // A key whose request is gone was meddled with.
-            if there.as_deref().map(fingerprint).as_deref() != noted.detail.as_str() {
-                return Err(AcceptanceError::OtherKey { id });
-            }
+            there.as_deref().map(fingerprint).as_deref() == noted.detail.as_str()
+        } else {
+            is_fresh_test_key(session, id)?
+        };
+        if ours {
+            session.repeatable(|card| card.delete_key(id))?;
+        } else if present {
+            return Err(AcceptanceError::OtherKey { id });
         }
-        session.repeatable(|card| card.delete_key(id))?;
         work.forget_step(&step)?;
     }
     Ok(())
+}
+
+/// Whether what stands under an id is what the token leaves there that was told to make a test key and whose answer is missing:
+/// a request of this device with the name that the test gives, and no description, which other software writes next.
+fn is_fresh_test_key(session: &mut Session, id: KeyId) -> Result<bool, AcceptanceError> {
+    let description = session.repeatable(|card| card.read_file(fid::prkd(id)))?;
+    if description.is_some_and(|description| !description.is_empty()) {
+        return Ok(false);
+    }
+    let request = session.repeatable(|card| card.read_file(fid::certificate(id)))?;
+    let Some(Ok(request)) = request.as_deref().map(AuthenticatedRequest::parse) else {
+        return Ok(false);
+    };
+    let chain = session
+        .repeatable(|card| card.read_file(fid::DEVICE_CERTIFICATES))?
+        .unwrap_or_default();
+    let device = chancery_cvc::DeviceChain::parse(&chain)
+        .ok()
+        .and_then(|chain| chain.device_name().cloned());
+    let by_this_device = device.is_none_or(|device| *request.outer_car() == device);
+    Ok(by_this_device && *request.request().chr() == key_name(&chain, id))
+}
+
+/// Name of a test key in its request.
+fn key_name(chain: &[u8], id: KeyId) -> Reference {
+    let device = chancery_cvc::DeviceChain::parse(chain)
+        .ok()
+        .and_then(|chain| chain.device_name()?.with_sequence(u32::from(id.0)).ok());
+    // A token without a readable chain is tested all the same.
+    device.unwrap_or_else(|| {
+        Reference::new(&format!("UTTEST{:05}", id.0)).expect("letters and five digits are a reference")
+    })
 }
 
 fn key_step(id: KeyId, kind: Kind) -> String {
@@ -314,11 +350,15 @@ impl Test {
                 }
                 noted => {
                     if noted.is_some() {
-                        // Begun and perhaps made: nothing else can stand under an id that was free.
-                        session.repeatable(|card| card.delete_key(id))?;
+                        // Begun and perhaps made; or somebody else made one there since.
+                        if is_fresh_test_key(session, id)? {
+                            session.repeatable(|card| card.delete_key(id))?;
+                        } else if session.repeatable(|card| Ok(card.key_attributes(id)?.is_some()))? {
+                            return Err(AcceptanceError::OtherKey { id });
+                        }
                     }
                     work.begin_step(&step, &())?;
-                    let name = self.key_name(id);
+                    let name = key_name(&self.chain, id);
                     let spec = KeySpec {
                         id,
                         algorithm: kind.algorithm(),
@@ -391,16 +431,6 @@ impl Test {
             }
             None => self.find(check, false, "the token's chain is not trusted".to_owned()),
         }
-    }
-
-    fn key_name(&self, id: KeyId) -> Reference {
-        let device = chancery_cvc::DeviceChain::parse(&self.chain)
-            .ok()
-            .and_then(|chain| chain.device_name()?.with_sequence(u32::from(id.0)).ok());
-        // A token without a readable chain is tested all the same.
-        device.unwrap_or_else(|| {
-            Reference::new(&format!("UTTEST{:05}", id.0)).expect("letters and five digits are a reference")
-        })
     }
 
     fn sign(&mut self, session: &mut Session, key: &TestKey, way: Algorithm) -> Result<(), AcceptanceError> {
