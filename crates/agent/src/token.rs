@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chancery_cvc::TrustAnchors;
 use chancery_driver::{Authenticated, Card, Initialize, Pin, PinStatus, Selected, SoPin};
 use chancery_schsm::InitializeOptions;
-use chancery_vtoken::{AtRest, Factory, TokenName, TokenSummary, VirtualToken, list};
+use chancery_vtoken::{AtRest, Factory, OpenError, TokenName, TokenSummary, VirtualToken, list};
 
 use crate::{AgentError, PinSource};
 
@@ -89,15 +89,14 @@ impl LocalTokens {
             what: name.to_owned(),
         };
         let token_name = TokenName::new(name).map_err(|_| missing())?;
-        if !self.list()?.iter().any(|token| token.name == token_name) {
-            return Err(missing());
-        }
-        let token = VirtualToken::open(&self.directory.join(name), &self.at_rest).map_err(|source| {
-            AgentError::Open {
-                name: name.to_owned(),
-                source,
-            }
-        })?;
+        let token =
+            VirtualToken::open(&self.directory.join(name), &self.at_rest).map_err(|source| match source {
+                OpenError::NotFound(_) => missing(),
+                source => AgentError::Open {
+                    name: token_name.to_string(),
+                    source,
+                },
+            })?;
         let card = Card::new(token)
             .select()
             .map_err(|failed| AgentError::card(name)(failed.into_error()))?;

@@ -93,6 +93,9 @@ pub enum OpenError {
     /// The state could not be brought into order on disk.
     #[error("cannot bring the token's state into order")]
     Store(#[from] StoreFailure),
+    /// The disk is read-only. A token is not used there: its counters of tries could be wound back.
+    #[error("{} is on a read-only disk, and what a token counts has to be durable before it answers", .0.display())]
+    ReadOnly(PathBuf),
     /// The disk failed.
     #[error("cannot {doing} {}", .path.display())]
     Io {
@@ -109,21 +112,20 @@ pub enum OpenError {
 impl OpenError {
     /// For `map_err`: names what was being done.
     pub(crate) fn doing(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            doing,
-            path: path.to_owned(),
-            source,
+        move |source| match source.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(path.to_owned()),
+            _ => Self::Io {
+                doing,
+                path: path.to_owned(),
+                source,
+            },
         }
     }
 
     pub(crate) fn from_lock(error: LockError, path: &Path) -> Self {
         match error {
             LockError::InUse { pid } => Self::InUse { pid },
-            LockError::Io(source) => Self::Io {
-                doing: "lock",
-                path: path.to_owned(),
-                source,
-            },
+            LockError::Io(source) => Self::doing("lock", path)(source),
         }
     }
 }

@@ -37,7 +37,7 @@ pub use error::{ManageError, OpenError, StoreFailure};
 pub use factory::Factory;
 pub use files::{Files, OpenFile, RealFiles};
 pub use firmware::{Firmware, UnknownFirmware};
-pub use inventory::{TokenSummary, destroy, list};
+pub use inventory::{Inventory, TokenSummary, UnreadableToken, destroy, inventory, list};
 pub use lock::{Held, LockError, LockFile};
 pub use log::StateMark;
 pub use name::{TokenName, TokenNameError};

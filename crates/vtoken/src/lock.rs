@@ -92,7 +92,8 @@ impl LockFile {
     /// # Errors
     /// Those of the file system.
     pub fn holder(path: &Path) -> io::Result<Option<u32>> {
-        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        // Read alone, so that it can be asked on a read-only disk, too.
+        let mut file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -142,6 +143,20 @@ mod tests {
         drop(lock);
         assert_eq!(LockFile::holder(&path).unwrap(), None);
         drop(LockFile::take(&path).unwrap());
+    }
+
+    #[test]
+    fn a_lock_that_nobody_can_write_to_is_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        // A program that runs is opened for writing by nobody, root included.
+        std::fs::copy("/bin/sleep", &path).unwrap();
+        let mut running = std::process::Command::new(&path).arg("60").spawn().unwrap();
+        let (looked, taken) = (LockFile::holder(&path), LockFile::take(&path));
+        running.kill().unwrap();
+        running.wait().unwrap();
+        assert_eq!(looked.unwrap(), None);
+        assert!(matches!(taken, Err(LockError::Io(_))));
     }
 
     #[test]

@@ -140,6 +140,9 @@ pub(crate) fn destroy(files: &dyn Files, tokens_dir: &Path, name: &TokenName) ->
             pid,
         },
         OpenError::Io { doing, path, source } => StoreFailure::Io { doing, path, source }.into(),
+        OpenError::ReadOnly(path) => {
+            StoreFailure::doing("lock", &path)(io::ErrorKind::ReadOnlyFilesystem.into()).into()
+        }
         _ => ManageError::NotFound(name.clone()),
     })?;
     let going = tokens_dir.join(unfinished_name()?);

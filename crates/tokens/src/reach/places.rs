@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chancery_iso7816::Transport;
 use chancery_pcsc::PcscError;
 use chancery_reader::socket::SocketError;
-use chancery_vtoken::{AtRest, OpenError, TokenSummary, VirtualToken, list};
+use chancery_vtoken::{AtRest, OpenError, TokenSummary, VirtualToken, inventory};
 use time::OffsetDateTime;
 
 use super::probe::{Probed, probe};
@@ -68,12 +68,19 @@ impl Places {
     pub fn survey(&self) -> Result<Survey, ReachError> {
         let mut survey = Survey::default();
         if let Some((directory, at_rest)) = &self.virtual_tokens {
-            for summary in list(directory)? {
+            let found = inventory(directory)?;
+            for summary in found.tokens {
                 let token = VirtualToken::open(&directory.join(summary.name.as_str()), at_rest);
                 survey
                     .tokens
                     .push(found_virtual(summary, token, self.sockets.as_deref()));
             }
+            survey.tokens.extend(found.unreadable.into_iter().map(|token| Found {
+                way: Way::Virtual { name: token.name },
+                device: None,
+                label: None,
+                presence: Presence::Unusable { why: token.why },
+            }));
         }
         if self.readers {
             readers::survey(&mut survey);

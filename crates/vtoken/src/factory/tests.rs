@@ -112,6 +112,17 @@ fn tokens_are_listed_by_name_and_names_are_unique() {
         Err(ManageError::NameTaken(_))
     ));
 
+    // One that is damaged takes nothing from the others.
+    let about = site.tokens().join("b/about");
+    let whole = std::fs::read(&about).unwrap();
+    std::fs::write(&about, "?").unwrap();
+    let found = crate::inventory(&site.tokens()).unwrap();
+    assert_eq!(found.tokens, [a.clone()]);
+    assert_eq!(found.unreadable.len(), 1);
+    assert_eq!(found.unreadable[0].name, name("b"));
+    assert!(found.unreadable[0].why.contains("is damaged"));
+    std::fs::write(&about, whole).unwrap();
+
     let plugged = VirtualToken::open(&site.tokens().join("a"), &site.at_rest).unwrap();
     assert_eq!(
         crate::list(&site.tokens()).unwrap()[0].in_use_by,
