@@ -107,22 +107,18 @@ impl PrivateScreen {
     /// # Errors
     /// The terminal failed or came to its end ([`io::ErrorKind::UnexpectedEof`]).
     pub fn ask(&mut self, prompt: &str, seen: bool) -> io::Result<Zeroizing<String>> {
-        let before = {
+        {
             let _held = terminal::hold();
+            // First of all, and not undone before somebody is asked for something that may be seen: a paste goes on between two lines.
+            let mut settings = tcgetattr(&self.terminal)?;
+            settings.local_modes.set(LocalModes::ECHO, seen);
+            tcsetattr(&self.terminal, OptionalActions::Now, &settings)?;
             self.terminal.write_all(prompt.as_bytes())?;
             self.terminal.flush()?;
-            let before = tcgetattr(&self.terminal)?;
-            if !seen {
-                let mut silent = before.clone();
-                silent.local_modes.remove(LocalModes::ECHO);
-                tcsetattr(&self.terminal, OptionalActions::Now, &silent)?;
-            }
-            before
-        };
+        }
         let line = self.line();
         if !seen {
             let _held = terminal::hold();
-            tcsetattr(&self.terminal, OptionalActions::Now, &before)?;
             self.terminal.write_all(b"\n")?;
         }
         line

@@ -5,7 +5,7 @@ use crate::{
     pcscd::{Pcscd, Plugged, judge, opensc_module},
     tokens::token,
     tool::{Pair, tool_kcv},
-    world::Shared,
+    world::{Page, Shared},
 };
 
 const PIN: &str = "648219";
@@ -91,7 +91,7 @@ fn the_commands_of_the_guide_work_as_printed() {
     let home = Home::new();
     home.run(&["vtoken", "create", "hsm-a", "hsm-b"]).ok();
     let pair = Pair::plug(home);
-    let screen = pair.tool_shares("dkek.pbe", "2", 4);
+    let screen = pair.tool_shares("dkek.pbe");
     let (prime, shares) = shown(&screen);
     assert_eq!(shares.len(), 4, "{screen}");
     let mut kcvs = Vec::new();
@@ -261,20 +261,52 @@ fn plugged(home: &Home) -> (Pcscd, Plugged) {
 fn half_with_each() {
     let pair = Pair::new();
     let pin = pair.home.private("user-pin", "648219\n");
-    let screen = pair.tool_shares("dkek.pbe", "2", 4);
+    let screen = pair.tool_shares("dkek.pbe");
     let (prime, shares) = shown(&screen);
     let file = pair.theirs("dkek.pbe");
-    // Shares made by the tool: two imported by us, two by the tool, which gives the same key.
+    // Shares made by the tool, two of which are imported by us.
     let two: String = shares[..2]
         .iter()
         .map(|(id, value)| format!("{prime} {id} {value}\n"))
         .collect();
     let two = pair.home.private("two.txt", &two);
-    let imported = pair
-        .ours(&["dkek", "import", &file, "hsm-a", "--share-file", &two])
-        .ok();
-    let kcv = tool_kcv(&pair.tool_import("1", "dkek.pbe", &prime, &shares[2..]));
-    assert!(imported.out.contains(&kcv), "{kcv}: {}", imported.out);
+    let words = ["dkek", "import", &file, "hsm-a", "--share-file", &two, "--json"];
+    let imported: serde_json::Value = serde_json::from_str(&pair.ours(&words).ok().out).unwrap();
+    // Two others of them open the file for new shares of ours, two of which are imported by the tool: it has the same key.
+    let other: String = shares[2..]
+        .iter()
+        .map(|(id, value)| format!("{prime} {id} {value}\n"))
+        .collect();
+    let other = pair.home.private("other.txt", &other);
+    let out = pair.theirs("ours.pbe");
+    let words = [
+        "dkek",
+        "resplit",
+        &file,
+        "--share-file",
+        &other,
+        "--out",
+        &out,
+        "--threshold",
+        "2",
+        "--shares",
+        "3",
+        "--page-dir",
+        "pages",
+        "--without-terminal",
+    ];
+    let resplit = pair.home.run(&words).ok();
+    assert!(resplit.err.contains("stay valid"), "{}", resplit.err);
+    let pages = [3, 1].map(|id| {
+        let path = pair.home.dir.path().join(format!("pages/share-{id}-of-3.txt"));
+        (id.to_string(), Page::read(&path))
+    });
+    assert_ne!(pages[0].1.prime, prime);
+    let typed = pages
+        .each_ref()
+        .map(|(id, page)| (id.clone(), page.value.clone()));
+    let kcv = tool_kcv(&pair.tool_import("1", "ours.pbe", &pages[0].1.prime, &typed));
+    assert_eq!(imported["kcv"], kcv.as_str());
 
     // Generated and wrapped by us, unwrapped by the tool.
     let words = [

@@ -220,6 +220,11 @@ fn padding_that_is_right_in_its_last_byte_only_is_not_imported() {
     fs::write(home.dir.path().join("lax.pbe"), found.unwrap()).unwrap();
     let refused = home.run(&["dkek", "import", "lax.pbe", "hsm-a", "--password-file", &password]);
     assert_eq!(refused.code, 7, "{}", refused.out);
+    assert!(
+        refused.err.contains("wrong password, or damaged share file"),
+        "{}",
+        refused.err
+    );
     assert_eq!(kcv(&home, "hsm-a"), Value::Null);
 }
 

@@ -1,14 +1,17 @@
 //! `sc-hsm-tool`, unmodified, on virtual tokens: what it makes opens here, what is made here opens there.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::OnceLock};
 
 use crate::{
     common::{Ended, Home},
     pcscd::{Pcscd, Plugged},
     terminal::Terminal,
     tokens::token,
-    world::{Shared, share_file, testdata},
+    world::{share_file, testdata},
 };
+
+/// What the tool made, and what it showed.
+static MADE: OnceLock<(Vec<u8>, String)> = OnceLock::new();
 
 /// A pcscd with two tokens that want one share each.
 pub(crate) struct Pair {
@@ -35,21 +38,26 @@ impl Pair {
         }
     }
 
-    /// Has the tool make a share file with password shares; what it showed.
-    pub(crate) fn tool_shares(&self, file: &str, threshold: &str, shares: u8) -> String {
-        let words = [
-            "--create-dkek-share",
-            file,
-            "--pwd-shares-threshold",
-            threshold,
-            "--pwd-shares-total",
-            &shares.to_string(),
-        ];
-        let enters = "\n".repeat(1 + 2 * usize::from(shares));
-        self.pcscd
-            .client_with_input("sc-hsm-tool", &words, &enters)
-            .ok()
-            .out
+    /// A share file that the tool made with four password shares, two of which open it, and what it showed. It makes one for all tests,
+    /// because that takes it many seconds.
+    pub(crate) fn tool_shares(&self, file: &str) -> String {
+        let (made, shown) = MADE.get_or_init(|| {
+            let words = [
+                "--create-dkek-share",
+                "made.pbe",
+                "--pwd-shares-threshold",
+                "2",
+                "--pwd-shares-total",
+                "4",
+            ];
+            let made = self
+                .pcscd
+                .client_with_input("sc-hsm-tool", &words, &"\n".repeat(9))
+                .ok();
+            (fs::read(self.theirs("made.pbe")).unwrap(), made.out)
+        });
+        fs::write(self.theirs(file), made).unwrap();
+        shown.clone()
     }
 
     /// Has the tool import a share file with these shares, as they are typed.
@@ -101,45 +109,9 @@ pub(crate) fn tool_kcv(said: &str) -> String {
 }
 
 #[test]
-fn shares_made_by_us_are_imported_by_the_tool() {
-    let home = Home::new();
-    token(&home, "hsm-a", "1");
-    token(&home, "hsm-b", "1");
-    let shared = Shared::within(home);
-    let pages: Vec<_> = (1..=4).map(|id| shared.page(id)).collect();
-    let (file, kcv) = (shared.file.clone(), shared.kcv.clone());
-    let pair = Pair::plug(shared.home);
-    for (reader, ids) in [("0", [2, 4]), ("1", [3, 1])] {
-        let shares = ids.map(|id: usize| (id.to_string(), pages[id - 1].value.clone()));
-        let said = pair.tool_import(reader, &file, &pages[0].prime, &shares);
-        assert_eq!(tool_kcv(&said), kcv);
-    }
-}
-
-#[test]
-fn passwords_typed_at_the_tools_prompt_and_at_ours_open_each_others_files() {
+fn a_password_typed_at_the_tools_prompt_opens_its_file_here() {
     let pair = Pair::new();
     let password = pair.home.private("pw", "correct horse\n");
-    // Ours typed twice, the tool's prompt once.
-    let mut terminal = Terminal::start(&pair.home.command(&["dkek", "create", "ours.pbe"]), 80, 24);
-    for prompt in ["New password for ours.pbe: ", "New password again: "] {
-        terminal.wait_for(prompt);
-        terminal.type_unseen("correct horse");
-    }
-    let (code, created) = terminal.end();
-    assert_eq!(code, 0, "{created}");
-    assert!(!created.contains("correct horse"), "{created}");
-    let line = created.lines().find(|line| line.starts_with("KCV")).unwrap();
-    let kcv = line.split_whitespace().last().unwrap();
-    let ours = pair.home.dir.path().join("ours.pbe").display().to_string();
-    let command = pair.pcscd.command("sc-hsm-tool", &["--import-dkek-share", &ours]);
-    let mut terminal = Terminal::start(&command, 80, 24);
-    terminal.wait_for("Enter password to decrypt DKEK share : ");
-    terminal.type_unseen("correct horse");
-    let (code, screen) = terminal.end();
-    assert_eq!(code, 0, "{screen}");
-    assert!(screen.contains(kcv), "{screen}");
-
     let command = pair.pcscd.command(
         "sc-hsm-tool",
         &["--reader", "1", "--create-dkek-share", "theirs.pbe"],
@@ -189,8 +161,8 @@ fn the_tool_imports_the_wrong_key_that_the_doctor_computes() {
         .home
         .private("printed.txt", &testdata("dkek/wrong-share-printed.txt"));
     let notes = pair.home.private("typed.txt", &notes);
-    let new = pair.home.private("pw", "a new password\n");
-    let words = [
+    // The new password is typed twice at our prompt.
+    let mut doctor = pair.home.command(&[
         "dkek",
         "doctor",
         &file,
@@ -202,22 +174,27 @@ fn the_tool_imports_the_wrong_key_that_the_doctor_computes() {
         "hsm-a",
         "--mend",
         "real.pbe",
-        "--new-password-file",
-        &new,
-    ];
-    let mended = pair.ours(&words).ok();
-    assert!(mended.out.contains("has a wrong DKEK"), "{}", mended.out);
+    ]);
+    doctor.env("PCSCLITE_CSOCK_NAME", pair.pcscd.socket());
+    let mut terminal = Terminal::start(&doctor, 80, 24);
+    for prompt in ["New password for real.pbe: ", "New password again: "] {
+        terminal.wait_for(prompt);
+        terminal.type_unseen("correct horse");
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(
+        screen.contains("has a wrong DKEK") && !screen.contains("correct horse"),
+        "{screen}"
+    );
     // The mended file gives another token the key that the first one really has; by the tool, too.
     let real = pair.home.dir.path().join("real.pbe");
     fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).unwrap();
-    let words = [
-        "--reader",
-        "1",
-        "--import-dkek-share",
-        real.to_str().unwrap(),
-        "--password",
-        "a new password",
-    ];
-    let said = pair.pcscd.client("sc-hsm-tool", &words).ok().out;
-    assert_eq!(tool_kcv(&said), "C4DA565080E886D9");
+    let words = ["--reader", "1", "--import-dkek-share", real.to_str().unwrap()];
+    let mut terminal = Terminal::start(&pair.pcscd.command("sc-hsm-tool", &words), 80, 24);
+    terminal.wait_for("Enter password to decrypt DKEK share : ");
+    terminal.type_unseen("correct horse");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("C4DA565080E886D9"), "{screen}");
 }
