@@ -146,7 +146,8 @@ fn judged(text: &str, before: &[GivenShare]) -> Result<ShareText, String> {
 pub(super) fn paste() -> Result<Zeroizing<String>, CliError> {
     let mut screen = open()?;
     // With the first line, which is asked for when nothing is shown any more of what is pasted.
-    let mut prompt = "Paste the password shares. They are not shown. End with a line that is a single dot.\n\n";
+    let mut prompt =
+        "Paste the password shares. They are not shown. End with a line that is a single dot.\n\n";
     let mut text = Zeroizing::new(String::with_capacity(text::MAX_TEXT + 1));
     loop {
         let line = match screen.ask(std::mem::take(&mut prompt), false) {
