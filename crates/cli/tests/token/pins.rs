@@ -1,8 +1,10 @@
 //! PIN and SO-PIN.
 
+use std::fs;
+
 use serde_json::json;
 
-use super::Bench;
+use super::{Bench, PIN, SO_PIN};
 
 #[test]
 fn tries_are_told_before_and_the_last_one_is_warned_of() {
@@ -124,6 +126,73 @@ fn the_so_pin_is_checked_and_changed() {
     let refused = check(&malformed);
     assert_eq!(refused.code, 3, "{}", refused.err);
     assert_eq!(bench.info("hsm-a")["so_pin"]["tries_left"], 14);
+}
+
+#[test]
+fn a_stored_pin_follows_a_change_and_never_costs_the_last_try() {
+    let bench = Bench::new(&["hsm-a"]);
+    bench.init("hsm-a", &[]).ok();
+    let stored = bench.home.data().join("rehearsal-pins.json");
+    let store = |pin: &str| {
+        let pins = json!({
+            "for": "rehearsal only: real PINs belong in heads",
+            "tokens": { "hsm-a": { "user_pin": pin, "so_pin": SO_PIN } },
+        });
+        fs::rename(bench.home.private("stored", &pins.to_string()), &stored).unwrap();
+    };
+    let open = |options: &[&str]| {
+        let words = ["token", "explore", "hsm-a", "--login"];
+        bench.home.run(&[&words, options].concat())
+    };
+    store(PIN);
+    open(&[]).ok();
+    let new = bench.home.private("new", "11111111");
+    let changed = bench
+        .home
+        .run(&["token", "pin", "change", "hsm-a", "--new-pin-file", &new])
+        .ok();
+    assert!(changed.err.contains("rehearsal"), "{}", changed.err);
+    open(&[]).ok();
+    let new_so = bench.home.private("new-so", "AABBCCDDEEFF0011");
+    bench
+        .home
+        .run(&[
+            "token",
+            "so-pin",
+            "change",
+            "hsm-a",
+            "--so-pin-file",
+            &bench.so_pin,
+            "--new-so-pin-file",
+            &new_so,
+        ])
+        .ok();
+    let kept = fs::read_to_string(&stored).unwrap();
+    assert!(
+        kept.contains("11111111") && kept.contains("AABBCCDDEEFF0011"),
+        "{kept}"
+    );
+
+    // Somebody changed the PIN elsewhere.
+    store("22222222");
+    for left in [2, 1] {
+        let refused = open(&[]);
+        assert_eq!(refused.code, 10, "{}", refused.err);
+        assert_eq!(bench.info("hsm-a")["pin"]["tries_left"], left);
+    }
+    for _ in 0..2 {
+        let refused = open(&[]);
+        assert_eq!(refused.code, 3, "{}", refused.err);
+        assert!(
+            refused.err.contains("not tried") && refused.err.contains("LAST TRY"),
+            "{}",
+            refused.err
+        );
+        assert_eq!(bench.info("hsm-a")["pin"]["tries_left"], 1);
+    }
+    // A file that is named is taken, and the last try is warned of.
+    let opened = open(&["--pin-file", &new]).ok();
+    assert!(opened.err.contains("LAST TRY"), "{}", opened.err);
 }
 
 #[test]

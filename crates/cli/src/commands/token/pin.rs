@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chancery_api::FailureKind;
+use chancery_api::{FailureKind, SecretText};
 use chancery_driver::{Firmware, PinStatus, Selected, SoPinStatus, so_pin_status};
 use chancery_tokens::reach::{Intent, TokenTransport};
 use clap::{Args, Subcommand};
@@ -11,7 +11,9 @@ use serde_json::json;
 use super::{
     failure::card,
     info::{pin_json, pin_words, so_pin_json, so_pin_words},
-    pins::{SoPinArgs, UserPinArgs, new_user_pin, so_pin, tell_tries, user_pin},
+    pins::{
+        SoPinArgs, UserPinArgs, keep_rehearsal_pins, new_user_pin_text, pin_of, so_pin, tell_tries, user_pin,
+    },
     reaching::{TokenArgs, select},
 };
 use crate::{context::Context, error::CliError, report::Report, table::facts};
@@ -99,7 +101,6 @@ impl Change {
                     remedy: Some("chancery token init TOKEN".to_owned()),
                 });
             }
-            PinStatus::NotVerified { tries_left } => tell_tries(context, &called, "PIN", Some(tries_left)),
             PinStatus::TransportPin => {
                 context.tell(format!(
                     "{called}: type its transport PIN, then the PIN of your own"
@@ -107,11 +108,21 @@ impl Change {
             }
             _ => {}
         }
-        let old = user_pin(context, &chosen, &self.pin)?;
-        let new = new_user_pin("PIN", &called, self.new_pin_file.as_deref(), "--new-pin-file")?;
+        if self.pin.pin_file.is_some()
+            && let PinStatus::NotVerified { tries_left } = status
+            && tries_left > 1
+        {
+            tell_tries(context, &called, "PIN", Some(tries_left));
+        }
+        let old = user_pin(context, &chosen, &self.pin, status)?;
+        let text = new_user_pin_text("PIN", &called, self.new_pin_file.as_deref(), "--new-pin-file")?;
+        let new = pin_of(&text)?;
         token
             .change_pin(&old, &new)
             .map_err(|error| card(&called, &error))?;
+        keep_rehearsal_pins(context, &chosen, |pins| {
+            pins.user_pin = Some(SecretText::new((*text).clone()));
+        });
         // A transport PIN is gone only when the token says so.
         let after = token.pin_status().map_err(|error| card(&called, &error))?;
         if after == PinStatus::TransportPin {
@@ -171,19 +182,25 @@ impl Unblock {
         }
         tell_so_tries(context, &called, &mut token)?;
         let so_pin = so_pin(&called, &self.so_pin)?;
-        let new = if self.keep {
+        let text = if self.keep {
             None
         } else {
-            Some(new_user_pin(
+            Some(new_user_pin_text(
                 "PIN",
                 &called,
                 self.new_pin_file.as_deref(),
                 "--new-pin-file",
             )?)
         };
+        let new = text.as_ref().map(|text| pin_of(text)).transpose()?;
         token
             .unblock_pin(&so_pin, new.as_ref())
             .map_err(|error| card(&called, &error))?;
+        if let Some(text) = &text {
+            keep_rehearsal_pins(context, &chosen, |pins| {
+                pins.user_pin = Some(SecretText::new((**text).clone()));
+            });
+        }
         let status = token.pin_status().map_err(|error| card(&called, &error))?;
         Report::new(
             &json!({ "device": chosen.device(), "unblocked": true, "new_pin": new.is_some(), "pin": pin_json(status) }),

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chancery_agent::{RehearsalPins, ask_secret};
+use chancery_agent::{RehearsalPins, TokenPins, ask_secret};
 use chancery_api::FailureKind;
 use chancery_driver::{Authenticated, Pin, PinFormatError, PinStatus, Selected, SoPin};
 use chancery_tokens::reach::TokenTransport;
@@ -48,22 +48,15 @@ pub(crate) fn unlock(
     let called = &chosen.to_string();
     let failed = |error: &chancery_driver::Error| card(called, error);
     let status = token.pin_status().map_err(|error| failed(&error))?;
-    let tries = match status {
-        PinStatus::NotVerified { tries_left } => Some(tries_left),
-        PinStatus::QuorumOpen => {
-            return Err(CliError::with_remedy(
-                FailureKind::Blocked,
-                format!("{called} is opened by its custodians, not by a PIN"),
-                "attach it to the trust center and unlock it there: chancery hsm unlock --help",
-            ));
-        }
-        _ => None,
-    };
-    refuse_hopeless(called, status)?;
-    if source.pin_file.is_none() {
-        tell_tries(context, called, "PIN", tries);
+    if status == PinStatus::QuorumOpen {
+        return Err(CliError::with_remedy(
+            FailureKind::Blocked,
+            format!("{called} is opened by its custodians, not by a PIN"),
+            "attach it to the trust center and unlock it there: chancery hsm unlock --help",
+        ));
     }
-    let pin = user_pin(context, chosen, source)?;
+    refuse_hopeless(called, status)?;
+    let pin = user_pin(context, chosen, source, status)?;
     token
         .verify_pin(&pin)
         .map_err(|failed| card(called, &failed.into_error()))
@@ -103,19 +96,33 @@ pub(crate) fn tell_tries(context: &Context, called: &str, what: &str, tries: Opt
     }
 }
 
-/// The user PIN of a token: from the file named, from the rehearsal file of an installation that has one, or typed.
-pub(crate) fn user_pin(context: &Context, chosen: &Chosen, source: &UserPinArgs) -> Result<Pin, CliError> {
+/// The user PIN of a token: from the file named, from the rehearsal file of an installation that has one, or typed. How many tries
+/// are left is said to who types it, and that it is the last one to everybody; on that nothing is spent that nobody asked for.
+pub(crate) fn user_pin(
+    context: &Context,
+    chosen: &Chosen,
+    source: &UserPinArgs,
+    status: PinStatus,
+) -> Result<Pin, CliError> {
+    let called = chosen.to_string();
+    let tries = match status {
+        PinStatus::NotVerified { tries_left } => Some(tries_left),
+        _ => None,
+    };
+    if source.pin_file.is_none() || tries == Some(1) {
+        tell_tries(context, &called, "PIN", tries);
+    }
     if source.pin_file.is_none()
-        && let Some(pin) = rehearsal_pin(context, chosen)?
+        && let Some(pin) = rehearsal_pin(context, chosen, status)?
     {
         return Ok(pin);
     }
     let text = secret(
         source.pin_file.as_deref(),
-        &format!("PIN for {chosen}: "),
+        &format!("PIN for {called}: "),
         "--pin-file",
     )?;
-    Pin::new(text.as_bytes()).map_err(|error| malformed("PIN", &error))
+    pin_of(&text)
 }
 
 /// The SO-PIN of a token, typed or from the file named.
@@ -132,13 +139,27 @@ pub(crate) fn new_user_pin(
     file: Option<&Path>,
     option: &str,
 ) -> Result<Pin, CliError> {
-    let text = new_secret(
+    pin_of(&new_user_pin_text(what, called, file, option)?)
+}
+
+/// A PIN that was typed.
+pub(crate) fn pin_of(text: &str) -> Result<Pin, CliError> {
+    Pin::new(text.as_bytes()).map_err(|error| malformed("PIN", &error))
+}
+
+/// As [`new_user_pin`], for who has to keep it as well.
+pub(crate) fn new_user_pin_text(
+    what: &str,
+    called: &str,
+    file: Option<&Path>,
+    option: &str,
+) -> Result<Zeroizing<String>, CliError> {
+    new_secret(
         &format!("{what} for {called} (6 to 16 characters)"),
         file,
         option,
         |text| Pin::new(text).map(drop),
-    )?;
-    Pin::new(text.as_bytes()).map_err(|error| malformed(what, &error))
+    )
 }
 
 /// A new SO-PIN: from the file named, or typed twice.
@@ -148,13 +169,24 @@ pub(crate) fn new_so_pin(
     file: Option<&Path>,
     option: &str,
 ) -> Result<SoPin, CliError> {
+    new_so_pin_text(what, called, file, option).map(|(pin, _)| pin)
+}
+
+/// As [`new_so_pin`], with its digits for who has to keep them as well.
+pub(crate) fn new_so_pin_text(
+    what: &str,
+    called: &str,
+    file: Option<&Path>,
+    option: &str,
+) -> Result<(SoPin, Zeroizing<String>), CliError> {
     let text = new_secret(
         &format!("{what} for {called} (16 hexadecimal digits)"),
         file,
         option,
         |text| SoPin::from_hex(text).map(drop),
     )?;
-    SoPin::from_hex(&text).map_err(|error| malformed(what, &error))
+    let pin = SoPin::from_hex(&text).map_err(|error| malformed(what, &error))?;
+    Ok((pin, text))
 }
 
 /// One line that is a secret: of a file that nobody else may read, of standard input for `-`, or typed without being shown.
@@ -198,8 +230,8 @@ fn new_secret(
     Ok(first)
 }
 
-/// The PIN that the rehearsal file of this installation has for a virtual token, by its name.
-fn rehearsal_pin(context: &Context, chosen: &Chosen) -> Result<Option<Pin>, CliError> {
+/// The rehearsal file of this installation, if it is for rehearsal and the token is one of its virtual ones; with the token's name.
+fn rehearsal_file<'a>(context: &Context, chosen: &'a Chosen) -> Result<Option<(PathBuf, &'a str)>, CliError> {
     let (Some(name), Some(data)) = (chosen.virtual_name(), context.data_if_any()?) else {
         return Ok(None);
     };
@@ -207,18 +239,62 @@ fn rehearsal_pin(context: &Context, chosen: &Chosen) -> Result<Option<Pin>, CliE
     if initialised && !context.is_rehearsal()? {
         return Ok(None);
     }
-    let file = Context::rehearsal_file(&data);
+    Ok(Some((Context::rehearsal_file(&data), name)))
+}
+
+/// The PIN that the rehearsal file of this installation has for a virtual token, by its name. It may be out of date, so that the
+/// last try is never spent on it, nor any on a transport PIN.
+fn rehearsal_pin(context: &Context, chosen: &Chosen, status: PinStatus) -> Result<Option<Pin>, CliError> {
+    let Some((file, name)) = rehearsal_file(context, chosen)? else {
+        return Ok(None);
+    };
     let pins = RehearsalPins::load(&file)?;
     let Some(pin) = pins.tokens.get(name).and_then(|pins| pins.user_pin.as_ref()) else {
         return Ok(None);
     };
+    let file = file.display();
+    if matches!(
+        status,
+        PinStatus::NotVerified { tries_left: 0 | 1 } | PinStatus::TransportPin
+    ) {
+        context.tell(format!(
+            "(rehearsal: the PIN of token {name} in {file} may be out of date and is not tried)"
+        ));
+        return Ok(None);
+    }
     context.tell(format!(
-        "(rehearsal: the PIN of token {name} is taken from {})",
-        file.display()
+        "(rehearsal: the PIN of token {name} is taken from {file})"
     ));
     Pin::new(pin.secret_text())
         .map(Some)
         .map_err(|error| malformed("PIN", &error))
+}
+
+/// Keeps new PINs of a token in the rehearsal file, if that has PINs of the token. The token has them already: what goes wrong is
+/// said and no failure.
+pub(crate) fn keep_rehearsal_pins(context: &Context, chosen: &Chosen, change: impl FnOnce(&mut TokenPins)) {
+    let kept = || -> Result<(), CliError> {
+        let Some((file, name)) = rehearsal_file(context, chosen)? else {
+            return Ok(());
+        };
+        let mut pins = RehearsalPins::load(&file)?;
+        let Some(of_token) = pins.tokens.get_mut(name) else {
+            return Ok(());
+        };
+        change(of_token);
+        pins.save(&file)?;
+        context.tell(format!(
+            "(rehearsal: the new PIN of token {name} is in {})",
+            file.display()
+        ));
+        Ok(())
+    };
+    if let Err(error) = kept() {
+        context.tell(format!(
+            "(rehearsal: the new PIN was not kept: {})",
+            error.text().trim()
+        ));
+    }
 }
 
 fn malformed(what: &str, error: &PinFormatError) -> CliError {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chancery_api::FailureKind;
+use chancery_api::{FailureKind, SecretText};
 use chancery_tokens::reach::Intent;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{
     failure::card,
     pin::{knows_so_pin, tell_so_tries},
-    pins::{SoPinArgs, new_so_pin, so_pin},
+    pins::{SoPinArgs, keep_rehearsal_pins, new_so_pin_text, so_pin},
     reaching::{TokenArgs, select},
 };
 use crate::{context::Context, error::CliError, report::Report};
@@ -57,7 +57,7 @@ impl Change {
         let called = chosen.to_string();
         tell_so_tries(context, &called, &mut token)?;
         let old = so_pin(&called, &self.so_pin)?;
-        let new = new_so_pin(
+        let (new, text) = new_so_pin_text(
             "SO-PIN",
             &called,
             self.new_so_pin_file.as_deref(),
@@ -66,6 +66,9 @@ impl Change {
         token
             .change_so_pin(&old, &new)
             .map_err(|error| card(&called, &error))?;
+        keep_rehearsal_pins(context, &chosen, |pins| {
+            pins.so_pin = SecretText::new((*text).clone());
+        });
         Report::new(
             &json!({ "device": chosen.device(), "changed": "so-pin" }),
             format!("the SO-PIN of {called} is changed"),

@@ -24,7 +24,7 @@ use serde_json::json;
 
 use super::{
     failure::card,
-    pins::{UserPinArgs, refuse_hopeless, tell_tries, user_pin},
+    pins::{UserPinArgs, refuse_hopeless, user_pin},
     reaching::{Chosen, anchors, journal_directory, reach},
 };
 use crate::{
@@ -146,12 +146,7 @@ fn open(
     let mut session = Session::select(reached).map_err(failed)?;
     let (status, firmware) = session.pin_status().map_err(failed)?;
     refuse_hopeless(&called, status)?;
-    if let chancery_driver::PinStatus::NotVerified { tries_left } = status
-        && pin.pin_file.is_none()
-    {
-        tell_tries(context, &called, "PIN", Some(tries_left));
-    }
-    let pin = user_pin(context, chosen, pin)?;
+    let pin = user_pin(context, chosen, pin, status)?;
     session.unlock(pin).map_err(failed)?;
     Ok((session, firmware))
 }
