@@ -8,25 +8,26 @@ use super::Initialize;
 use crate::error::Error;
 
 impl Initialize {
-    /// The command APDU in hexadecimal, each data object on its own, with the bytes of PINs as `**`.
+    /// The command APDU in hexadecimal, each data object on its own. Nothing of a PIN is shown, not even how long it is: for its
+    /// bytes, its length, and the length of the whole stands `**`.
     ///
     /// # Errors
     /// The rules of [`Self::check`].
     pub fn preview(&self) -> Result<String, Error> {
         self.check()?;
         let data = self.encode();
-        let mut text = format!("80 50 00 00 {:02X}", data.len());
+        let mut text = "80 50 00 00 **".to_owned();
         let mut objects = Reader::new(&data);
         while let Ok(Some(object)) = objects.next() {
             // Writing to a string cannot fail.
-            let _ = write!(text, "  {:02X} {:02X}", object.tag.0, object.value.len());
-            let secret = matches!(object.tag, Tag(0x81 | 0x82));
+            let _ = write!(text, "  {:02X}", object.tag.0);
+            if matches!(object.tag, Tag(0x81 | 0x82)) {
+                text.push_str(" ** **");
+                continue;
+            }
+            let _ = write!(text, " {:02X}", object.value.len());
             for byte in object.value {
-                let _ = if secret {
-                    write!(text, " **")
-                } else {
-                    write!(text, " {byte:02X}")
-                };
+                let _ = write!(text, " {byte:02X}");
             }
         }
         Ok(text)
@@ -51,10 +52,13 @@ mod tests {
             quorum: None,
             domains: None,
         };
-        assert_eq!(
-            setup.preview().unwrap(),
-            "80 50 00 00 1C  80 02 00 01  81 06 ** ** ** ** ** **  82 08 ** ** ** ** ** ** ** **  91 01 03  92 01 01"
-        );
+        let shown = "80 50 00 00 **  80 02 00 01  81 ** **  82 ** **  91 01 03  92 01 01";
+        assert_eq!(setup.preview().unwrap(), shown);
+        let longer = Initialize {
+            user_pin: Some(Pin::new("6482193571").unwrap()),
+            ..setup.clone()
+        };
+        assert_eq!(longer.preview().unwrap(), shown);
         assert!(Initialize { retry: 9, ..setup }.preview().is_err());
     }
 }
