@@ -252,8 +252,6 @@ fn keys_of_openssl_are_imported_and_sign() {
     assert!(without.err.contains("--share FILE"), "{}", without.err);
     // Neither key nor share in any file of ours.
     let journal = world.home.data().join("journal");
-    let left = fs::read_dir(journal)
-        .map(Iterator::count)
-        .unwrap_or_default();
+    let left = fs::read_dir(journal).map(Iterator::count).unwrap_or_default();
     assert_eq!(left, 0);
 }
