@@ -205,6 +205,8 @@ fn two_tokens_apart_agree_by_their_offers() {
         .out;
     assert!(offered.contains("VIRTUAL TOKEN"), "{offered}");
     assert_eq!(world.kcv("one"), "");
+    let info = |token: &str| world.home.run(&["token", "info", token]).ok().out;
+    assert!(info("one").contains("0 (exchange): no key encryption key agreed yet"));
     let agreed = world.ok(&[
         "domain",
         "agree",
@@ -216,6 +218,7 @@ fn two_tokens_apart_agree_by_their_offers() {
         "one.offer",
     ]);
     let kcv = agreed["kcv"].as_str().unwrap();
+    assert!(info("two").contains(&format!("0 (exchange): KCV {kcv}, agreed with another token")));
     // With the wrong KCV it is a failure, and the token says what to do.
     let unlike = world.run(&[
         "domain",

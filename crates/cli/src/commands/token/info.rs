@@ -2,6 +2,7 @@
 
 use chancery_driver::{PinStatus, SoPinStatus};
 use chancery_node::SystemClock;
+use chancery_schsm::Kcv;
 use chancery_tokens::{
     info::{Info, Verdict, inspect, option_words, platform_words},
     reach::Intent,
@@ -66,7 +67,12 @@ fn text(chosen: &Chosen, info: &Info) -> String {
         ));
     }
     for (number, status) in &info.domains {
-        let state = if status.shares == 0 {
+        let state = if status.uid.is_some() {
+            match status.kcv {
+                Kcv::NONE => "no key encryption key agreed yet".to_owned(),
+                kcv => format!("KCV {kcv}, agreed with another token"),
+            }
+        } else if status.shares == 0 {
             "random key that never leaves".to_owned()
         } else if status.is_complete() {
             format!("KCV {}, from {} shares", status.kcv, status.shares)
@@ -226,7 +232,7 @@ fn view(chosen: &Chosen, info: &Info) -> Value {
             "domain": number,
             "shares": status.shares,
             "outstanding": status.outstanding,
-            "kcv": status.is_complete().then(|| status.kcv.to_string()),
+            "kcv": (status.is_complete() && status.kcv != Kcv::NONE).then(|| status.kcv.to_string()),
             "exchange": status.uid.is_some(),
         })).collect::<Vec<_>>(),
         "keys": info.keys.iter().map(|id| id.0).collect::<Vec<_>>(),
