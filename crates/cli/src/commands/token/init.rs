@@ -1,5 +1,6 @@
 //! `token init`.
 
+mod losses;
 mod options;
 mod wizard;
 
@@ -20,6 +21,7 @@ use chancery_tokens::{
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::losses::Losses;
 pub(super) use self::options::SetupArgs;
 use super::{
     failure::card,
@@ -82,9 +84,10 @@ impl Init {
             .map_err(|error| CliError::new(FailureKind::Invalid, error.to_string()))?;
         let before = Before::of(&mut token).map_err(|error| failed(&error))?;
         let so_pin_state = so_pin_status(&mut token).map_err(|error| failed(&error))?;
+        let losses = Losses::of(&mut token, &before).map_err(|error| failed(&error))?;
         let plan = Plan { blueprint, before };
         if self.dry_run {
-            return self.show(context, &chosen, &plan, so_pin_state);
+            return self.show(context, &chosen, &plan, &losses, so_pin_state);
         }
         if so_pin_state == SoPinStatus::Blocked {
             return Err(CliError::Token {
@@ -103,7 +106,7 @@ impl Init {
             ));
         }
         let (plan, secrets) = self.ask_secrets(context, &called, plan, so_pin_state)?;
-        let shown = effect(&plan, &called, so_pin_state, Some(&secrets))?;
+        let shown = effect(&plan, &called, &losses, so_pin_state, Some(&secrets))?;
         self.confirm(context, &chosen, &plan, &shown)?;
         let work = Journal::new(journal_directory(context)?).begin(
             &Begin {
@@ -126,6 +129,7 @@ impl Init {
         context: &Context,
         chosen: &Chosen,
         plan: &Plan,
+        losses: &Losses,
         so_pin_state: SoPinStatus,
     ) -> Result<Report, CliError> {
         let user_pin = match &self.pin.pin_file {
@@ -146,11 +150,17 @@ impl Init {
             so_pin: SoPin::new([0; 8]),
         };
         let plan = self.with_tries(plan.clone(), placeholder.user_pin.as_ref())?;
-        let text = effect(&plan, &chosen.to_string(), so_pin_state, Some(&placeholder))?;
+        let text = effect(
+            &plan,
+            &chosen.to_string(),
+            losses,
+            so_pin_state,
+            Some(&placeholder),
+        )?;
         let view = json!({
             "device": chosen.device(),
             "dry_run": true,
-            "erases": { "keys": plan.before.keys, "files": plan.before.files },
+            "erases": losses.json(&plan.before),
             "sets": plan.blueprint,
             "options": option_words(chancery_schsm::InitializeOptions(plan.blueprint.options)),
             "command": preview(&plan, &placeholder)?,
@@ -272,15 +282,12 @@ pub(super) fn ask(context: &Context, question: &str, option: &str) -> Result<Str
 fn effect(
     plan: &Plan,
     called: &str,
+    losses: &Losses,
     so_pin: SoPinStatus,
     secrets: Option<&Secrets>,
 ) -> Result<String, CliError> {
     let blueprint = &plan.blueprint;
     let mut text = format!("{called}\n");
-    let lost = match (plan.before.keys.len(), plan.before.files.len()) {
-        (0, 0) => "nothing: it is empty".to_owned(),
-        (keys, files) => format!("{keys} keys and {files} files; its device key stays"),
-    };
     let words = option_words(chancery_schsm::InitializeOptions(blueprint.options));
     let words = if words.is_empty() {
         "none".to_owned()
@@ -311,7 +318,7 @@ fn effect(
         (false, None) => "by nobody".to_owned(),
     };
     let mut facts = vec![
-        ("erases", lost),
+        ("erases", losses.text(&plan.before)),
         ("options", format!("{:04X}: {words}", blueprint.options)),
         ("opened", opened),
     ];
