@@ -9,7 +9,7 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, 
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::terminal::{self, Kept};
+use crate::terminal::{self, Kept, Unread};
 
 /// Longest line that is read, in bytes.
 const MOST_BYTES: usize = 4096;
@@ -73,7 +73,7 @@ impl PrivateScreen {
     pub fn open(columns: u16, rows: u16) -> Result<Self, ScreenError> {
         let terminal = terminal_of(columns, rows)?;
         terminal::watch()?;
-        let kept = Kept::of(&terminal)?;
+        let kept = Kept::of(&terminal, Unread::Dropped)?;
         let mut screen = Self {
             terminal,
             _kept: kept,

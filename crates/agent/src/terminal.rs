@@ -49,17 +49,29 @@ impl Undo {
         }
     }
 
-    /// Gives the terminal its settings back. What was typed and not read is dropped: it may be half a secret, and a shell would show it.
-    fn restore(&mut self) {
+    /// Gives the terminal its settings back. What was typed and not read is dropped where it may be half a secret, which a shell would
+    /// show.
+    fn restore(&mut self, unread: Unread) {
         if let (Some(before), Ok(terminal)) = (
             self.settings.take(),
             OpenOptions::new().read(true).write(true).open("/dev/tty"),
         ) {
             // Nobody is left to be told.
-            let _ = tcflush(&terminal, QueueSelector::IFlush);
+            if unread == Unread::Dropped {
+                let _ = tcflush(&terminal, QueueSelector::IFlush);
+            }
             let _ = tcsetattr(&terminal, OptionalActions::Now, &before);
         }
     }
+}
+
+/// What happens to what was typed and not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It answers what is asked next.
+    Kept,
+    /// Nobody sees it.
+    Dropped,
 }
 
 /// Holds the terminal.
@@ -71,25 +83,26 @@ pub(crate) fn hold() -> MutexGuard<'static, Undo> {
 #[derive(Debug)]
 pub(crate) struct Kept {
     outermost: bool,
+    unread: Unread,
 }
 
 impl Kept {
     /// Keeps the settings the terminal has now, unless they are kept already.
-    pub(crate) fn of(terminal: &File) -> io::Result<Self> {
+    pub(crate) fn of(terminal: &File, unread: Unread) -> io::Result<Self> {
         let settings = tcgetattr(terminal)?;
         let mut undo = hold();
         let outermost = undo.settings.is_none();
         if outermost {
             undo.settings = Some(settings);
         }
-        Ok(Self { outermost })
+        Ok(Self { outermost, unread })
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
         if self.outermost {
-            hold().restore();
+            hold().restore(self.unread);
         }
     }
 }
@@ -103,7 +116,7 @@ impl Drop for Kept {
 pub fn ask_secret(prompt: &str) -> io::Result<String> {
     let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     watch()?;
-    let kept = Kept::of(&terminal)?;
+    let kept = Kept::of(&terminal, Unread::Kept)?;
     let typed = rpassword::prompt_password(prompt);
     if typed
         .as_ref()
@@ -166,7 +179,7 @@ pub(crate) fn watch() -> io::Result<()> {
 fn end(kind: SignalKind) -> ! {
     let mut undo = hold();
     undo.leave();
-    undo.restore();
+    undo.restore(Unread::Dropped);
     std::process::exit(128 + kind.as_raw_value())
 }
 
