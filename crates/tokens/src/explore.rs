@@ -14,6 +14,9 @@ use crate::key::{bits_of, described, name_of, type_of};
 
 pub use object::{CertificateView, Content, content};
 
+/// In place of the names of algorithms, of a key without a list.
+pub const EVERYTHING: &str = "everything";
+
 /// Longest file looked at, in bytes; of a longer one the beginning is.
 pub const MOST_BYTES: usize = 1024 * 1024;
 
@@ -73,7 +76,7 @@ pub struct KeyNode {
     pub algorithm: String,
     /// Uses left, where they are counted.
     pub use_counter: Option<u32>,
-    /// What it may be used for, by name; empty when nothing is excluded.
+    /// What it may be used for, by name; `everything` alone when nothing is excluded, nothing when it cannot be told.
     pub permitted: Vec<String>,
     /// Key domain it names.
     pub key_domain: Option<u8>,
@@ -184,15 +187,15 @@ fn chain(
 
 fn key(card: &mut impl AppletAccess, id: KeyId) -> Result<KeyNode, Error> {
     let mut marks = Vec::new();
-    let attributes = match tolerate_why(reading::attributes(card, id))? {
-        Ok(Some(attributes)) => attributes,
+    let selected = match tolerate_why(reading::attributes(card, id))? {
+        Ok(Some(attributes)) => Some(attributes),
         Ok(None) => {
             marks.push("it is listed, but cannot be selected".to_owned());
-            KeyAttributes::default()
+            None
         }
         Err(why) => {
             marks.push(format!("it cannot be selected: {why}"));
-            KeyAttributes::default()
+            None
         }
     };
     let description = read_description(card, id)?;
@@ -242,17 +245,20 @@ fn key(card: &mut impl AppletAccess, id: KeyId) -> Result<KeyNode, Error> {
             (None, Some(description)) => described(description.key_type, description.key_size),
             (None, None) => "unknown".to_owned(),
         },
-        use_counter: attributes.use_counter,
-        permitted: names(&attributes),
-        key_domain: attributes.key_domain,
+        use_counter: selected.as_ref().and_then(|attributes| attributes.use_counter),
+        permitted: selected.as_ref().map(names).unwrap_or_default(),
+        key_domain: selected.as_ref().and_then(|attributes| attributes.key_domain),
         certificate: certificate.as_ref().map(CertificateView::of),
         marks,
     })
 }
 
-/// What a key may be used for, by name.
+/// What a key may be used for, by name; [`EVERYTHING`] alone when it has no list.
 #[must_use]
 pub fn names(attributes: &KeyAttributes) -> Vec<String> {
+    if attributes.algorithms.is_unrestricted() {
+        return vec![EVERYTHING.to_owned()];
+    }
     attributes
         .algorithms
         .ids()

@@ -1,8 +1,8 @@
 //! Everything about one key.
 
 use chancery_cvc::PublicKey;
-use chancery_driver::{AppletAccess, Error, KeyAttributes, KeyCertificate, reading};
-use chancery_schsm::{Algorithm, Kcv, KeyDomainStatus, KeyId, KeyType, fid};
+use chancery_driver::{AppletAccess, Error, KeyAttributes, KeyCertificate, exchange, reading};
+use chancery_schsm::{Algorithm, AlgorithmList, Kcv, KeyDomainStatus, KeyId, KeyType, fid};
 
 use crate::catalogue::{Description, read_description};
 
@@ -23,12 +23,14 @@ pub struct KeyDetails {
     pub certificate: Option<KeyCertificate>,
     /// The public key that CExx names.
     pub public_key: Option<PublicKey>,
-    /// State of the key's domain; `None` when the token has none for it.
+    /// State of the key's domain; `None` when it is in none. A key that names no domain is in the only one of a token with a
+    /// single place, and in none where there are several.
     pub domain: Option<KeyDomainStatus>,
 }
 
 impl KeyDetails {
-    /// Reads everything about key `id`; `None` when there is no such key. Four commands.
+    /// Reads everything about key `id`; `None` when there is no such key. Four commands, and for a key that names no domain one
+    /// for each place more.
     ///
     /// # Errors
     /// A command failed. A description or certificate that cannot be read is left out.
@@ -37,7 +39,13 @@ impl KeyDetails {
         let Some(mut details) = Self::beside(card, id, description)? else {
             return Ok(None);
         };
-        details.domain = reading::domain(card, details.attributes.key_domain.unwrap_or(0))?;
+        details.domain = match details.attributes.key_domain {
+            Some(number) => reading::domain(card, number)?,
+            None => match exchange::places(card)?.as_slice() {
+                [only] => only.clone(),
+                _ => None,
+            },
+        };
         Ok(Some(details))
     }
 
@@ -86,13 +94,7 @@ impl KeyDetails {
     /// Algorithm for people: `secp256r1`, `RSA-2048`, `AES-256`.
     #[must_use]
     pub fn algorithm(&self) -> String {
-        match &self.public_key {
-            Some(key) => name_of(key),
-            None => self.description.known().map_or_else(
-                || "unknown".to_owned(),
-                |description| described(description.key_type, description.key_size),
-            ),
-        }
+        algorithm(self.public_key.as_ref(), &self.description)
     }
 
     /// Whether the key may do nothing but answer for a custodian, so that it must not sign what is put before it.
@@ -106,19 +108,28 @@ impl KeyDetails {
     pub fn kcv(&self) -> Option<Kcv> {
         self.domain
             .as_ref()
-            .filter(|domain| domain.is_complete())
+            .filter(|domain| domain.is_complete() && domain.kcv != Kcv::NONE)
             .map(|domain| domain.kcv)
     }
 }
 
-/// What CExx of a key holds, as far as it is one data object.
+/// Algorithm for people, by the public key that stands beside a key, or else by its description.
+#[must_use]
+pub fn algorithm(public_key: Option<&PublicKey>, description: &Description) -> String {
+    match public_key {
+        Some(key) => name_of(key),
+        None => description.known().map_or_else(
+            || "unknown".to_owned(),
+            |description| described(description.key_type, description.key_size),
+        ),
+    }
+}
+
+/// What CExx of a key holds, as far as it is one data object. One command, or a few for a long certificate.
 ///
 /// # Errors
 /// A command failed.
-pub(crate) fn read_certificate(
-    card: &mut impl AppletAccess,
-    id: KeyId,
-) -> Result<Option<KeyCertificate>, Error> {
+pub fn read_certificate(card: &mut impl AppletAccess, id: KeyId) -> Result<Option<KeyCertificate>, Error> {
     let content = reading::read(card, fid::certificate(id), MOST_CERTIFICATE_BYTES)?;
     Ok(content
         .as_ref()
@@ -128,7 +139,13 @@ pub(crate) fn read_certificate(
 
 /// Whether a key is limited to the signature custodians answer with.
 pub(crate) fn is_custodian_key(attributes: &KeyAttributes) -> bool {
-    attributes.algorithms.ids() == [Algorithm::EcdsaSha256.id()]
+    makes_custodian_key(&attributes.algorithms)
+}
+
+/// Whether a list is that of a custodian's key: the signature custodians answer with, and nothing else.
+#[must_use]
+pub fn makes_custodian_key(algorithms: &AlgorithmList) -> bool {
+    algorithms.ids() == [Algorithm::EcdsaSha256.id()]
 }
 
 /// Kind and size for people, from a description.

@@ -11,13 +11,15 @@ mod install;
 mod open;
 mod parcel;
 mod plan;
+mod present;
 mod wrap;
 
 pub use check::Verified;
 pub use error::{ParcelError, TransferError};
-pub use install::{Arrival, Installed, Undone, install, resume, undo};
+pub use install::{Arrival, Installed, Undone, check_domain, install, resume, undo};
 pub use open::{KeyFile, KeyFileError, KeyFileFormat};
 pub use parcel::{ImportLabels, Parcel, check};
+pub use present::already_there;
 pub use wrap::{Forgotten, Wrapped, finish_wrap, undo_wrap, wrap, wrap_to_file};
 
 /// What work on a token is noted under in a journal.

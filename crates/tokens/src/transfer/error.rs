@@ -73,13 +73,24 @@ pub enum TransferError {
     /// The token has no such key.
     #[error("the token has no key {0}")]
     NoSuchKey(KeyId),
-    /// The key's domain has no complete key encryption key, so that it cannot leave.
-    #[error("key {id} cannot be wrapped: its key domain {domain} has no complete key encryption key")]
+    /// The key is in no domain with a complete key encryption key, so that it cannot leave.
+    #[error("key {id} cannot be wrapped: {}", no_domain(*.domain))]
     NoDomain {
         /// The key.
         id: KeyId,
-        /// Number of its domain.
-        domain: u8,
+        /// Number of its domain; `None` when it names none and is not in the only one either.
+        domain: Option<u8>,
+    },
+    /// The token does not let the key leave (6985).
+    #[error("key {id} is not wrapped: {why}")]
+    Kept {
+        /// The key.
+        id: KeyId,
+        /// Why, by what the token says of the key.
+        why: &'static str,
+        /// The refusal.
+        #[source]
+        source: Error,
     },
     /// What the token gave is not wrapped under the key of its domain.
     #[error("the token wrapped key {0} under another key encryption key than its domain shows")]
@@ -170,10 +181,19 @@ impl TransferError {
     #[must_use]
     pub fn card(&self) -> Option<&Error> {
         match self {
-            Self::Card(error) | Self::Id(KeyError::Card(error)) => Some(error),
+            Self::Card(error) | Self::Id(KeyError::Card(error)) | Self::Kept { source: error, .. } => {
+                Some(error)
+            }
             Self::Interrupted { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+fn no_domain(domain: Option<u8>) -> String {
+    match domain {
+        Some(number) => format!("its key domain {number} has no complete key encryption key"),
+        None => "it belongs to no key domain with a key encryption key".to_owned(),
     }
 }
 

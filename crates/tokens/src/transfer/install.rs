@@ -232,11 +232,14 @@ fn run<T: Transport>(
     })
 }
 
-/// Refuses a blob under a key encryption key that the token does not have, before anything is sent.
-pub(super) fn check_domain(card: &mut impl AppletAccess, wanted: Kcv) -> Result<(), TransferError> {
+/// Refuses a blob under a key encryption key that the token does not have, before anything is sent. Needs no PIN.
+///
+/// # Errors
+/// [`TransferError::OtherDomain`], or a command failed.
+pub fn check_domain(card: &mut impl AppletAccess, wanted: Kcv) -> Result<(), TransferError> {
     let found: Vec<(u8, Kcv)> = reading::domains(card)?
         .into_iter()
-        .filter(|(_, status)| status.is_complete())
+        .filter(|(_, status)| status.is_complete() && status.kcv != Kcv::NONE)
         .map(|(number, status)| (number, status.kcv))
         .collect();
     if found.iter().any(|(_, kcv)| *kcv == wanted) {

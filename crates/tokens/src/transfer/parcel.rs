@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chancery_cvc::PublicKey;
 use chancery_driver::KeyCertificate;
+use chancery_schsm::pkcs15::KeyAccess;
 use chancery_schsm::{
     AlgorithmList, Kcv, Kek, KeyContainer, KeyId, KeyMaterial, KeyType, PrivateKeyDescription, blob,
 };
@@ -25,6 +26,7 @@ pub struct Parcel {
     blob: Vec<u8>,
     kcv: Kcv,
     key_type: KeyType,
+    public_key: Option<PublicKey>,
     description: Label,
     certificate: Option<Vec<u8>>,
     check: Check,
@@ -44,8 +46,8 @@ pub struct ImportLabels {
 enum Label {
     /// As it came, the key's number put right.
     Carried(Vec<u8>),
-    /// Made for a public key.
-    Public(PublicKey, ImportLabels),
+    /// Made for a public key, with what is said of where the key comes from.
+    Public(PublicKey, ImportLabels, KeyAccess),
     /// Made for a secret key of this many bits.
     Secret(u16, ImportLabels),
     /// None.
@@ -104,7 +106,10 @@ impl Parcel {
             public_key = public_key.or(inside);
         }
         let description = match (label, &public_key, &opened) {
-            (Some(labels), Some(key), _) => Label::Public(key.clone(), labels),
+            (Some(labels), Some(key), _) => {
+                let carried = described.as_ref().and_then(|described| described.access);
+                Label::Public(key.clone(), labels, carried.unwrap_or(KeyAccess::SENSITIVE))
+            }
             (Some(labels), None, Some(opened)) => {
                 Label::Secret(u16::try_from(opened.material.bits()).unwrap_or_default(), labels)
             }
@@ -129,6 +134,7 @@ impl Parcel {
             blob: container.blob().to_vec(),
             kcv,
             key_type,
+            public_key,
             description,
             certificate,
             check,
@@ -161,8 +167,9 @@ impl Parcel {
                 .ok_or_else(|| ParcelError::Unsupported("its curve has no name".to_owned()))?,
             None => Check::of_material(material, algorithms, random()?)?,
         };
-        let description = match public_key {
-            Some(key) => Label::Public(key, labels),
+        let description = match public_key.clone() {
+            // It was in clear outside, and nobody can say that it never will be again.
+            Some(key) => Label::Public(key, labels, KeyAccess::SENSITIVE),
             None => Label::Secret(u16::try_from(material.bits()).unwrap_or_default(), labels),
         };
         let parcel = Self {
@@ -171,6 +178,7 @@ impl Parcel {
             file: None,
             kcv: kek.kcv(),
             key_type: material.key_type(),
+            public_key,
             blob,
             description,
             certificate: key.certificate().map(<[u8]>::to_vec),
@@ -189,6 +197,12 @@ impl Parcel {
     #[must_use]
     pub const fn key_type(&self) -> KeyType {
         self.key_type
+    }
+
+    /// Its public key, where that is known.
+    #[must_use]
+    pub const fn public_key(&self) -> Option<&PublicKey> {
+        self.public_key.as_ref()
     }
 
     /// Whether a description will be written.
@@ -228,7 +242,7 @@ impl Parcel {
 
     fn check_label(self) -> Result<Self, ParcelError> {
         let label = match &self.description {
-            Label::Public(_, labels) | Label::Secret(_, labels) => labels.label.len(),
+            Label::Public(_, labels, _) | Label::Secret(_, labels) => labels.label.len(),
             Label::Carried(_) | Label::Missing => 0,
         };
         if label > chancery_driver::keystore::MAX_LABEL {
@@ -251,9 +265,12 @@ impl Label {
                 }
                 _ => bytes.clone(),
             }),
-            Self::Public(key, labels) => {
+            Self::Public(key, labels, access) => {
                 let cka_id = labels.cka_id.as_deref().unwrap_or(&number);
-                description_for(id, key, &labels.label, cka_id).map(|description| description.encode())
+                description_for(id, key, &labels.label, cka_id).map(|mut description| {
+                    description.access = Some(*access);
+                    description.encode()
+                })
             }
             Self::Secret(bits, labels) => {
                 let cka_id = labels.cka_id.as_deref().unwrap_or(&number);

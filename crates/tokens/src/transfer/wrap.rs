@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chancery_cvc::PublicKey;
 use chancery_driver::{Authenticated, Error, KeyCertificate, reading};
-use chancery_iso7816::Transport;
+use chancery_iso7816::{StatusWord, Transport};
 use chancery_schsm::{Kcv, KeyContainer, KeyId, KeyType, blob};
 use chancery_vtoken::atomic;
 
@@ -55,7 +55,7 @@ fn wrap_described<T: Transport>(
     details: KeyDetails,
 ) -> Result<Wrapped, TransferError> {
     let id = details.id;
-    let domain = details.attributes.key_domain.unwrap_or(0);
+    let domain = details.attributes.key_domain;
     let kcv = details.kcv().ok_or(TransferError::NoDomain { id, domain })?;
     let counted = details.attributes.use_counter.is_some() || is_custodian_key(&details.attributes);
     let proven = match &details.public_key {
@@ -77,7 +77,18 @@ fn wrap_described<T: Transport>(
         .as_ref()
         .filter(|certificate| !matches!(certificate, KeyCertificate::Unknown(_)))
         .map(|certificate| certificate.bytes().to_vec());
-    let wrapped = card.wrap(id)?;
+    let wrapped = card.wrap(id).map_err(|source| match source.status() {
+        Some(StatusWord::CONDITIONS_NOT_SATISFIED) => TransferError::Kept {
+            id,
+            why: if details.attributes.use_counter.is_some() {
+                "its uses are counted, and a copy would count anew"
+            } else {
+                "its key domain lets no key leave as it is now"
+            },
+            source,
+        },
+        _ => TransferError::Card(source),
+    })?;
     if blob::kcv_of(&wrapped).ok() != Some(kcv) {
         return Err(TransferError::Inconsistent(id));
     }

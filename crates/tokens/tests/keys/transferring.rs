@@ -149,7 +149,7 @@ fn a_wrong_key_encryption_key_is_named_before_anything_is_sent() {
     bench.make(&third, P256, "k");
     assert!(matches!(
         wrap(&mut third.login(), FIRST),
-        Err(TransferError::NoDomain { domain: 0, .. })
+        Err(TransferError::NoDomain { domain: None, .. })
     ));
 }
 

@@ -128,8 +128,15 @@ pub(super) fn transfer(called: &str, error: &TransferError) -> CliError {
         TransferError::NoDomain { .. } => CliError::with_remedy(
             FailureKind::Refused,
             message,
-            "keys leave only tokens that were set up with shares: chancery token info TOKEN",
+            "a key leaves only under the key encryption key of the domain it was made in: chancery token domain list TOKEN \
+             shows the domains; chancery token keys generate --domain N makes a key in one",
         ),
+        TransferError::Kept { .. } => CliError::Token {
+            message,
+            remedy: Some(
+                "chancery token keys show TOKEN KEY shows uses, list and domain of the key".to_owned(),
+            ),
+        },
         TransferError::NoSuchKey(_) | TransferError::Gone(_) => {
             CliError::with_remedy(FailureKind::NotFound, message, "chancery token keys list TOKEN")
         }
