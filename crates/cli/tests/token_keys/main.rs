@@ -10,5 +10,6 @@ mod opensc;
 #[path = "../common/pcscd.rs"]
 mod pcscd;
 mod travel;
+mod truth;
 mod uses;
 mod world;

@@ -19,6 +19,10 @@ use super::trust::TrustArgs;
 use crate::{
     commands::token::{
         failure::card,
+        keys::{
+            advice::{check_domain, list_line},
+            generate::algorithms,
+        },
         pins::{UserPinArgs, unlock},
         reaching::select,
     },
@@ -31,11 +35,13 @@ use crate::{
 /// Makes a key through a secure channel and keeps the transcript.
 #[derive(Args)]
 #[command(
-    after_help = "Example: chancery attest generate alice secp256r1 --label release --permit 73 --uses 1000\n\
+    after_help = "Example: chancery attest generate alice secp256r1 --label release --permit Ecdsa,EcdsaSha256 --uses 1000\n\
 Beside the proof that the token generated the key, the transcript shows with which attributes the key was asked for and what \
 the token said of its key domain. It shows that to whoever ran this command, and to others only on that party's word: \
 whoever has the transcript could have made its answers. chancery attest verify TRANSCRIPT checks it, here with exit code 0 \
-and for others with 12, not proven."
+and for others with 12, not proven.\n\
+A list of EcdsaSha256 (73) alone makes a custodian's key, which answers HSMs and signs nothing else. On a token with several key \
+domains only a key made with --domain can be wrapped."
 )]
 pub(crate) struct Generate {
     /// Device id, label, or name of a virtual token
@@ -50,8 +56,8 @@ pub(crate) struct Generate {
     /// Where the key is to stand, 1 to 255 [default: the lowest free id]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
     id: Option<u8>,
-    /// What the key may be used for: hexadecimal algorithm identifiers, such as 70,73 [default: everything]
-    #[arg(long, value_name = "IDS", value_parser = permitted)]
+    /// What the key may be used for, by name or hexadecimal identifier, separated by commas [default: everything]
+    #[arg(long, value_name = "LIST", value_parser = algorithms)]
     permit: Option<AlgorithmList>,
     /// How often the key may be used in its life [default: without limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -71,7 +77,8 @@ impl Generate {
         let anchors = self.trust.anchors(context)?;
         let archive = Archive::below(context.data_or_new()?.path());
         let (chosen, token) = select(context, Some(&self.token), Intent::Change)?;
-        let token = unlock(context, &chosen, token, &self.pin)?;
+        let mut token = unlock(context, &chosen, token, &self.pin)?;
+        check_domain(context, &chosen, &mut token, self.domain)?;
         let called = chosen.to_string();
         let new = NewKey {
             id: self.id.map(KeyId),
@@ -100,6 +107,7 @@ impl Generate {
             new.label,
             new.kind.name()
         );
+        text.push_str(&list_line(&new.algorithms));
         for claim in &found.claims {
             text.push_str(&format!("{}: {}\n", claim.verdict.claim(), claim.text));
         }
@@ -157,17 +165,4 @@ fn kind(name: &str) -> Result<NewKeyKind, String> {
             Curve::ALL.map(Curve::name).join(", ")
         )),
     }
-}
-
-fn permitted(text: &str) -> Result<AlgorithmList, String> {
-    let ids = text
-        .split(',')
-        .map(|id| match (id.len(), u8::from_str_radix(id, 16)) {
-            (2, Ok(id)) => Ok(id),
-            _ => Err(format!(
-                "{id:?} is no algorithm identifier of two hexadecimal digits"
-            )),
-        })
-        .collect::<Result<Vec<u8>, String>>()?;
-    AlgorithmList::from_ids(&ids).map_err(|error| error.to_string())
 }

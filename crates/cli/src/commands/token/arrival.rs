@@ -1,20 +1,26 @@
 //! What is said of a key that arrived, and how interrupted work with one is finished or undone.
 
+use chancery_driver::Authenticated;
 use chancery_schsm::KeyId;
 use chancery_tokens::{
     explore::CertificateView,
     journal::Work,
     keys::{self, resume_certificate, undo_certificate},
-    transfer::{self, Arrival, Installed, Verified, finish_wrap, resume, undo, undo_wrap},
+    reach::{Intent, TokenTransport},
+    transfer::{
+        self, Arrival, Installed, Parcel, Verified, already_there, check_domain, finish_wrap, resume, undo,
+        undo_wrap,
+    },
 };
 use serde_json::json;
 
 use super::{
     cert::stored,
+    failure::card,
     key_failure::{keys as not_stored, transfer as failed},
     opening::{confirm, open},
-    pins::UserPinArgs,
-    reaching::Chosen,
+    pins::{UserPinArgs, unlock},
+    reaching::{Chosen, select},
     wrap::wrapped,
 };
 use crate::{context::Context, error::CliError, report::Report};
@@ -28,6 +34,29 @@ pub(super) fn is_ours(kind: &str) -> bool {
         keys::CERTIFICATE,
     ]
     .contains(&kind)
+}
+
+/// Reaches the token a key is to go to. Whether it can take the key is found out before a PIN is sent, and that it has it already is
+/// said.
+pub(super) fn open_for(
+    context: &Context,
+    wanted: &str,
+    parcel: &Parcel,
+    pin: &UserPinArgs,
+) -> Result<(Chosen, Authenticated<TokenTransport>), CliError> {
+    let (chosen, mut token) = select(context, Some(wanted), Intent::Change)?;
+    let called = chosen.to_string();
+    check_domain(&mut token, parcel.kcv()).map_err(|error| failed(&called, &error))?;
+    let there = already_there(&mut token, parcel).map_err(|error| card(&called, &error))?;
+    if !there.is_empty() {
+        let ids: Vec<String> = there.iter().map(KeyId::to_string).collect();
+        context.tell(format!(
+            "(NOTE: {called} has this key already, as key {}; it will be there once more)",
+            ids.join(", ")
+        ));
+    }
+    let token = unlock(context, &chosen, token, pin)?;
+    Ok((chosen, token))
 }
 
 /// Finishes work with a key.

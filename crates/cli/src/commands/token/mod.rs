@@ -12,7 +12,7 @@ mod init;
 mod journal;
 mod kek;
 mod key_failure;
-mod keys;
+pub(crate) mod keys;
 mod list;
 mod opening;
 mod pin;

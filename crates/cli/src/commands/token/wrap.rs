@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    arrival::installed,
+    arrival::{installed, open_for},
     failure::card,
     kek::ShareArgs,
     key_failure::{parcel, transfer},
@@ -36,7 +36,7 @@ pub(crate) struct Wrap {
 #[derive(Args)]
 #[command(after_help = "Example: chancery token unwrap bob signing.wky\n\
 Reads .bin of sc-hsm-tool and .wky of the Smart Card Shell. Before anything is sent, the key domain of the file is compared with \
-those of the token, and its parts with each other; afterwards the key proves by a test use that it is the one its certificate \
+those of the token, and its parts with each other, and it is said when the token has the key already; afterwards the key proves by a test use that it is the one its certificate \
 is for. With --share the wrapped key is opened here and compared, too: the only way to verify an AES key.")]
 pub(crate) struct Unwrap {
     /// Device id, label, or name of a virtual token
@@ -104,7 +104,7 @@ impl Unwrap {
         let ready = Parcel::from_container(&container, kek.as_ref(), labels, &from, path)
             .map_err(|error| parcel(&from, &error))?;
         drop(kek);
-        let (chosen, mut token) = open(context, Some(&self.token), &self.pin)?;
+        let (chosen, mut token) = open_for(context, &self.token, &ready, &self.pin)?;
         let called = chosen.to_string();
         let journal = journal(context)?;
         let arrived = install(&mut token, &ready, self.id, &noted(&chosen, &called, &journal))

@@ -6,6 +6,7 @@ use chancery_tokens::keys::{NewKey, NewKeyKind, Origin, generate};
 use clap::Args;
 use serde_json::json;
 
+use super::advice::{check_domain, list_line};
 use crate::{
     commands::token::{
         key_failure::keys,
@@ -26,6 +27,8 @@ use crate::{
 chancery token keys generate alice aes-256 --label storage --permit AesCbcEncrypt,AesCbcDecrypt\n\
 Algorithms: P-256, P-384, P-521, secp192r1 and others of SEC 2, brainpoolP256r1 and others of RFC 5639, rsa-2048, rsa-3072, \
 rsa-4096, aes-128, aes-192, aes-256.\n\
+A list of EcdsaSha256 (73) alone makes a custodian's key, which answers HSMs and signs nothing else. On a token with several key \
+domains only a key made with --domain can be wrapped.\n\
 That the token generated the key is checked, and the proof kept in the data directory: chancery attest shows it."
 )]
 pub(crate) struct Generate {
@@ -73,6 +76,7 @@ impl Generate {
             key_domain: self.domain,
             use_counter: self.uses,
         };
+        check_domain(context, &chosen, &mut token, new.key_domain)?;
         let made = {
             let _progress = Progress::start(&format!("{called} makes a {} key", new.kind.name()));
             generate(&mut token, &new, &anchors, &archive, now()).map_err(|error| keys(&called, &error))?
@@ -93,6 +97,7 @@ impl Generate {
             new.label,
             new.kind.name()
         );
+        text.push_str(&list_line(&new.algorithms));
         if let Some(path) = &kept {
             text.push_str(&format!("its proof is kept in {path}\n"));
         }
@@ -117,7 +122,7 @@ fn kind(name: &str) -> Result<NewKeyKind, String> {
 }
 
 /// For clap: algorithms by name or identifier.
-pub(super) fn algorithms(text: &str) -> Result<AlgorithmList, String> {
+pub(crate) fn algorithms(text: &str) -> Result<AlgorithmList, String> {
     let ids = text
         .split([',', ' '])
         .filter(|word| !word.is_empty())

@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 use super::generate::algorithms;
 use crate::{
     commands::token::{
-        arrival::installed,
+        arrival::{installed, open_for},
         kek::ShareArgs,
         key_failure::{keys, parcel, transfer},
-        opening::{HexBytes, hex_bytes, journal, key_id, noted, open, read_input, require_private},
+        opening::{HexBytes, hex_bytes, journal, key_id, noted, read_input, require_private},
         pins::{UserPinArgs, secret},
     },
     context::Context,
@@ -106,11 +106,11 @@ impl Import {
                 "name all shares of it: --share FILE",
             )
         })?;
-        let (chosen, mut token) = open(context, Some(&self.token), &self.pin)?;
-        let called = chosen.to_string();
         let ready =
             Parcel::import(&key, &kek, &permitted, labels, &from).map_err(|error| parcel(&from, &error))?;
         drop((key, kek));
+        let (chosen, mut token) = open_for(context, &self.token, &ready, &self.pin)?;
+        let called = chosen.to_string();
         let journal = journal(context)?;
         let arrived = install(&mut token, &ready, self.id, &noted(&chosen, &called, &journal))
             .map_err(|error| transfer(&called, &error))?;

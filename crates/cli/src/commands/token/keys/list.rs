@@ -4,7 +4,7 @@ use chancery_driver::KeyCertificate;
 use chancery_tokens::{
     catalogue::{Catalogue, Description, Hold, ListedKey},
     explore::names,
-    key::{KeyDetails, described},
+    key::{KeyDetails, algorithm, read_certificate},
     reach::Intent,
 };
 use clap::Args;
@@ -25,12 +25,12 @@ use crate::{
 /// Shows the keys of a token.
 #[derive(Args)]
 #[command(after_help = "Example: chancery token keys list DENK0404144 --long\n\
-No PIN is asked. Without --long one command is sent for the list and one for each description; --long asks each key as well \
-what it may be used for, and reads its certificate or request.")]
+No PIN is asked. One command is sent for the list, and for each key one for its description and one for what stands beside it, a \
+certificate or the request it was made with; --long asks each key as well what it may be used for.")]
 pub(crate) struct List {
     #[command(flatten)]
     token: TokenArgs,
-    /// Show key domain, uses left, permitted algorithms, and what kind of certificate there is
+    /// Show key domain, uses left, and permitted algorithms, and mark custodians' keys
     #[arg(long, short)]
     long: bool,
 }
@@ -42,7 +42,7 @@ struct KeyView {
     label: Option<String>,
     cka_id: Option<String>,
     algorithm: String,
-    /// `yes`, `no` or `unknown`; with `--long` what it is.
+    /// What stands beside it, see [`certificate_word`].
     certificate: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     remark: Option<String>,
@@ -53,6 +53,7 @@ struct KeyView {
 /// What `--long` adds.
 #[derive(Serialize)]
 struct More {
+    custodian_key: bool,
     key_domain: Option<u8>,
     use_counter: Option<u32>,
     permitted: Vec<String>,
@@ -68,11 +69,16 @@ impl List {
         let mut views = Vec::new();
         for key in &listing.keys {
             let mut view = KeyView::from(key);
-            if self.long
-                && let Some(details) =
+            if self.long {
+                if let Some(details) =
                     KeyDetails::beside(&mut token, key.id, key.description.clone()).map_err(failed)?
-            {
-                view.add(&details);
+                {
+                    view.show(key, details.certificate.as_ref());
+                    view.add(&details);
+                }
+            } else if key.has_certificate != Some(false) {
+                let certificate = read_certificate(&mut token, key.id).map_err(failed)?;
+                view.show(key, certificate.as_ref());
             }
             views.push(view);
         }
@@ -92,16 +98,8 @@ impl From<&ListedKey> for KeyView {
             id: key.id.0,
             label: known.map(|description| description.label.clone()),
             cka_id: known.map(|description| hex::encode(&description.id)),
-            algorithm: known.map_or_else(
-                || "unknown".to_owned(),
-                |description| described(description.key_type, description.key_size),
-            ),
-            certificate: match key.has_certificate {
-                Some(true) => "yes",
-                Some(false) => "no",
-                None => "unknown",
-            }
-            .to_owned(),
+            algorithm: algorithm(None, &key.description),
+            certificate: certificate_word(None).to_owned(),
             remark: match &key.description {
                 Description::Known(_) => None,
                 Description::Missing => Some("no description".to_owned()),
@@ -113,10 +111,16 @@ impl From<&ListedKey> for KeyView {
 }
 
 impl KeyView {
+    /// What stands beside the key, and what it says of the key.
+    fn show(&mut self, key: &ListedKey, certificate: Option<&KeyCertificate>) {
+        let public_key = certificate.and_then(KeyCertificate::public_key);
+        self.algorithm = algorithm(public_key.as_ref(), &key.description);
+        self.certificate = certificate_word(certificate).to_owned();
+    }
+
     fn add(&mut self, details: &KeyDetails) {
-        self.algorithm = details.algorithm();
-        self.certificate = certificate_word(details.certificate.as_ref()).to_owned();
         self.more = Some(More {
+            custodian_key: details.is_custodian_key(),
             key_domain: details.attributes.key_domain,
             use_counter: details.attributes.use_counter,
             permitted: names(&details.attributes),
@@ -136,7 +140,7 @@ pub(super) fn certificate_word(certificate: Option<&KeyCertificate>) -> &'static
 }
 
 fn text(views: &[KeyView], orphans: &[String], long: bool) -> String {
-    let mut header = vec!["KEY", "LABEL", "ID", "ALGORITHM", "CERTIFICATE"];
+    let mut header = vec!["KEY", "LABEL", "ID", "ALGORITHM", "BESIDE IT"];
     if long {
         header.extend(["DOMAIN", "USES LEFT", "PERMITTED"]);
     }
@@ -163,11 +167,12 @@ fn text(views: &[KeyView], orphans: &[String], long: bool) -> String {
                     more.use_counter
                         .map_or_else(|| "-".to_owned(), |uses| uses.to_string()),
                 );
-                row.push(if more.permitted.is_empty() {
-                    "everything".to_owned()
+                let mark = if more.custodian_key {
+                    " (custodian's key)"
                 } else {
-                    list(&more.permitted)
-                });
+                    ""
+                };
+                row.push(format!("{}{mark}", list(&more.permitted)));
             }
             row
         })

@@ -1,9 +1,11 @@
 //! `token keys`: the keys of a token.
 
+pub(crate) mod advice;
 mod delete;
-mod generate;
+pub(crate) mod generate;
 mod import;
 mod list;
+mod public;
 mod show;
 
 use clap::Subcommand;
@@ -18,6 +20,8 @@ pub(crate) enum KeysCommand {
     List(list::List),
     /// Show one key: what it is, what it may do, its certificate
     Show(show::Show),
+    /// Give out the public key that stands beside a key
+    Public(public::Public),
     /// Make a key on the token
     Generate(generate::Generate),
     /// Delete a key for ever
@@ -32,6 +36,7 @@ impl KeysCommand {
         match self {
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
+            Self::Public(command) => command.run(context),
             Self::Generate(command) => command.run(context),
             Self::Delete(command) => command.run(context),
             Self::Import(command) => command.run(context),

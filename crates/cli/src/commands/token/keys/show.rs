@@ -10,7 +10,7 @@ use chancery_tokens::{
 use clap::Args;
 use serde_json::json;
 
-use super::list::certificate_word;
+use super::{advice::CUSTODIAN_KEY, list::certificate_word};
 use crate::{
     commands::token::{
         failure::card,
@@ -80,14 +80,7 @@ impl Show {
                 description.map_or_else(|| "-".to_owned(), |description| hex::encode(&description.id)),
             ),
             ("algorithm", details.algorithm()),
-            (
-                "permitted",
-                if permitted.is_empty() {
-                    "everything".to_owned()
-                } else {
-                    list(&permitted)
-                },
-            ),
+            ("permitted", list(&permitted)),
             (
                 "uses left",
                 details
@@ -101,7 +94,7 @@ impl Show {
                     (Some(number), Some(kcv)) => format!("{number}, KCV {kcv}"),
                     (None, Some(kcv)) => format!("the token's only one, KCV {kcv}"),
                     (Some(number), None) => format!("{number}, without complete key encryption key"),
-                    (None, None) => "none: it cannot leave this token".to_owned(),
+                    (None, None) => "none: cannot be wrapped".to_owned(),
                 },
             ),
             (
@@ -110,10 +103,7 @@ impl Show {
             ),
         ];
         if details.is_custodian_key() {
-            lines.push((
-                "note",
-                "a custodian's key: it answers HSMs and signs nothing else".to_owned(),
-            ));
+            lines.push(("note", CUSTODIAN_KEY.to_owned()));
         }
         Report::new(&view, facts(&lines))
     }
