@@ -48,6 +48,8 @@ pub struct TokenFacts {
     pub firmware: String,
     /// Its key domains with their numbers.
     pub domains: Vec<(u8, KeyDomainStatus)>,
+    /// Whether it has several places for key domains, made or not: a key that names no domain is then in none of them.
+    pub several_places: bool,
     /// Key domain of the key, where the token names one.
     pub key_domain: Option<u8>,
     /// What the key may be used for.
@@ -375,7 +377,7 @@ fn export(facts: &KeyFacts) -> Export {
             }
         },
         // A token with one DKEK has its keys under it without naming it.
-        (None, [only @ (0, _)]) => Some(only),
+        (None, [only @ (0, _)]) if !token.several_places => Some(only),
         (None, _) => {
             return Export {
                 wrap_listed: listed,
@@ -399,10 +401,17 @@ fn export(facts: &KeyFacts) -> Export {
         KeyDomainStatus { shares: 0, .. } => ExportPath::KekWithoutShares,
         _ => ExportPath::Dkek,
     };
+    let path = if listed == Some(false) {
+        ExportPath::NotListed
+    } else if token.use_counter.is_some() {
+        ExportPath::Counted
+    } else {
+        path
+    };
     Export {
         domain: Some(*number),
         kcv: status.is_complete().then(|| hex::encode_upper(status.kcv.0)),
-        shares: (path != ExportPath::Xkek).then_some(status.shares),
+        shares: status.uid.is_none().then_some(status.shares),
         uid: status.uid.as_ref().map(hex::encode),
         wrap_listed: listed,
         ..of(path)

@@ -226,6 +226,10 @@ fn every_documented_shape_is_what_its_command_prints() {
         ("token keys list", &["token", "keys", "list", "keyed", "--long"]),
         ("token keys show", &["token", "keys", "show", "keyed", "signing"]),
         ("token keys show", &["token", "keys", "show", "keyed", "storage"]),
+        (
+            "token keys public",
+            &["token", "keys", "public", "keyed", "signing"],
+        ),
         ("token cert get", &["token", "cert", "get", "keyed", "signing"]),
         (
             "token cert get",
@@ -287,7 +291,7 @@ fn every_documented_shape_is_what_its_command_prints() {
         ("token unwrap", &["token", "unwrap", "keyed", "signing.wky"]),
     ] {
         // What needs no PIN takes none.
-        let open = ["show", "list", "get"].contains(&words[2]);
+        let open = ["show", "list", "get", "public"].contains(&words[2]);
         let words = if open { words.to_vec() } else { with_pin(words) };
         check(name, &words, 0);
     }

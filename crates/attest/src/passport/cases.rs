@@ -78,6 +78,10 @@ pub enum ExportPath {
     KekWithoutShares,
     /// The domain's key encryption key is agreed between member tokens.
     Xkek,
+    /// Whatever the key's domain: its algorithm list leaves wrapping out.
+    NotListed,
+    /// Whatever the key's domain: its uses are counted.
+    Counted,
     /// The token has key domains and does not say which is the key's.
     Unclear,
     /// The key was found in a file: it has left.
@@ -88,12 +92,14 @@ pub enum ExportPath {
 
 impl ExportPath {
     /// Every path.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::NoneKnown,
         Self::Dkek,
         Self::DkekIncomplete,
         Self::KekWithoutShares,
         Self::Xkek,
+        Self::NotListed,
+        Self::Counted,
         Self::Unclear,
         Self::InFile,
         Self::NotAsked,
@@ -108,6 +114,8 @@ impl ExportPath {
             Self::DkekIncomplete => "dkek-incomplete",
             Self::KekWithoutShares => "kek-without-shares",
             Self::Xkek => "xkek",
+            Self::NotListed => "not-listed",
+            Self::Counted => "counted",
             Self::Unclear => "unclear",
             Self::InFile => "in-file",
             Self::NotAsked => "not-asked",
@@ -127,6 +135,12 @@ impl ExportPath {
                 "the token says that its key encryption key has no shares: no other holder is known"
             }
             Self::Xkek => "every token that is or becomes a member of this exchange domain can hold a copy",
+            Self::NotListed => {
+                "the key's list of uses leaves wrapping out: no copies can be made of it on this token"
+            }
+            Self::Counted => {
+                "its uses are counted: virtual tokens never wrap such a key; whether a device does is not known"
+            }
             Self::Unclear => {
                 "the token has key domains and does not say which is the key's: copies are possible"
             }

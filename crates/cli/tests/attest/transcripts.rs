@@ -86,6 +86,7 @@ fn a_recorded_key_shows_its_attributes_to_who_recorded_it() {
     let (_, value) = home.json(&["attest", "passport", "hsm"]);
     assert_eq!(value[0]["labels"]["label"], "release");
     assert_eq!(value[0]["export"]["wrap_listed"], false);
+    assert_eq!(value[0]["export"]["path"], "not-listed", "{value}");
     let again = home.run(&[&generate[..], &["--id", "1"]].concat());
     assert_eq!(again.code, 6, "{}", again.err);
     let wrong = home.private("wrong.pin", "111111\n");

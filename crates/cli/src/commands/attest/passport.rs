@@ -8,7 +8,9 @@ use chancery_attest::{
     kcv_of,
 };
 use chancery_cvc::{AuthenticatedRequest, DeviceChain, PublicKey};
-use chancery_driver::{AppletAccess, Authenticated, Error as CardError, KeyCertificate, origin, reading};
+use chancery_driver::{
+    AppletAccess, Authenticated, Error as CardError, KeyCertificate, exchange, origin, reading,
+};
 use chancery_schsm::{KeyId, PrivateKeyDescription};
 use chancery_tokens::{
     archive::Archive,
@@ -150,10 +152,10 @@ impl ShowPassport {
         called: &str,
         known: &Known,
     ) -> Result<Vec<(KeyId, KeyFacts)>, CardError> {
-        let domains = reading::domains(card)?;
+        let places = exchange::places(card)?;
         let mut found = Vec::new();
         for id in reading::objects(card)?.keys() {
-            let facts = key_facts(card, id, called, &domains, known)?;
+            let facts = key_facts(card, id, called, &places, known)?;
             let label = facts
                 .description
                 .as_ref()
@@ -202,7 +204,7 @@ fn key_facts(
     card: &mut impl AppletAccess,
     id: KeyId,
     called: &str,
-    domains: &[(u8, chancery_schsm::KeyDomainStatus)],
+    places: &[Option<chancery_schsm::KeyDomainStatus>],
     known: &Known,
 ) -> Result<KeyFacts, CardError> {
     let proof = origin::read(card, id)?;
@@ -221,7 +223,11 @@ fn key_facts(
         description: proof.description.clone(),
         token: Some(TokenFacts {
             firmware: proof.firmware.to_string(),
-            domains: domains.to_vec(),
+            domains: (0..=u8::MAX)
+                .zip(places)
+                .filter_map(|(number, status)| Some((number, status.clone()?)))
+                .collect(),
+            several_places: places.len() > 1,
             key_domain: attributes.key_domain,
             algorithms: attributes.algorithms,
             use_counter: attributes.use_counter,
