@@ -229,3 +229,23 @@ fn a_virtual_token_is_served() {
     pcd.sees_it_pulled();
     thread.join().unwrap().unwrap();
 }
+
+#[test]
+fn a_reader_that_has_another_token_is_waited_for() {
+    let (listener, port) = listener();
+    let (stop, told, thread) = plug(Echo::new().0, port);
+    let mut pcd = Pcd::accept(&listener);
+    assert!(matches!(told.recv().unwrap(), Event::Inserted));
+    let (other_stop, other_told, other_thread) = plug(Echo::new().0, port);
+    assert!(matches!(other_told.recv().unwrap(), Event::Occupied));
+    stop.stop();
+    pcd.sees_it_pulled();
+    drop(pcd);
+    thread.join().unwrap().unwrap();
+    // Told once, then it is in.
+    let mut pcd = Pcd::accept(&listener);
+    assert!(matches!(other_told.recv().unwrap(), Event::Inserted));
+    assert_eq!(pcd.ask(&[0x04]), ATR);
+    other_stop.stop();
+    other_thread.join().unwrap().unwrap();
+}

@@ -5,18 +5,26 @@ mod reader_conf;
 mod telling;
 mod unplug;
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{
+    fs::OpenOptions,
+    io::{self, BufRead as _, IsTerminal as _},
+};
 
 use chancery_agent::{LocalTokens, TokenPins, initialise};
 use chancery_api::{FailureKind, SecretText};
 use chancery_driver::{Pin, PinFormatError, SoPin};
 use chancery_node::{DataDir, SystemClock};
-use chancery_vtoken::{Firmware, ManageError, TokenName, TokenSummary, destroy};
+use chancery_vtoken::{
+    Firmware, Inventory, ManageError, TokenName, TokenSummary, UnreadableToken, destroy, inventory,
+};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use self::{plug::Plug, unplug::Unplug};
+use self::{
+    plug::Plug,
+    unplug::{Unplug, plugged},
+};
 use crate::{
     context::Context,
     error::CliError,
@@ -58,18 +66,34 @@ impl VtokenCommand {
 #[derive(Serialize)]
 struct TokenView {
     name: String,
-    device: String,
-    created: String,
+    device: Option<String>,
+    created: Option<String>,
     in_use_by: Option<u32>,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 impl From<TokenSummary> for TokenView {
     fn from(token: TokenSummary) -> Self {
         Self {
             name: token.name.to_string(),
-            device: token.device_id,
-            created: token.created.to_string(),
+            device: Some(token.device_id),
+            created: Some(token.created.to_string()),
             in_use_by: token.in_use_by,
+            why: None,
+        }
+    }
+}
+
+impl From<UnreadableToken> for TokenView {
+    fn from(token: UnreadableToken) -> Self {
+        Self {
+            name: token.name.to_string(),
+            device: None,
+            created: None,
+            in_use_by: None,
+            why: Some(token.why),
         }
     }
 }
@@ -156,6 +180,16 @@ fn pins_for(data: &DataDir, name: &TokenName, rehearsal: bool) -> Result<(Pin, S
     let pins = if rehearsal {
         rehearsal_pins(&Context::rehearsal_file(data), name.as_str(), true)?
     } else {
+        if !can_ask() {
+            return Err(CliError::with_remedy(
+                FailureKind::Invalid,
+                format!("no terminal to ask for the PINs of token {name} at: nothing was done"),
+                format!(
+                    "chancery vtoken create {name}, then chancery token init {name} --pin-file FILE --so-pin-file FILE --yes; or with \
+                     --rehearsal"
+                ),
+            ));
+        }
         TokenPins {
             user_pin: Some(ask_user_pin(name.as_str())?),
             so_pin: ask_so_pin(name.as_str())?,
@@ -177,6 +211,11 @@ fn pins_for(data: &DataDir, name: &TokenName, rehearsal: bool) -> Result<(Pin, S
     Ok((user, so))
 }
 
+/// Whether there is a terminal to ask at.
+fn can_ask() -> bool {
+    OpenOptions::new().read(true).write(true).open("/dev/tty").is_ok()
+}
+
 /// Shows tokens.
 #[derive(Args)]
 #[command(after_help = "Example: chancery vtoken list --json")]
@@ -185,11 +224,14 @@ pub(crate) struct List {}
 impl List {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let views: Vec<_> = context
-            .tokens()?
-            .list()?
-            .into_iter()
-            .map(TokenView::from)
+        // The directory alone: a list needs no factory, and nothing that is written.
+        let found = match context.data_if_any()? {
+            Some(data) => inventory(&data.tokens())?,
+            None => Inventory::default(),
+        };
+        let whole = found.tokens.into_iter().map(TokenView::from);
+        let views: Vec<_> = whole
+            .chain(found.unreadable.into_iter().map(TokenView::from))
             .collect();
         let text = show(&views);
         Report::new(&views, text)
@@ -236,7 +278,12 @@ impl Destroy {
                 ));
             }
         }
-        destroy(&data.tokens(), &name)?;
+        destroy(&data.tokens(), &name).map_err(|error| match error {
+            ManageError::InUse { name, pid } => {
+                plugged(&data, &name).unwrap_or_else(|| ManageError::InUse { name, pid }.into())
+            }
+            error => error.into(),
+        })?;
         Report::new(
             &json!({ "destroyed": name.as_str() }),
             format!("token {name} is destroyed"),
@@ -245,16 +292,16 @@ impl Destroy {
 }
 
 fn show(views: &[TokenView]) -> String {
+    let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let rows = views
         .iter()
         .map(|view| {
-            vec![
-                view.name.clone(),
-                view.device.clone(),
-                view.created.clone(),
-                view.in_use_by
-                    .map_or_else(|| "-".to_owned(), |pid| format!("process {pid}")),
-            ]
+            let used = match (view.in_use_by, &view.why) {
+                (Some(pid), _) => format!("process {pid}"),
+                (None, Some(why)) => format!("unusable: {why}"),
+                (None, None) => "-".to_owned(),
+            };
+            vec![view.name.clone(), dash(&view.device), dash(&view.created), used]
         })
         .collect();
     table(

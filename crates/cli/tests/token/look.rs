@@ -77,3 +77,57 @@ fn a_machine_without_tokens_or_data_directory_says_what_to_do() {
     home.run(&["token", "list"]).ok();
     home.run(&["token", "journal"]).ok();
 }
+
+#[test]
+fn a_damaged_token_takes_nothing_from_the_others() {
+    let bench = Bench::new(&["hsm-a", "hsm-b"]);
+    std::fs::write(bench.home.data().join("tokens/hsm-a/about"), "?").unwrap();
+    let (code, list) = bench.home.json(&["token", "list"]);
+    assert_eq!(code, 0);
+    let damaged = list["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|token| token["name"] == "hsm-a")
+        .unwrap();
+    assert_eq!(damaged["state"], "unusable");
+    assert!(
+        damaged["why"].as_str().unwrap().contains("is damaged"),
+        "{damaged}"
+    );
+    assert_eq!(bench.info("hsm-b")["genuine"]["verdict"], "proven");
+    let (code, list) = bench.home.json(&["vtoken", "list"]);
+    assert_eq!(code, 0);
+    assert_eq!(
+        (&list[0]["name"], &list[1]["name"]),
+        (&"hsm-b".into(), &"hsm-a".into())
+    );
+    assert!(list[1]["why"].as_str().unwrap().contains("is damaged"), "{list}");
+    let unusable = bench.home.run(&["token", "info", "hsm-a"]);
+    assert_eq!(unusable.code, 8, "{}", unusable.err);
+    assert!(unusable.err.contains("is damaged"), "{}", unusable.err);
+}
+
+#[test]
+fn before_the_first_token_lists_are_empty_and_pins_without_a_terminal_come_from_files() {
+    let home = crate::common::Home::new();
+    let none = home.run(&["vtoken", "list"]).ok();
+    assert!(none.out.contains("chancery vtoken create NAME"), "{}", none.out);
+    // Without a controlling terminal.
+    let words = ["vtoken", "create", "alice", "--init"];
+    let command = home.command(&words);
+    let mut alone = std::process::Command::new("setsid");
+    alone
+        .arg("--wait")
+        .arg(command.get_program())
+        .args(words)
+        .env("CHANCERY_DATA_DIR", home.data())
+        .stdin(std::process::Stdio::null());
+    let refused = crate::common::Ended::from(alone.output().unwrap());
+    assert_eq!(refused.code, 3, "{}", refused.err);
+    assert!(
+        refused.err.contains("chancery token init alice --pin-file"),
+        "{}",
+        refused.err
+    );
+}

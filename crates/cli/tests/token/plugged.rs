@@ -151,6 +151,18 @@ fn through_a_socket_several_processes_take_turns() {
         || listed().is_some_and(|token| token["transport"] == "plugged" && token["state"] == "ready"),
         || format!("{:?}", listed()),
     );
+    for words in [
+        &["vtoken", "plug", "hsm-a"][..],
+        &["vtoken", "destroy", "hsm-a", "--yes"],
+    ] {
+        let refused = bench.home.run(words);
+        assert_eq!(refused.code, 6, "{}", refused.err);
+        assert!(
+            refused.err.contains("chancery vtoken unplug hsm-a"),
+            "{}",
+            refused.err
+        );
+    }
     bench.init("hsm-a", &["--label", "shared"]).ok();
     assert_eq!(bench.info("shared")["transport"], "plugged");
     let words = [

@@ -13,6 +13,29 @@ use std::{
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 /// The state of a socket that listens.
 const LISTEN: &str = "0A";
+/// The state of a connection whose both ends are there.
+const ESTABLISHED: &str = "01";
+
+/// Who is behind a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    /// The users that listen where it leads, and the one that has its other end.
+    pub(super) users: BTreeSet<u32>,
+    /// Another connection was accepted there, and this one was not.
+    pub(super) queued: bool,
+}
+
+/// Whether who listens at an address has accepted a connection that lasts. A system that does not say so has none.
+pub(super) fn is_occupied(address: SocketAddr) -> bool {
+    TABLES.iter().any(|table| {
+        File::open(table).is_ok_and(|table| {
+            let lines = BufReader::new(table).lines().map_while(Result::ok);
+            lines
+                .filter_map(|line| Row::parse(&line))
+                .any(|row| row.is_accepted() && is_same(row.local, address))
+        })
+    })
+}
 
 /// The users that listen where a connection leads, and the one that has its other end.
 ///
@@ -22,7 +45,7 @@ const LISTEN: &str = "0A";
 ///
 /// # Errors
 /// Those of reading, and [`io::ErrorKind::NotFound`] when the kernel does not list both.
-pub(super) fn users_behind(stream: &TcpStream) -> io::Result<BTreeSet<u32>> {
+pub(super) fn behind(stream: &TcpStream) -> io::Result<Behind> {
     let (ours, theirs) = (stream.local_addr()?, stream.peer_addr()?);
     for table in TABLES {
         let file = match File::open(table) {
@@ -31,8 +54,8 @@ pub(super) fn users_behind(stream: &TcpStream) -> io::Result<BTreeSet<u32>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if let Some(users) = find(BufReader::new(file), ours, theirs)? {
-            return Ok(users);
+        if let Some(found) = find(BufReader::new(file), ours, theirs)? {
+            return Ok(found);
         }
     }
     Err(io::Error::new(
@@ -41,9 +64,10 @@ pub(super) fn users_behind(stream: &TcpStream) -> io::Result<BTreeSet<u32>> {
     ))
 }
 
-/// The users in one table, when it has listener and connection.
-fn find(table: impl BufRead, ours: SocketAddr, theirs: SocketAddr) -> io::Result<Option<BTreeSet<u32>>> {
+/// What one table says, when it has listener and connection.
+fn find(table: impl BufRead, ours: SocketAddr, theirs: SocketAddr) -> io::Result<Option<Behind>> {
     let (mut listeners, mut holders) = (BTreeSet::new(), BTreeSet::new());
+    let (mut accepted, mut other_accepted) = (false, false);
     for line in table.lines() {
         let line = line?;
         let Some(row) = Row::parse(&line) else {
@@ -55,15 +79,23 @@ fn find(table: impl BufRead, ours: SocketAddr, theirs: SocketAddr) -> io::Result
             if reached && row.local.port() == theirs.port() {
                 listeners.insert(row.uid);
             }
-        } else if is_same(row.local, theirs) && is_same(row.remote, ours) {
-            holders.insert(row.uid);
+        } else if is_same(row.local, theirs) {
+            if is_same(row.remote, ours) {
+                holders.insert(row.uid);
+                accepted |= row.is_accepted();
+            } else {
+                other_accepted |= row.is_accepted();
+            }
         }
     }
     if listeners.is_empty() || holders.is_empty() {
         return Ok(None);
     }
     listeners.append(&mut holders);
-    Ok(Some(listeners))
+    Ok(Some(Behind {
+        users: listeners,
+        queued: other_accepted && !accepted,
+    }))
 }
 
 /// Whether two addresses are one; IPv4 in the table of IPv6 is IPv4.
@@ -77,22 +109,33 @@ struct Row {
     local: SocketAddr,
     remote: SocketAddr,
     listens: bool,
+    established: bool,
     uid: u32,
+    /// None, or 0, while no process has accepted the connection.
+    inode: u64,
 }
 
 impl Row {
-    /// `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid ...`
+    /// Whether a process has accepted this connection and its other end is there.
+    const fn is_accepted(&self) -> bool {
+        self.established && self.inode != 0
+    }
+
+    /// `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode ...`
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace().skip(1);
         let local = address(words.next()?)?;
         let remote = address(words.next()?)?;
-        let listens = words.next()? == LISTEN;
+        let state = words.next()?;
         let uid = words.nth(3)?.parse().ok()?;
+        let inode = words.nth(1).and_then(|inode| inode.parse().ok());
         Some(Self {
             local,
             remote,
-            listens,
+            listens: state == LISTEN,
+            established: state == ESTABLISHED,
             uid,
+            inode: inode.unwrap_or(0),
         })
     }
 }
@@ -150,7 +193,7 @@ mod tests {
             "127.0.0.1:4000".parse().unwrap(),
             "127.0.0.1:35963".parse().unwrap(),
         );
-        Some(found.unwrap()?.into_iter().collect())
+        Some(found.unwrap()?.users.into_iter().collect())
     }
 
     #[test]
@@ -220,9 +263,22 @@ mod tests {
             let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let own = BTreeSet::from([getuid().as_raw()]);
             let _accepted = listener.accept().unwrap();
-            assert_eq!(users_behind(&stream).unwrap(), own);
+            let found = |queued| Behind {
+                users: own.clone(),
+                queued,
+            };
+            assert_eq!(behind(&stream).unwrap(), found(false));
+            let at = listener.local_addr().unwrap();
+            assert!(is_occupied(at));
+            let second = TcpStream::connect(at).unwrap();
+            assert!(behind(&second).unwrap().queued);
+            assert!(!behind(&stream).unwrap().queued);
+            let _second = listener.accept().unwrap();
+            assert_eq!(behind(&second).unwrap(), found(false));
             drop(listener);
-            assert_eq!(users_behind(&stream).unwrap_err().kind(), io::ErrorKind::NotFound);
+            assert_eq!(behind(&stream).unwrap_err().kind(), io::ErrorKind::NotFound);
+            drop((stream, second));
+            assert!(!is_occupied(at));
         }
     }
 }

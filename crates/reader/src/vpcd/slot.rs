@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{
     frame::{Control, Request, read_request, write_answer},
-    listener::users_behind,
+    listener::{behind, is_occupied},
     trust::{TrustedUsers, overflow},
 };
 use crate::{Inserted, Stop};
@@ -99,6 +99,8 @@ pub enum Event {
         /// The system's reason.
         error: io::Error,
     },
+    /// Another token is in this reader. It is tried again.
+    Occupied,
     /// pcscd has the token.
     Inserted,
     /// pcscd has closed the connection; it is tried again.
@@ -212,12 +214,18 @@ impl Slot {
 
     /// A connection to a trusted user. To others nothing is said on it.
     fn connect(&self) -> Result<Connection, Hindered> {
+        // vpcd takes one connection and lets others queue: one that is dropped again would stay before the next token.
+        if is_occupied(self.address) {
+            return Err(Hindered::Waiting(Event::Occupied));
+        }
         let connection =
             Connection::open(self.address).map_err(|error| Hindered::Waiting(Event::Waiting { error }))?;
-        let users =
-            users_behind(&connection.0).map_err(|error| Hindered::Waiting(Event::Unidentified { error }))?;
-        match self.trusted.stranger(&users) {
+        let behind =
+            behind(&connection.0).map_err(|error| Hindered::Waiting(Event::Unidentified { error }))?;
+        match self.trusted.stranger(&behind.users) {
             Some(uid) => Err(Hindered::Stranger(uid)),
+            // Another was faster.
+            None if behind.queued => Err(Hindered::Waiting(Event::Occupied)),
             None => Ok(connection),
         }
     }

@@ -75,12 +75,14 @@ impl Places {
                     .tokens
                     .push(found_virtual(summary, token, self.sockets.as_deref()));
             }
-            survey.tokens.extend(found.unreadable.into_iter().map(|token| Found {
-                way: Way::Virtual { name: token.name },
-                device: None,
-                label: None,
-                presence: Presence::Unusable { why: token.why },
-            }));
+            survey
+                .tokens
+                .extend(found.unreadable.into_iter().map(|token| Found {
+                    way: Way::Virtual { name: token.name },
+                    device: None,
+                    label: None,
+                    presence: Presence::Unusable { why: token.why },
+                }));
         }
         if self.readers {
             readers::survey(&mut survey);

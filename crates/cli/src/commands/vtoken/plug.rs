@@ -32,6 +32,7 @@ use tracing_subscriber::EnvFilter;
 use super::{
     reader_conf::ReaderConf,
     telling::{Line, Teller},
+    unplug::plugged,
 };
 use crate::{
     context::Context,
@@ -195,15 +196,23 @@ impl Ready {
     fn open(data: &DataDir, name: TokenName) -> Result<Self, CliError> {
         let token =
             VirtualToken::open(&data.tokens().join(name.as_str()), &data.at_rest()).map_err(|source| {
-                match source {
-                    OpenError::NotFound(_) => AgentError::NoToken {
-                        what: name.to_string(),
+                let source = match source {
+                    OpenError::NotFound(_) => {
+                        return AgentError::NoToken {
+                            what: name.to_string(),
+                        }
+                        .into();
+                    }
+                    OpenError::InUse { .. } => match plugged(data, &name) {
+                        Some(error) => return error,
+                        None => source,
                     },
-                    source => AgentError::Open {
-                        name: name.to_string(),
-                        source,
-                    },
-                }
+                    source => source,
+                };
+                CliError::from(AgentError::Open {
+                    name: name.to_string(),
+                    source,
+                })
             })?;
         let atr = token.atr().to_vec();
         Ok(Self {
@@ -343,6 +352,13 @@ fn told(event: &Event, port: u16, (conf, entries): &(ReaderConf, Vec<ReaderEntry
     match event {
         Event::Inserted => Line::new("inserted", format!("inserted into pcscd (port {port})")),
         Event::Ejected { .. } => Line::new("ejected", "pcscd closed the connection; plugging in again"),
+        Event::Occupied => Line::new(
+            "occupied",
+            format!(
+                "the reader on port {port} is occupied: another token is in it; waiting until that is pulled (chancery vtoken unplug \
+                 TOKEN); --port names another reader"
+            ),
+        ),
         Event::Unidentified { error } => Line::new(
             "waiting",
             format!("waiting for pcscd on port {port}: whose reader it is cannot be told ({error})"),

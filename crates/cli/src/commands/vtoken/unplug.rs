@@ -6,6 +6,7 @@ use std::{
 };
 
 use chancery_api::FailureKind;
+use chancery_node::DataDir;
 use chancery_reader::socket::{SocketError, SocketToken};
 use chancery_vtoken::TokenName;
 use clap::Args;
@@ -69,6 +70,18 @@ impl Unplug {
         }
         Report::new(&pulled, text)
     }
+}
+
+/// The refusal of what cannot be done to a plugged token; `None` when it is not plugged in.
+pub(super) fn plugged(data: &DataDir, name: &TokenName) -> Option<CliError> {
+    let status = SocketToken::connect(&socket_of(data, name))
+        .and_then(|mut token| token.status())
+        .ok()?;
+    Some(CliError::with_remedy(
+        FailureKind::Conflict,
+        format!("token {name} is plugged in by process {}", status.server),
+        format!("chancery vtoken unplug {name}"),
+    ))
 }
 
 fn refused(name: &TokenName, holder: Option<u32>, error: &SocketError) -> CliError {
