@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::text::{Fault, IdReading, ShareText};
 use crate::typed::Typed;
 
-pub use advice::{for_a_lost_key, for_a_wrong_key};
+pub use advice::{for_a_lost_key, for_a_wrong_key, for_a_zero_key};
 pub use examine::examine;
 pub use finding::Finding;
 pub use mend::Unmendable;

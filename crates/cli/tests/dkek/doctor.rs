@@ -200,13 +200,30 @@ fn without_the_shares_it_says_what_can_still_be_done() {
     }
     // That it is merely another file comes first.
     let at = |words: &str| lost.out.find(words).unwrap();
-    assert!(at("Perhaps this is not this token's share file, or not the right password") < at("Do not initialise"));
+    assert!(
+        at("Perhaps this is not this token's share file, or not the right password")
+            < at("Do not initialise")
+    );
     assert!(!home.dir.path().join("real.pbe").exists());
     let zero = format!("signer={}", chancery_schsm::Kek::new([0; 32]).kcv());
-    let words = ["dkek", "doctor", &file, "--share-file", &printed, "--effort", "1", "--kcv", &zero];
+    let words = [
+        "dkek",
+        "doctor",
+        &file,
+        "--share-file",
+        &printed,
+        "--effort",
+        "1",
+        "--kcv",
+        &zero,
+    ];
     let zero = home.run(&words);
     assert_eq!(zero.code, 7, "{}", zero.out);
-    assert!(zero.out.contains("1. Perhaps this is not the token"), "{}", zero.out);
+    assert!(
+        zero.out.contains("1. Perhaps this is not the token"),
+        "{}",
+        zero.out
+    );
     assert!(!zero.out.contains("exists nowhere else"), "{}", zero.out);
 }
 

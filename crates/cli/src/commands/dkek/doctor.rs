@@ -6,6 +6,7 @@ use chancery_api::FailureKind;
 use chancery_dkek::{
     doctor::{
         Case, Diagnosis, Finding, Standing, Target, TargetKind, Unmendable, for_a_lost_key, for_a_wrong_key,
+        for_a_zero_key,
     },
     typed::Typed,
 };
@@ -36,8 +37,8 @@ use crate::{
 #[command(
     after_help = "Example: chancery dkek doctor backup.pbe --share-file shares.txt --token hsm-a --wrapped key.bin\n         \
 chancery dkek doctor backup.pbe --share-file shares.txt --as-typed notes.txt --kcv C4DA565080E886D9 --mend real.pbe --threshold 2 --shares 3\n\
-Works offline; a token is only asked for its key check values. It knows what older tools did wrong: passwords that lost leading zeros,\n\
-share ids of 10 and more, and wrong shares that passed the padding check, so that a wrong key went into a token. Exit code 7 when\n\
+Works offline; a token is only asked for its key check values. It knows what older tools did wrong: passwords that lost leading zeros, \
+share ids of 10 and more, and wrong shares that passed the padding check, so that a wrong key went into a token. Exit code 7 when \
 something does not fit and was not mended."
 )]
 pub(crate) struct Doctor {
@@ -267,8 +268,10 @@ fn advice(found: &Diagnosis) -> &'static [&'static str] {
     let any = |wanted: fn(&Finding) -> bool| found.findings.iter().any(wanted);
     if any(|finding| matches!(finding, Finding::WrongKeyImported { .. })) {
         for_a_wrong_key()
-    } else if any(|finding| matches!(finding, Finding::Unexplained { .. } | Finding::ZeroKey { .. })) {
+    } else if any(|finding| matches!(finding, Finding::Unexplained { .. })) {
         for_a_lost_key()
+    } else if any(|finding| matches!(finding, Finding::ZeroKey { .. })) {
+        for_a_zero_key()
     } else {
         &[]
     }

@@ -142,11 +142,36 @@ fn closed(name: &str, case: &Case, found: &Diagnosis) -> CliError {
             message.push_str(&format!("\n  {finding}"));
         }
     }
+    let sets = sets(case);
+    if sets.len() > 1 {
+        message.push_str("\n  they are of different sets:");
+        for (set, sources) in sets {
+            message.push_str(&format!("\n    {set}: {}", sources.join(", ")));
+        }
+    }
     CliError::with_remedy(
         FailureKind::Refused,
         message,
         "compare the shares with their pages; chancery dkek doctor --help",
     )
+}
+
+/// Which shares are of which set, as their pages say, or by their prime where they do not.
+fn sets(case: &Case) -> Vec<(String, Vec<&str>)> {
+    let mut sets: Vec<(String, Vec<&str>)> = Vec::new();
+    for given in &case.shares {
+        let set = match (&given.text.set, &given.text.prime) {
+            (Some(set), _) => format!("set {set}"),
+            // Public, and all there is to tell sets of other tools apart.
+            (None, Some(prime)) => format!("set with prime {}", prime.secret_text()),
+            (None, None) => continue,
+        };
+        match sets.iter_mut().find(|(known, _)| *known == set) {
+            Some((_, sources)) => sources.push(&given.source),
+            None => sets.push((set, vec![&given.source])),
+        }
+    }
+    sets
 }
 
 /// By what a file was opened, in words.
@@ -186,4 +211,30 @@ pub(super) fn scheme(error: &SchemeError) -> CliError {
         _ => FailureKind::Invalid,
     };
     CliError::new(kind, crate::error::chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_different_sets_are_told_apart_by_their_files() {
+        let share = |prime: &str, id: u8| {
+            format!("Prime       : {prime}\nShare ID    : {id}\nShare value : be:d9:2a:f6:96:43:c4:41\n")
+        };
+        let (one, other) = ("e2:8c:4e:2a:93:cc:a8:77", "e2:8c:4e:2a:93:cc:a8:99");
+        let mut case = Case::default();
+        for (name, prime, id) in [("a.txt", one, 1), ("b.txt", other, 2), ("c.txt", one, 3)] {
+            case.shares.extend(files::given(&share(prime, id), name).unwrap());
+        }
+        let found = sets(&case);
+        let [(first, of_first), (second, of_second)] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert!(first.contains(one) && second.contains(other), "{found:?}");
+        assert_eq!(
+            (of_first.as_slice(), of_second.as_slice()),
+            (&["a.txt", "c.txt"][..], &["b.txt"][..])
+        );
+    }
 }
