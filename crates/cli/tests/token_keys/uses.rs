@@ -241,3 +241,31 @@ fn key_agreement_and_secret_keys() {
     assert!(world.verifies("derived", "signature", &["-sha256"]));
     assert!(!world.verifies("agree", "signature", &["-sha256"]));
 }
+
+#[test]
+fn what_would_do_nothing_or_be_a_guess_is_refused() {
+    let world = World::new(&["a"], None);
+    world.write("message", b"a message");
+    world.generate("a", "rsa-2048", "rsa", &[]);
+    world.generate("a", "aes-128", "mac", &[]);
+    let sign = |label: &'static str| ["sign", "a", label, "--in", "message", "--out", "signature"];
+    for (label, options) in [
+        ("rsa", &["--raw"][..]),
+        ("mac", &["--raw"]),
+        ("mac", &["--pss"]),
+        ("mac", &["--hash", "sha256"]),
+        ("mac", &["--hash-on", "token"]),
+    ] {
+        let refused = world.token(&[&sign(label), options].concat());
+        assert_eq!(refused.code, 2, "{label} {options:?}: {}", refused.err);
+        assert!(refused.err.contains(options[0]), "{}", refused.err);
+    }
+    world.token(&sign("mac")).ok();
+    for words in [["sign", "a", "rsa"], ["decrypt", "a", "rsa"]] {
+        let refused = world
+            .home
+            .run(&[&["token"], &words[..], &["--pin-file", "-"]].concat());
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(refused.err.contains("--in FILE"), "{}", refused.err);
+    }
+}

@@ -86,6 +86,7 @@ enum BlockPadding {
 impl Decrypt {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        self.stream.refuse_beside(&self.key.pin)?;
         let data = read_input(self.stream.input.as_deref())?;
         let (chosen, mut token) = open(context, Some(&self.key.token), &self.key.pin)?;
         let called = chosen.to_string();
@@ -133,6 +134,7 @@ impl Decrypt {
 impl Encrypt {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        self.stream.refuse_beside(&self.key.pin)?;
         let data = read_input(self.stream.input.as_deref())?;
         let (chosen, mut token) = open(context, Some(&self.key.token), &self.key.pin)?;
         let called = chosen.to_string();

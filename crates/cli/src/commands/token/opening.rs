@@ -58,6 +58,21 @@ pub(crate) struct StreamArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
+impl StreamArgs {
+    /// Refuses to take data from standard input when the PIN comes from there: where one ends would be a guess.
+    pub(crate) fn refuse_beside(&self, pin: &UserPinArgs) -> Result<(), CliError> {
+        let standard = Path::new("-");
+        let piped = self.input.as_deref().is_none_or(|path| path == standard);
+        if piped && pin.pin_file.as_deref() == Some(standard) {
+            return Err(CliError::Usage(
+                "the PIN comes from standard input, so the data cannot: name its file with --in FILE"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Most bytes read of one input.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 

@@ -23,12 +23,12 @@ pub(crate) struct Sign {
     key: KeyArgs,
     #[command(flatten)]
     stream: StreamArgs,
-    /// Hash function
-    #[arg(long, value_enum, default_value_t = HashName::Sha256)]
-    hash: HashName,
-    /// Where the data is hashed
-    #[arg(long, value_enum, default_value_t = Place::Auto)]
-    hash_on: Place,
+    /// Hash function [default: sha256]
+    #[arg(long, value_enum)]
+    hash: Option<HashName>,
+    /// Where the data is hashed [default: auto]
+    #[arg(long, value_enum)]
+    hash_on: Option<Place>,
     /// RSA-PSS, salt as long as the hash, in place of PKCS#1 v1.5
     #[arg(long)]
     pss: bool,
@@ -80,19 +80,21 @@ enum Place {
 impl Sign {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        self.stream.refuse_beside(&self.key.pin)?;
         let message = read_input(self.stream.input.as_deref())?;
         let (chosen, mut token) = open(context, Some(&self.key.token), &self.key.pin)?;
         let called = chosen.to_string();
         let (id, description) = choose(&chosen, &mut token, &self.key.key)?;
         let failed = |error: chancery_tokens::operate::OperateError| operate(&called, &error);
         let key = KeyInUse::described(&mut token, id, description).map_err(failed)?;
+        self.refuse_idle(key.key_type())?;
         let signature = if key.key_type() == KeyType::Aes {
             key.mac(&mut token, &message).map_err(failed)?
         } else {
             let signing = Signing {
                 scheme: if self.pss { Scheme::Pss } else { Scheme::Default },
-                hash: self.hash.into(),
-                hash_on: match self.hash_on {
+                hash: self.hash.unwrap_or(HashName::Sha256).into(),
+                hash_on: match self.hash_on.unwrap_or(Place::Auto) {
                     Place::Auto => HashOn::Either,
                     Place::Host => HashOn::Host,
                     Place::Token => HashOn::Token,
@@ -114,5 +116,33 @@ impl Sign {
             self.stream.output.as_deref(),
             view,
         )
+    }
+
+    /// Refuses options that would do nothing with a key of this type.
+    fn refuse_idle(&self, key_type: KeyType) -> Result<(), CliError> {
+        let aes = key_type == KeyType::Aes;
+        let idle = [
+            ("--hash", aes && self.hash.is_some()),
+            ("--hash-on", aes && self.hash_on.is_some()),
+            ("--pss", key_type != KeyType::Rsa && self.pss),
+            ("--raw", key_type != KeyType::Ec && self.raw),
+        ];
+        let idle: Vec<_> = idle
+            .into_iter()
+            .filter(|(_, given)| *given)
+            .map(|(name, _)| name)
+            .collect();
+        if idle.is_empty() {
+            return Ok(());
+        }
+        let made = match key_type {
+            KeyType::Aes => "an AES key makes a CMAC, which has no such choice",
+            KeyType::Rsa => "an RSA signature has one form",
+            KeyType::Ec => "RSA-PSS is for RSA keys",
+        };
+        Err(CliError::Usage(format!(
+            "{} does nothing here: {made}; leave it out",
+            idle.join(", ")
+        )))
     }
 }
