@@ -80,7 +80,11 @@ impl CliError {
                 io::ErrorKind::AlreadyExists => FailureKind::Conflict,
                 _ => FailureKind::Unavailable,
             };
-            Self::new(kind, format!("cannot {doing} {}: {error}", path.display()))
+            let reason = match error.kind() {
+                io::ErrorKind::AlreadyExists => "something of this name is there already".to_owned(),
+                _ => error.to_string(),
+            };
+            Self::new(kind, format!("cannot {doing} {}: {reason}", path.display()))
         }
     }
 

@@ -34,6 +34,12 @@ pub(crate) fn facts(facts: &[(&str, String)]) -> String {
         .collect()
 }
 
+/// How many of something: `1 share`, `2 shares`.
+pub(crate) fn counted(number: impl TryInto<usize>, what: &str) -> String {
+    let number = number.try_into().unwrap_or(usize::MAX);
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Unmet conditions in order, each with its remedy and who can do it.
 pub(crate) fn conditions(unmet: &[Condition]) -> String {
     let mut text = String::new();

@@ -163,7 +163,7 @@ impl Export {
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery cert revoke '#7' --reason key-compromise --as carol\n\
-Reasons: unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation,\n\
+Reasons: unspecified, key-compromise, ca-compromise, affiliation-changed, superseded, cessation-of-operation, \
 privilege-withdrawn, aa-compromise. It takes effect with the next chancery crl create."
 )]
 pub(crate) struct Revoke {

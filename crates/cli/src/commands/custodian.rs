@@ -31,7 +31,7 @@ impl CustodianCommand {
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery custodian register bob --hsm hsm-a,hsm-b --as alice\n\
-The custodian's token makes a key that answers HSMs and does nothing else, and the custodian's side remembers name and\n\
+The custodian's token makes a key that answers HSMs and does nothing else, and the custodian's side remembers name and \
 device key of each HSM: it never answers another one under that name."
 )]
 pub(crate) struct Register {

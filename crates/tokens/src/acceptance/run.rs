@@ -55,19 +55,23 @@ impl Outcome {
     }
 }
 
+const fn plural(one: bool) -> &'static str {
+    if one { "" } else { "s" }
+}
+
 /// Why a test could not be made, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptanceError {
     /// The token holds keys, and nobody has said that it may be used none the less.
-    #[error("the token holds {keys} keys already: it is not new")]
+    #[error("the token holds {keys} key{} already: it is not new", plural(*.keys == 1))]
     HasKeys {
         /// How many.
         keys: usize,
     },
     /// It waits for shares of its key encryption key, and generates no keys before.
     #[error(
-        "key domain {domain} lacks {outstanding} shares, and before they are imported the token generates no keys"
+        "key domain {domain} lacks {outstanding} share{}, and before the import is complete the token generates no keys", plural(*.outstanding == 1)
     )]
     SharesMissing {
         /// The domain.

@@ -109,7 +109,10 @@ fn shares(domains: &[(u8, u8)]) -> String {
     }
     let each: Vec<_> = domains
         .iter()
-        .map(|(number, shares)| format!("{number} with {shares} shares"))
+        .map(|(number, shares)| {
+            let plural = if *shares == 1 { "" } else { "s" };
+            format!("{number} with {shares} share{plural}")
+        })
         .collect();
     each.join(", ")
 }

@@ -17,7 +17,7 @@ use crate::{context::Context, error::CliError, report::Report};
 /// Checks one's own share.
 #[derive(Args)]
 #[command(after_help = "Example: chancery dkek check backup.commitments.json\n\
-It proves that a page holds the number that was fixed when the set was made. It does not prove that the shares together open the share\n\
+It proves that a page holds the number that was fixed when the set was made. It does not prove that the shares together open the share \
 file: only enough custodians together can show that, with chancery dkek inspect. Nothing is sent or written.")]
 pub(crate) struct Check {
     /// The published commitments of the set

@@ -51,7 +51,7 @@ impl Convert {
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery dkek resplit backup.pbe --out backup-2.pbe --share-file a.txt --share-file b.txt --threshold 3 --shares 5\n\
-Old shares cannot be taken back: they open every copy of the old file for ever, and the key in it is the same. Destroy the copies, or\n\
+Old shares cannot be taken back: they open every copy of the old file for ever, and the key in it is the same. Destroy the copies, or \
 make a new share, and move to it, when somebody is no longer to be trusted."
 )]
 pub(crate) struct Resplit {

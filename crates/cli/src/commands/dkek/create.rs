@@ -15,7 +15,7 @@ use crate::{context::Context, error::CliError, report::Report, table::facts};
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery dkek create backup.pbe\n         chancery dkek create backup.pbe --threshold 2 --shares 3 --page-dir pages\n\
-The share is new and random; it is in no token until it is imported. Each custodian's share is shown alone, on a screen that is cleared\n\
+The share is new and random; it is in no token until it is imported. Each custodian's share is shown alone, on a screen that is cleared \
 afterwards, and two groups of it are typed back. Commitments that say nothing about the shares are written to FILE.commitments.json."
 )]
 pub(crate) struct Create {

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery dkek import backup.pbe hsm-b --share-file alice.txt --share-file bob.txt --kcv FCD76B667D1B2EBF\n\
-The token must have been initialised for DKEK shares; no PIN is needed. The file is opened first and the token touched only when all of\n\
+The token must have been initialised for DKEK shares; no PIN is needed. The file is opened first and the token touched only when all of \
 its padding is right. A share once imported cannot be taken back: only initialising empties a key domain."
 )]
 pub(crate) struct Import {

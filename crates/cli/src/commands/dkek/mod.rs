@@ -21,7 +21,7 @@ use crate::{context::Context, error::CliError, report::Report};
 #[derive(Subcommand)]
 #[command(
     after_help = "Example: chancery dkek create backup.pbe --threshold 2 --shares 3 --page-dir pages\n\
-A share file (.pbe) holds one share of the key (DKEK) under which keys leave a token, under a password; the password can be split\n\
+A share file (.pbe) holds one share of the key (DKEK) under which keys leave a token, under a password; the password can be split \
 into shares, some of which give it back. Files and password shares are those of OpenSC's sc-hsm-tool, both ways."
 )]
 pub(crate) enum DkekCommand {

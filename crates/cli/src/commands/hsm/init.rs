@@ -19,7 +19,7 @@ use crate::{
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery hsm init hsm-a hsm-b --quorum 2of3 --shares 2 --as alice\n\
-Erases the tokens; one that holds keys is refused. The key domain's shares are generated in the node's memory, imported\n\
+Erases the tokens; one that holds keys is refused. The key domain's shares are generated in the node's memory, imported \
 into each token and forgotten. There is no user PIN: custodians alone open an HSM, and no setting replaces one."
 )]
 pub(crate) struct Init {

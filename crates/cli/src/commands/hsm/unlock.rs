@@ -11,7 +11,7 @@ use crate::{context::Context, error::CliError, report::Report, secrets::PinArgs}
 /// Answers challenges.
 #[derive(Args)]
 #[command(after_help = "Example: chancery hsm unlock hsm-a hsm-b --as alice\n\
-The challenge comes from the HSM and is answered by the custodian's token here, for HSMs this custodian accepted at\n\
+The challenge comes from the HSM and is answered by the custodian's token here, for HSMs this custodian accepted at \
 registration. An unlock is a lease for all keys of the HSM until chancery hsm lock or the end of the node.\n\
 Every HSM gets its line; an answer given before counts as done. The exit code is that of the first that failed.")]
 pub(crate) struct Unlock {

@@ -24,7 +24,7 @@ use guide::Guide;
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery quickstart\n         chancery quickstart --data-dir /tmp/center --csr server.csr\n\
-Asks nothing. Made of ordinary commands, printed as they run. Run again, it recognises what is there, finishes or verifies it,\n\
+Asks nothing. Made of ordinary commands, printed as they run. Run again, it recognises what is there, finishes or verifies it, \
 and issues one more certificate. It never initialises a token that holds keys.\n\
 Data directory: ./chancery-quickstart unless --data-dir or CHANCERY_DATA_DIR says otherwise."
 )]

@@ -73,7 +73,7 @@ impl Reject {
 /// Has certificates signed.
 #[derive(Args)]
 #[command(after_help = "Example: chancery request sign 7 8 9 --as carol\n\
-A Certification Officer decides, another person than the one who approved. When something is missing the command ends\n\
+A Certification Officer decides, another person than the one who approved. When something is missing the command ends \
 with exit code 4 and the list that chancery request why N shows.")]
 pub(crate) struct Sign {
     /// Numbers

@@ -17,7 +17,12 @@ use super::{
     pins::UserPinArgs,
     reaching::{TokenArgs, select},
 };
-use crate::{context::Context, error::CliError, report::Report, table::table};
+use crate::{
+    context::Context,
+    error::CliError,
+    report::Report,
+    table::{counted, table},
+};
 
 /// Shows everything on a token, decoded.
 #[derive(Args)]
@@ -154,10 +159,16 @@ fn text(called: &str, tree: &Tree) -> String {
         lines.add(
             1,
             &match &domain.kcv {
-                Some(kcv) => format!("{kind} {}: KCV {kcv}, {} shares", domain.number, domain.shares),
+                Some(kcv) => format!(
+                    "{kind} {}: KCV {kcv}, {}",
+                    domain.number,
+                    counted(domain.shares, "share")
+                ),
                 None => format!(
-                    "{kind} {}: {} of {} shares missing",
-                    domain.number, domain.outstanding, domain.shares
+                    "{kind} {}: {} of {} missing",
+                    domain.number,
+                    domain.outstanding,
+                    counted(domain.shares, "share")
                 ),
             },
         );

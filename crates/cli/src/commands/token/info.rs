@@ -14,7 +14,12 @@ use super::{
     failure::card,
     reaching::{Chosen, TokenArgs, anchors, select},
 };
-use crate::{context::Context, error::CliError, report::Report, table::facts};
+use crate::{
+    context::Context,
+    error::CliError,
+    report::Report,
+    table::{counted, facts},
+};
 
 /// Shows one token.
 #[derive(Args)]
@@ -75,9 +80,13 @@ fn text(chosen: &Chosen, info: &Info) -> String {
         } else if status.shares == 0 {
             "random key that never leaves".to_owned()
         } else if status.is_complete() {
-            format!("KCV {}, from {} shares", status.kcv, status.shares)
+            format!("KCV {}, from {}", status.kcv, counted(status.shares, "share"))
         } else {
-            format!("{} of {} shares missing", status.outstanding, status.shares)
+            format!(
+                "{} of {} missing",
+                status.outstanding,
+                counted(status.shares, "share")
+            )
         };
         let kind = if status.uid.is_some() { " (exchange)" } else { "" };
         lines.push(("key domain", format!("{number}{kind}: {state}")));

@@ -29,7 +29,7 @@ use super::{
     pins::{SoPinArgs, UserPinArgs, new_so_pin, new_user_pin, so_pin, tell_tries},
     reaching::{Chosen, journal_directory, select},
 };
-use crate::{context::Context, error::CliError, report::Report};
+use crate::{context::Context, error::CliError, report::Report, table::counted};
 
 /// Sets a token up.
 #[derive(Args)]
@@ -232,8 +232,8 @@ impl Init {
                 None => ask(
                     context,
                     &format!(
-                        "{} keys will be lost for ever. Type the device id {} to erase them:",
-                        plan.before.keys.len(),
+                        "{} will be lost for ever. Type the device id {} to erase what is there:",
+                        counted(plan.before.keys.len(), "key"),
                         chosen.device()
                     ),
                     "--confirm DEVICE",
@@ -296,7 +296,10 @@ fn effect(
     };
     let backup = match (blueprint.dkek_shares, blueprint.domains) {
         (Some(0), _) => "one key encryption key, random: keys never leave for another token".to_owned(),
-        (Some(shares), _) => format!("one DKEK of {shares} shares, to be imported next (chancery dkek)"),
+        (Some(shares), _) => format!(
+            "one DKEK of {}, to be imported next (chancery dkek)",
+            counted(shares, "share")
+        ),
         (None, Some(places)) if blueprint.domain_shares.is_empty() => {
             format!("{places} places for key domains, none made yet")
         }

@@ -66,7 +66,7 @@ impl ShowJournal {
                 }
             }
         }
-        if !records.is_empty() {
+        if records.iter().any(|record| !record.busy) {
             text.push_str("do: chancery token resume ID, or chancery token undo ID\n");
         }
         Report::new(&records, text)

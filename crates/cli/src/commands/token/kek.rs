@@ -16,6 +16,7 @@ use crate::{
     context::Context,
     error::{CliError, chain},
     progress::Progress,
+    table::counted,
 };
 
 /// Shares of a key encryption key.
@@ -74,8 +75,8 @@ impl ShareArgs {
         }
         let kek = Kek::from_shares(&shares).map_err(|error| CliError::Usage(error.to_string()))?;
         context.tell(format!(
-            "key encryption key of {} share(s): KCV {}",
-            shares.len(),
+            "key encryption key of {}: KCV {}",
+            counted(shares.len(), "share"),
             kek.kcv()
         ));
         Ok(Some(kek))

@@ -15,6 +15,7 @@ use crate::{
     context::Context,
     error::CliError,
     report::Report,
+    table::counted,
 };
 
 /// Makes a key domain whose key encryption key comes of shares.
@@ -86,8 +87,8 @@ impl Create {
                 "outstanding": status.outstanding,
             }),
             format!(
-                "key domain {number} of {called} waits for {} shares\ndo: chancery dkek import FILE {} --domain {number}\n",
-                status.outstanding,
+                "key domain {number} of {called} waits for {}\ndo: chancery dkek import FILE {} --domain {number}\n",
+                counted(status.outstanding, "share"),
                 chosen.device()
             ),
         )
@@ -181,7 +182,7 @@ fn words(place: &Place) -> String {
         DomainState::Free => "a free place".to_owned(),
         DomainState::Shares {
             shares, outstanding, ..
-        } => format!("of {shares} shares ({outstanding} missing), {kcv}"),
+        } => format!("of {} ({outstanding} missing), {kcv}", counted(*shares, "share")),
         DomainState::Exchange { group, .. } => {
             format!("of group {}, {kcv}", hex::encode_upper(group))
         }

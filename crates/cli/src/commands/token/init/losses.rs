@@ -5,6 +5,8 @@ use chancery_schsm::{Kcv, KeyDomainStatus};
 use chancery_tokens::{initialise::Before, reach::TokenTransport};
 use serde_json::{Value, json};
 
+use crate::table::counted;
+
 /// What goes beside keys and files.
 pub(super) struct Losses {
     label: Option<String>,
@@ -50,8 +52,9 @@ impl Losses {
             parts.push(match status.kcv {
                 Kcv::NONE if status.outstanding > 0 => {
                     format!(
-                        "key domain {number} ({} of {} shares missing)",
-                        status.outstanding, status.shares
+                        "key domain {number} ({} of {} missing)",
+                        status.outstanding,
+                        counted(status.shares, "share")
                     )
                 }
                 Kcv::NONE => format!("key domain {number}"),
