@@ -5,6 +5,7 @@ use chancery_schsm::{KeyDomainStatus, KeyId, PrivateKeyDescription, fid};
 use crate::applet::Firmware;
 use crate::certificate::KeyCertificate;
 use crate::error::Error;
+use crate::exchange::places;
 use crate::key::KeyAttributes;
 use crate::session::AppletAccess;
 
@@ -17,7 +18,7 @@ pub struct OriginProof {
     pub chain: Vec<u8>,
     /// What SELECT of the key tells; `None` when there is no such key (its files may be left).
     pub attributes: Option<KeyAttributes>,
-    /// State of the key domain the key names, or of the only one when it names none.
+    /// State of the key domain the key names; when it names none, of the one of a token with a single place.
     pub domain: Option<KeyDomainStatus>,
     /// Version of the applet.
     pub firmware: Firmware,
@@ -41,12 +42,17 @@ impl OriginProof {
 /// # Errors
 /// A command failed.
 pub fn read(card: &mut impl AppletAccess, id: KeyId) -> Result<OriginProof, Error> {
-    let session = card.session();
-    let attributes = session.key_attributes(id)?;
+    let attributes = card.session().key_attributes(id)?;
     let domain = match attributes.as_ref().map(|attributes| attributes.key_domain) {
-        Some(named) => session.key_domain(named.unwrap_or(0))?,
+        Some(Some(named)) => card.session().key_domain(named)?,
+        // Where there are several places, such a key is in none.
+        Some(None) => match places(card)?.as_slice() {
+            [only] => only.clone(),
+            _ => None,
+        },
         None => None,
     };
+    let session = card.session();
     let certificate = session
         .read_object(fid::certificate(id))?
         .map(KeyCertificate::recognise);
