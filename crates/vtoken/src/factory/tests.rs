@@ -117,7 +117,7 @@ fn tokens_are_listed_by_name_and_names_are_unique() {
     let whole = std::fs::read(&about).unwrap();
     std::fs::write(&about, "?").unwrap();
     let found = crate::inventory(&site.tokens()).unwrap();
-    assert_eq!(found.tokens, [a.clone()]);
+    assert_eq!(found.tokens, std::slice::from_ref(&a));
     assert_eq!(found.unreadable.len(), 1);
     assert_eq!(found.unreadable[0].name, name("b"));
     assert!(found.unreadable[0].why.contains("is damaged"));
