@@ -9,7 +9,10 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     assert_eq!(container.encode(), bytes);
-    let _ = (blob::kcv_of(container.blob()), blob::key_type_of(container.blob()));
+    let _ = (
+        blob::kcv_of(container.blob()),
+        blob::key_type_of(container.blob()),
+    );
     if let Some(description) = container.description() {
         let _ = PrivateKeyDescription::parse(description);
     }
