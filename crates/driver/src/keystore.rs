@@ -226,6 +226,13 @@ impl<T: Transport> Authenticated<T> {
     /// # Errors
     /// The label is too long, or a command failed.
     pub fn write_label(&mut self, label: &str) -> Result<(), Error> {
+        self.session().write_label(label)
+    }
+}
+
+impl<T: Transport> Session<T> {
+    /// Writes EF 2F03.
+    pub(crate) fn write_label(&mut self, label: &str) -> Result<(), Error> {
         let doing = Doing::new("UPDATE BINARY", "token information");
         if label.len() > MAX_LABEL {
             return Err(Error::input(
@@ -233,12 +240,9 @@ impl<T: Transport> Authenticated<T> {
                 format!("a label has at most {MAX_LABEL} bytes"),
             ));
         }
-        self.session()
-            .replace_file(fid::TOKEN_INFO, &TokenInfo::new(label).encode())
+        self.replace_file(fid::TOKEN_INFO, &TokenInfo::new(label).encode())
     }
-}
 
-impl<T: Transport> Session<T> {
     fn key_entry(&mut self, id: KeyId, described: bool, certified: bool) -> Result<KeyEntry, Error> {
         let description = if described {
             self.read_object(fid::prkd(id))?

@@ -1,12 +1,11 @@
 //! The SO-PIN, what the device says of itself without being selected, and key domains made and deleted.
 
 use chancery_iso7816::{CommandApdu, StatusWord, Transport};
-use chancery_schsm::{KeyDomainStatus, TokenInfo, fid};
+use chancery_schsm::KeyDomainStatus;
 
 use crate::card::{Authenticated, Selected};
 use crate::domain::parse_status;
 use crate::error::{Doing, Error};
-use crate::keystore::MAX_LABEL;
 use crate::pin::{USER_PIN, joined};
 use crate::secret::{Pin, SoPin};
 use crate::session::{AppletAccess, Session, sealed::HasSession};
@@ -75,15 +74,7 @@ impl<T: Transport> Selected<T> {
     /// # Errors
     /// The label is too long, or a command failed.
     pub fn write_label_after_initialization(&mut self, label: &str) -> Result<(), Error> {
-        let doing = Doing::new("UPDATE BINARY", "token information");
-        if label.len() > MAX_LABEL {
-            return Err(Error::input(
-                &doing,
-                format!("a label has at most {MAX_LABEL} bytes"),
-            ));
-        }
-        self.session()
-            .replace_file(fid::TOKEN_INFO, &TokenInfo::new(label).encode())
+        self.session().write_label(label)
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod keys;
 mod log;
+mod outcome;
 mod random;
 mod replay;
 mod run;
@@ -16,9 +17,10 @@ mod verify;
 
 pub use keys::{Kind, TestKey};
 pub use log::{ApduLog, Exchange, LogError, LogHead, Sink, parse_log};
+pub use outcome::{AcceptanceError, Finding, Outcome};
 pub use random::{RandomCheck, RandomVerdict};
 pub use replay::{Comparison, Deviation, replay};
-pub use run::{AcceptanceError, Finding, Outcome, Plan, clean_up, plan, run};
+pub use run::{Plan, clean_up, plan, run};
 
 /// Kind of work in the journal.
 pub const KIND: &str = "test";

@@ -16,3 +16,8 @@ pub(crate) fn causes(error: &dyn Error) -> String {
     }
     text
 }
+
+/// What makes a word mean several, where there is not just one.
+pub(crate) const fn plural(one: bool) -> &'static str {
+    if one { "" } else { "s" }
+}

@@ -7,6 +7,7 @@ use chancery_iso7816::Transport;
 use chancery_schsm::InitializeOptions;
 
 use super::Blueprint;
+use crate::text::plural;
 
 /// Something that is not as it was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +110,7 @@ fn shares(domains: &[(u8, u8)]) -> String {
     }
     let each: Vec<_> = domains
         .iter()
-        .map(|(number, shares)| {
-            let plural = if *shares == 1 { "" } else { "s" };
-            format!("{number} with {shares} share{plural}")
-        })
+        .map(|(number, shares)| format!("{number} with {shares} share{}", plural(*shares == 1)))
         .collect();
     each.join(", ")
 }
