@@ -66,6 +66,10 @@ id!(
     /// A signed act of a person.
     ActId
 );
+id!(
+    /// A quorum's permission to use a signing key.
+    LeaseId
+);
 
 /// The number of a service request, counted from 1 in one installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,8 +8,11 @@ mod bytes;
 mod canonical;
 mod failure;
 mod ids;
+mod lease;
+mod lease_methods;
 mod message;
 mod methods;
+mod network_methods;
 mod roles;
 mod views;
 
@@ -20,8 +23,16 @@ pub use act::{
 pub use bytes::{Base64, Hash32, SecretText};
 pub use canonical::{CanonicalError, canonical_json};
 pub use failure::{Condition, Failure, FailureKind};
-pub use ids::{ActId, CaId, CertificateId, HsmId, InstallationId, PersonId, RequestNumber, SignerId};
+pub use ids::{
+    ActId, CaId, CertificateId, HsmId, InstallationId, LeaseId, PersonId, RequestNumber, SignerId,
+};
+pub use lease::{
+    Claims, DigestError, DigestValue, Extent, HashName, LeaseText, LogPlace, Mechanism, Requester,
+    StatementKind, lease_statement, manifest_hash,
+};
+pub use lease_methods::*;
 pub use message::{Call, MAX_MESSAGE, Method, PROTOCOL_VERSION, Reply};
 pub use methods::*;
+pub use network_methods::*;
 pub use roles::Role;
 pub use views::*;

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AuditPage, Base64, CaDetail, CaView, CertificateDetail, CertificatePage, CrlDetail, DraftView, HsmView,
-    InstallationId, Method, NodeStatus, Performed, PersonView, RequestDetail, RequestNumber, RequestPage,
+    InstallationId, NodeStatus, Performed, PersonView, RequestDetail, RequestNumber, RequestPage,
     RequestView, Role, SecretText, SignedAct, SignerView, UnlockChallengeView, WhyView,
 };
 
+/// Parameters and reply of methods: a type each.
 macro_rules! methods {
     ($($(#[$doc:meta])* $name:ident($wire:literal) -> $reply:ty { $($(#[$fdoc:meta])* $field:ident: $ty:ty),* $(,)? })*) => {$(
         $(#[$doc])*
@@ -17,12 +18,13 @@ macro_rules! methods {
         #[serde(deny_unknown_fields)]
         pub struct $name { $($(#[$fdoc])* pub $field: $ty),* }
 
-        impl Method for $name {
+        impl $crate::Method for $name {
             const NAME: &'static str = $wire;
             type Reply = $reply;
         }
     )*};
 }
+pub(crate) use methods;
 
 methods! {
     /// State of the node itself.

@@ -1,0 +1,1 @@
+//! Calls to a node over TLS: blocking, without a runtime.
