@@ -6,7 +6,10 @@ use zeroize::Zeroizing;
 /// The seam every token is reached through: command APDU bytes in, response APDU bytes out.
 ///
 /// Implementations carry bytes and do not interpret them: they neither retry, nor chain, nor fetch more data on
-/// their own. One command is answered before the next is sent.
+/// their own. With [`Self::transmit`] one command is answered before the next is sent.
+///
+/// A way that is long beside the card's work can take several commands before the first answer comes: see
+/// [`Self::window`].
 pub trait Transport: Send {
     /// Sends one command and waits for its response, which ends with the two bytes of a status word.
     ///
@@ -19,6 +22,31 @@ pub trait Transport: Send {
     /// # Errors
     /// [`TransportError`] when the device could not be restarted.
     fn reset(&mut self) -> Result<(), TransportError>;
+
+    /// How many commands may be under way at a time with [`Self::send`] and [`Self::receive`]. 1, which is the default,
+    /// means that those two are not offered.
+    fn window(&self) -> usize {
+        1
+    }
+
+    /// Sends a command without waiting for its response. The card executes commands in the order in which they were
+    /// sent; no [`Self::transmit`] and no [`Self::reset`] may come before every response was received.
+    ///
+    /// # Errors
+    /// As [`Self::transmit`]. After any error but [`TransportError::TooLong`] no more responses come, and what the card
+    /// did with the commands under way is unknown. [`TransportError::Failed`] where sending ahead is not offered.
+    fn send(&mut self, command: &[u8]) -> Result<(), TransportError> {
+        let _ = command;
+        Err(TransportError::not_ahead())
+    }
+
+    /// Waits for the response to the oldest command that was sent and has none yet.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; [`TransportError::Failed`] when no command is under way.
+    fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        Err(TransportError::not_ahead())
+    }
 }
 
 /// Why bytes did not go through.
@@ -61,6 +89,13 @@ impl TransportError {
         }
     }
 
+    /// What [`Transport::send`] and [`Transport::receive`] answer where they are not offered.
+    fn not_ahead() -> Self {
+        Self::Failed {
+            reason: "this way to the token takes one command at a time".to_owned(),
+        }
+    }
+
     /// Whether the device is gone.
     #[must_use]
     pub fn is_lost(&self) -> bool {
@@ -82,6 +117,18 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     fn reset(&mut self) -> Result<(), TransportError> {
         (**self).reset()
     }
+
+    fn window(&self) -> usize {
+        (**self).window()
+    }
+
+    fn send(&mut self, command: &[u8]) -> Result<(), TransportError> {
+        (**self).send(command)
+    }
+
+    fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        (**self).receive()
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for &mut T {
@@ -91,5 +138,17 @@ impl<T: Transport + ?Sized> Transport for &mut T {
 
     fn reset(&mut self) -> Result<(), TransportError> {
         (**self).reset()
+    }
+
+    fn window(&self) -> usize {
+        (**self).window()
+    }
+
+    fn send(&mut self, command: &[u8]) -> Result<(), TransportError> {
+        (**self).send(command)
+    }
+
+    fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        (**self).receive()
     }
 }

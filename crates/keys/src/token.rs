@@ -7,6 +7,16 @@ use chancery_vtoken::VirtualToken;
 pub trait Token: Transport {
     /// How far the token's stored state has come; `None` where a token cannot tell.
     fn mark(&self) -> Option<Mark>;
+
+    /// Whether the way to the token leads over a network, where nothing may be read or changed on the way: every command
+    /// then goes through a secure channel into the token itself.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// Called each time chip authentication has proven which device answers, and before the first command under the new
+    /// channel.
+    fn authenticated(&mut self) {}
 }
 
 /// A place in a token's history, which only ever grows. A token that shows less than it did has been put back to an
