@@ -13,6 +13,7 @@ mod lease_methods;
 mod message;
 mod methods;
 mod network_methods;
+mod receipt;
 mod roles;
 mod views;
 
