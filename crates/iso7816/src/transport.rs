@@ -1,5 +1,7 @@
 //! The seam between whoever speaks to a token and the token.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -46,6 +48,21 @@ pub trait Transport: Send {
     /// As [`Self::send`]; [`TransportError::Failed`] when no command is under way.
     fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
         Err(TransportError::not_ahead())
+    }
+
+    /// As [`Self::receive`], but `None` when that would have to wait. What does not implement it waits.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    fn try_receive(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, TransportError> {
+        self.receive().map(Some)
+    }
+
+    /// Has `ready` called, on any thread, whenever a response or a failure has come that [`Self::try_receive`] gives. `false`
+    /// where this is not offered, which is the default.
+    fn on_ready(&mut self, ready: Arc<dyn Fn() + Send + Sync>) -> bool {
+        drop(ready);
+        false
     }
 }
 
@@ -129,6 +146,14 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
         (**self).receive()
     }
+
+    fn try_receive(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, TransportError> {
+        (**self).try_receive()
+    }
+
+    fn on_ready(&mut self, ready: Arc<dyn Fn() + Send + Sync>) -> bool {
+        (**self).on_ready(ready)
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for &mut T {
@@ -150,5 +175,13 @@ impl<T: Transport + ?Sized> Transport for &mut T {
 
     fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
         (**self).receive()
+    }
+
+    fn try_receive(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, TransportError> {
+        (**self).try_receive()
+    }
+
+    fn on_ready(&mut self, ready: Arc<dyn Fn() + Send + Sync>) -> bool {
+        (**self).on_ready(ready)
     }
 }

@@ -1,5 +1,7 @@
 //! What a node can hold, and how it comes by it.
 
+use std::time::Duration;
+
 use chancery_iso7816::Transport;
 use chancery_vtoken::VirtualToken;
 
@@ -17,6 +19,12 @@ pub trait Token: Transport {
     /// Called each time chip authentication has proven which device answers, and before the first command under the new
     /// channel.
     fn authenticated(&mut self) {}
+
+    /// Told when the token is to be locked at the latest, from now on; `None` when nothing says so any more. Whoever holds
+    /// the token at the other end then locks it even when the node cannot.
+    fn lock_in(&mut self, after: Option<Duration>) {
+        let _ = after;
+    }
 }
 
 /// A place in a token's history, which only ever grows. A token that shows less than it did has been put back to an
