@@ -1,1 +1,7 @@
 //! RAMOverHTTP: messages, both ends of a session, and what an agent lets through; no I/O.
+//!
+//! A token's side posts messages to a server over HTTP; the answers carry the commands the token is to run.
+//!
+//! * [`message`]: the templates both ends exchange.
+
+pub mod message;
