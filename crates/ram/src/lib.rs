@@ -2,6 +2,8 @@
 //!
 //! A token's side posts messages to a server over HTTP; the answers carry the commands the token is to run.
 //!
-//! * [`message`]: the templates both ends exchange.
+//! * [`message`]: the templates both ends exchange;
+//! * [`policy`]: what an agent lets through to its token.
 
 pub mod message;
+pub mod policy;
