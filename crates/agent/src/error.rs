@@ -100,6 +100,18 @@ pub enum AgentError {
         /// Why.
         why: String,
     },
+    /// The lease is not one a custodian can agree to.
+    #[error("the node shows a lease that cannot be agreed to: {0}. Nothing was signed")]
+    OtherLease(String),
+    /// The audit log is another one than it was.
+    #[error(
+        "THE AUDIT LOG DOES NOT CONTINUE WHAT YOU SAW BEFORE: {0}. Somebody may have taken back what was logged: do not go on, tell the \
+         auditor. Nothing was signed"
+    )]
+    Log(String),
+    /// A reason that cannot be given.
+    #[error("the reason of a refusal is one line of at most 200 characters: {0}")]
+    Reason(&'static str),
     /// A file of this side.
     #[error("file {path}")]
     File {

@@ -18,9 +18,25 @@ pub fn one_line(text: &str) -> String {
     out
 }
 
+/// As [`one_line`], and no longer than so many characters of the text.
+#[must_use]
+pub fn short_line(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}... (cut)", one_line(text.get(..end).unwrap_or_default())),
+        None => one_line(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::{one_line, short_line};
+
+    #[test]
+    fn text_that_is_too_long_is_cut_and_says_so() {
+        assert_eq!(short_line("ü€x", 3), "ü€x");
+        assert_eq!(short_line("ü€xy", 3), "ü€x... (cut)");
+        assert_eq!(short_line("\n\n\n", 1), "\\u{a}... (cut)");
+    }
 
     #[test]
     fn text_cannot_leave_its_line_or_turn_around() {

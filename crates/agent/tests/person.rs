@@ -2,93 +2,26 @@
 
 #![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "tests")]
 
+mod common;
+
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
 };
 
 use chancery_agent::{
-    Accepted, AcceptedHsm, AgentError, CUSTODIAN_KEY, LocalTokens, PinSource, RehearsalPins, ShownAct,
-    TokenPins, UnlockedToken, act_key, answer_challenge, custodian_key, initialise, sign_act,
+    Accepted, AcceptedHsm, AgentError, CUSTODIAN_KEY, PinSource, RehearsalPins, ShownAct, TokenPins, act_key,
+    answer_challenge, custodian_key, sign_act,
 };
 use chancery_api::{
     ActId, ActPayload, ApprovedItem, Base64, CertificateDocument, Decision, Hash32, InstallationId, Intent,
     PersonId, RequestNumber, SecretText, Subject, UnlockChallengeView, canonical_json, statement,
 };
 use chancery_cvc::AuthenticatedRequest;
-use chancery_driver::{Error as CardError, Pin, SoPin};
-use chancery_schsm::fid;
-use chancery_vtoken::{AtRest, Factory, TokenName};
-use openssl::{bn::BigNum, ecdsa::EcdsaSig, hash::MessageDigest, pkey::PKey, sha::sha256, sign::Verifier};
-use time::{Date, Month};
+use chancery_driver::Error as CardError;
+use common::{PIN, Place, SO_PIN, installation, is_signed_by};
+use openssl::{hash::MessageDigest, pkey::PKey, sign::Verifier};
 use uuid::Uuid;
-
-const PIN: &str = "648219";
-const SO_PIN: &str = "3537363231383830";
-
-struct Place {
-    dir: tempfile::TempDir,
-    tokens: LocalTokens,
-}
-
-impl Place {
-    /// Tokens of these names; those of people have PINs.
-    fn new(people: &[&str], hsms: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let at_rest = AtRest::MachineSecret(dir.path().join("machine.secret"));
-        let today = Date::from_calendar_date(2026, Month::November, 21).unwrap();
-        let factory = Factory::open_or_create(&dir.path().join("factory"), &at_rest, today).unwrap();
-        let directory = dir.path().join("tokens");
-        for name in people.iter().chain(hsms) {
-            factory
-                .create(&directory, &TokenName::new(name).unwrap(), today)
-                .unwrap();
-        }
-        let tokens = LocalTokens::new(&directory, at_rest, Some(&factory)).unwrap();
-        for name in people {
-            let mut token = tokens.open(name).unwrap();
-            assert!(!token.has_pin().unwrap());
-            initialise(
-                &mut token,
-                Pin::new(PIN).unwrap(),
-                SoPin::from_hex(SO_PIN).unwrap(),
-            )
-            .unwrap();
-            assert!(token.has_pin().unwrap());
-        }
-        Self { dir, tokens }
-    }
-
-    fn file(&self, name: &str, content: &str, mode: u32) -> PathBuf {
-        let path = self.dir.path().join(name);
-        fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        path
-    }
-
-    fn pins(&self, pin: &str) -> PinSource {
-        PinSource::File(self.file("pin", &format!("{pin}\n"), 0o600))
-    }
-
-    fn unlocked(&self, name: &str) -> UnlockedToken {
-        self.tokens.open(name).unwrap().unlock(&self.pins(PIN)).unwrap()
-    }
-
-    fn chain(&self, name: &str) -> Vec<u8> {
-        self.tokens
-            .open(name)
-            .unwrap()
-            .card()
-            .read_file(fid::DEVICE_CERTIFICATES)
-            .unwrap()
-            .unwrap()
-    }
-}
-
-fn installation() -> InstallationId {
-    InstallationId::new(Uuid::from_bytes([7; 16]))
-}
 
 fn draft(decision: Decision) -> ActPayload {
     ActPayload {
@@ -425,19 +358,8 @@ fn another_hsm_under_an_accepted_name_is_never_answered() {
     let good = view("hsm-a", &chain);
     let plain = answer_challenge(&mut token, &accepted, anchors, "hsm-a", &good).unwrap();
     assert_eq!(plain.len(), 64);
-    let request = AuthenticatedRequest::parse(&evidence.key_request).unwrap();
-    let key = PKey::public_key_from_der(&request.request().public_key().to_spki_der().unwrap()).unwrap();
-    let signature = EcdsaSig::from_private_components(
-        BigNum::from_slice(&plain[..32]).unwrap(),
-        BigNum::from_slice(&plain[32..]).unwrap(),
-    )
-    .unwrap();
     let signed = [known.device.as_bytes(), &[1, 2, 3, 4, 5, 6, 7, 8]].concat();
-    assert!(
-        signature
-            .verify(&sha256(&signed), &key.ec_key().unwrap())
-            .unwrap()
-    );
+    assert!(is_signed_by(&evidence.key_request, &signed, &plain));
     assert_eq!(CUSTODIAN_KEY.0, 1);
 }
 

@@ -275,8 +275,13 @@ impl From<AgentError> for CliError {
             | AgentError::Chain { .. }
             | AgentError::OtherToken { .. }
             | AgentError::OtherAct(_)
+            | AgentError::OtherLease(_)
+            | AgentError::Log(_)
             | AgentError::NotAccepted { .. } => failed(FailureKind::Refused),
-            AgentError::Pin { .. } | AgentError::NoPin { .. } | AgentError::BadFile { .. } => {
+            AgentError::Pin { .. }
+            | AgentError::NoPin { .. }
+            | AgentError::Reason(_)
+            | AgentError::BadFile { .. } => {
                 failed(FailureKind::Invalid)
             }
             AgentError::Manage(_) => match error {
