@@ -1,6 +1,6 @@
 //! SIGN, DECIPHER and ECDH: one APDU each.
 
-use chancery_iso7816::{CommandApdu, Transport};
+use chancery_iso7816::{CommandApdu, ResponseApdu, Transport};
 use chancery_schsm::{Algorithm, KeyId, KeyType};
 use zeroize::Zeroizing;
 
@@ -19,12 +19,7 @@ impl<T: Transport> Session<T> {
             .with_data(input)
             .map(|c| c.expecting(RESULT).extended());
         let response = self.link.expect_ok(&doing, command, Error::key_use)?;
-        let signature = match algorithm.key_type() {
-            Some(KeyType::Ec) => ecdsa::normalized(&response.data),
-            _ if response.data.is_empty() => None,
-            _ => Some(response.data.to_vec()),
-        };
-        signature.ok_or_else(|| Error::protocol(&doing, "no signature"))
+        signature(&doing, algorithm, &response)
     }
 
     /// One DECIPHER command: cryptogram to complete block.
@@ -64,4 +59,18 @@ impl<T: Transport> Session<T> {
             _ => Err(Error::protocol(&doing, "no point of the peer's length")),
         }
     }
+}
+
+/// What a SIGN command answered, its status being 9000.
+pub(crate) fn signature(
+    doing: &Doing,
+    algorithm: Algorithm,
+    response: &ResponseApdu,
+) -> Result<Vec<u8>, Error> {
+    let signature = match algorithm.key_type() {
+        Some(KeyType::Ec) => ecdsa::normalized(&response.data),
+        _ if response.data.is_empty() => None,
+        _ => Some(response.data.to_vec()),
+    };
+    signature.ok_or_else(|| Error::protocol(doing, "no signature"))
 }

@@ -36,6 +36,7 @@
     reason = "a failed transition gives the card back, which is as large as the success"
 )]
 
+mod ahead;
 mod applet;
 pub mod attest;
 mod card;
@@ -72,6 +73,7 @@ mod session;
 mod symmetric;
 mod wrap;
 
+pub use ahead::{Collected, Submitted};
 pub use applet::{AID, Firmware};
 pub use attest::AttestError;
 pub use card::{Authenticated, Card, Selected};

@@ -1,6 +1,7 @@
 //! One APDU out, one answer back: the only place where the transport is called.
 
-use chancery_iso7816::{ApduError, CommandApdu, ResponseApdu, Transport};
+use chancery_iso7816::{ApduError, CommandApdu, ResponseApdu, Transport, TransportError};
+use zeroize::Zeroizing;
 
 use crate::error::{Doing, Error};
 
@@ -17,6 +18,15 @@ pub struct Limits {
 impl Limits {
     /// The least command size the driver can work with, in bytes.
     pub const LEAST_COMMAND: usize = 128;
+
+    /// What is left for the commands themselves when all of them travel in a secure channel.
+    #[must_use]
+    pub const fn within_channel(self) -> Self {
+        Self {
+            max_command: self.max_command.saturating_sub(crate::secure::OVERHEAD),
+            max_file: self.max_file,
+        }
+    }
 }
 
 impl Default for Limits {
@@ -32,6 +42,31 @@ impl Default for Limits {
 pub(crate) struct Link<T> {
     transport: T,
     limits: Limits,
+    /// Commands sent and answers received with [`Self::send`] and [`Self::receive`].
+    sent: u64,
+    received: u64,
+}
+
+/// A command that was sent and whose answer was not received yet. It belongs to the link it was sent on.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    doing: Doing,
+    length: usize,
+    place: u64,
+}
+
+impl Sent {
+    pub(crate) const fn doing(&self) -> &Doing {
+        &self.doing
+    }
+}
+
+/// What came of [`Link::try_receive`].
+pub(crate) enum Received {
+    /// The answer.
+    Answer(ResponseApdu),
+    /// None yet.
+    NotYet(Sent),
 }
 
 impl<T: Transport> Link<T> {
@@ -40,7 +75,12 @@ impl<T: Transport> Link<T> {
             max_command: limits.max_command.max(Limits::LEAST_COMMAND),
             max_file: limits.max_file.min(usize::from(u16::MAX)),
         };
-        Self { transport, limits }
+        Self {
+            transport,
+            limits,
+            sent: 0,
+            received: 0,
+        }
     }
 
     pub(crate) const fn limits(&self) -> Limits {
@@ -71,6 +111,90 @@ impl<T: Transport> Link<T> {
         doing: &Doing,
         command: Result<CommandApdu, ApduError>,
     ) -> Result<ResponseApdu, Error> {
+        if self.sent != self.received {
+            return Err(Error::input(doing, "answers to earlier commands are under way"));
+        }
+        let command = self.encode(doing, command)?;
+        let answer = self
+            .transport
+            .transmit(&command)
+            .map_err(|source| no_answer(doing, command.len(), source))?;
+        answered(doing, command.len(), &answer)
+    }
+
+    /// Sends a command without waiting for the answer.
+    pub(crate) fn send(
+        &mut self,
+        doing: Doing,
+        command: Result<CommandApdu, ApduError>,
+    ) -> Result<Sent, Error> {
+        let command = self.encode(&doing, command)?;
+        if let Err(source) = self.transport.send(&command) {
+            if !matches!(source, TransportError::TooLong { .. }) {
+                // No more answers come to what is under way.
+                self.received = self.sent;
+            }
+            return Err(no_answer(&doing, command.len(), source));
+        }
+        self.sent += 1;
+        Ok(Sent {
+            doing,
+            length: command.len(),
+            place: self.sent,
+        })
+    }
+
+    /// Waits for the answer to the oldest command sent.
+    pub(crate) fn receive(&mut self, sent: &Sent) -> Result<ResponseApdu, Error> {
+        self.in_order(sent)?;
+        let answer = self.transport.receive();
+        self.taken(sent, answer)
+    }
+
+    /// The answer to the oldest command sent, if it is there.
+    pub(crate) fn try_receive(&mut self, sent: Sent) -> Result<Received, Error> {
+        self.in_order(&sent)?;
+        match self.transport.try_receive() {
+            Ok(None) => Ok(Received::NotYet(sent)),
+            Ok(Some(answer)) => self.taken(&sent, Ok(answer)).map(Received::Answer),
+            Err(error) => self.taken(&sent, Err(error)).map(Received::Answer),
+        }
+    }
+
+    fn in_order(&self, sent: &Sent) -> Result<(), Error> {
+        if sent.place == self.received + 1 && sent.place <= self.sent {
+            Ok(())
+        } else {
+            Err(Error::input(
+                &sent.doing,
+                "answers come in the order of their commands",
+            ))
+        }
+    }
+
+    fn taken(
+        &mut self,
+        sent: &Sent,
+        answer: Result<Zeroizing<Vec<u8>>, TransportError>,
+    ) -> Result<ResponseApdu, Error> {
+        match answer {
+            Ok(answer) => {
+                self.received += 1;
+                answered(&sent.doing, sent.length, &answer)
+            }
+            Err(source) => {
+                // No more answers come to what is under way.
+                self.received = self.sent;
+                Err(no_answer(&sent.doing, sent.length, source))
+            }
+        }
+    }
+
+    fn encode(
+        &self,
+        doing: &Doing,
+        command: Result<CommandApdu, ApduError>,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let command = command
             .map_err(|error| Error::input(doing, error.to_string()))?
             .encode();
@@ -80,27 +204,7 @@ impl<T: Transport> Link<T> {
                 limit: self.limits.max_command,
             });
         }
-        let answer = self.transport.transmit(&command).map_err(|source| {
-            tracing::debug!(
-                instruction = doing.instruction(),
-                sent = command.len(),
-                "card did not answer"
-            );
-            Error::Link {
-                doing: doing.clone(),
-                source,
-            }
-        })?;
-        let response = ResponseApdu::parse(&answer)
-            .map_err(|_| Error::protocol(doing, "a response shorter than a status word"))?;
-        tracing::debug!(
-            instruction = doing.instruction(),
-            sent = command.len(),
-            received = answer.len(),
-            status = format_args!("{:04X}", response.status.0),
-            "card command"
-        );
-        Ok(response)
+        Ok(command)
     }
 
     /// Sends a command that has one good ending, 9000; any other status is given to `refused`.
@@ -117,4 +221,25 @@ impl<T: Transport> Link<T> {
             Err(refused(doing, response.status))
         }
     }
+}
+
+fn no_answer(doing: &Doing, sent: usize, source: TransportError) -> Error {
+    tracing::debug!(instruction = doing.instruction(), sent, "card did not answer");
+    Error::Link {
+        doing: doing.clone(),
+        source,
+    }
+}
+
+fn answered(doing: &Doing, sent: usize, answer: &[u8]) -> Result<ResponseApdu, Error> {
+    let response = ResponseApdu::parse(answer)
+        .map_err(|_| Error::protocol(doing, "a response shorter than a status word"))?;
+    tracing::debug!(
+        instruction = doing.instruction(),
+        sent,
+        received = answer.len(),
+        status = format_args!("{:04X}", response.status.0),
+        "card command"
+    );
+    Ok(response)
 }

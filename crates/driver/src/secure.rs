@@ -20,6 +20,7 @@ mod states;
 pub use channel::SecureChannel;
 pub use error::{ChannelError, ChannelLost};
 pub use record::{ChannelRecord, Exchange};
+pub(crate) use states::OVERHEAD;
 pub use states::{RecordError, RecordedKey};
 
 /// An error with its causes on one line, for where only text fits.

@@ -32,7 +32,7 @@ pub use error::HsmError;
 pub use hsm::Hsm;
 pub use options::StartOptions;
 pub use pool::Pool;
-pub use signing::{KeyError, PooledKey, SigningKey, SoftwareKey};
+pub use signing::{KeyError, Made, PooledKey, SigningKey, SoftwareKey};
 pub use state::State;
 pub use token::{Connect, ConnectError, Mark, Token};
 pub use values::{

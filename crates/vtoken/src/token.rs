@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chancery_iso7816::{StatusWord, Transport, TransportError};
 use zeroize::Zeroizing;
@@ -18,7 +19,12 @@ use crate::{AtRest, Files, Firmware, OpenError, RealFiles, StateMark};
 /// 9000 is durable before.
 pub struct VirtualToken {
     card: Card,
+    /// The least time a signature takes.
+    delay: Duration,
 }
+
+/// SIGN.
+const SIGN: u8 = 0x68;
 
 impl VirtualToken {
     /// Plugs in the token stored in a directory.
@@ -36,6 +42,7 @@ impl VirtualToken {
     pub fn open_on(files: Arc<dyn Files>, directory: &Path, at_rest: &AtRest) -> Result<Self, OpenError> {
         Ok(Self {
             card: Card::new(Persistent::open(files, directory, at_rest)?),
+            delay: Duration::ZERO,
         })
     }
 
@@ -57,6 +64,11 @@ impl VirtualToken {
         self.card.store().mark()
     }
 
+    /// Makes every signature take at least this long, as on a device. For rehearsals and measurements.
+    pub fn set_delay(&mut self, delay: Duration) {
+        self.delay = delay;
+    }
+
     /// Processes one command APDU. Every answer ends with a status word; no input makes this panic.
     pub fn process(&mut self, command: &[u8]) -> Zeroizing<Vec<u8>> {
         let parsed = Command::parse(command);
@@ -67,7 +79,12 @@ impl VirtualToken {
             self.card.session.end_channel();
             return response(&[], StatusWord::WRONG_LENGTH);
         };
+        let slow = command.instruction == SIGN && !self.delay.is_zero();
+        let began = slow.then(Instant::now);
         let (data, status) = exchange::run(&mut self.card, &command);
+        if let Some(began) = began.filter(|_| status.is_ok()) {
+            std::thread::sleep(self.delay.saturating_sub(began.elapsed()));
+        }
         let answer = response(&data, status);
         tracing::trace!(
             instruction = command.instruction,

@@ -1,6 +1,7 @@
 //! The transport that protects every command.
 
 use std::fmt;
+use std::sync::Arc;
 
 use chancery_cvc::DeviceIdentity;
 use chancery_iso7816::{CommandApdu, ResponseApdu, StatusWord, Transport, TransportError};
@@ -17,10 +18,15 @@ use crate::error::Failed;
 /// It carries plain commands to whoever uses it and protected ones to the token. After the first thing that is wrong
 /// (6987, 6988, 6882, an answer without or with a wrong authentication code, a reset, a failed link) it carries nothing
 /// any more and says how it was lost ([`SecureChannel::lost`]).
+///
+/// Where the way to the token takes several commands ([`Transport::window`]), so does the channel: the counter of each is known
+/// ahead. A channel that is lost voids every command under way, and what the token did with them is not known.
 pub struct SecureChannel<T> {
     transport: T,
     channel: HostChannel,
     lost: Option<ChannelLost>,
+    /// Commands sent whose answers were not received.
+    ahead: usize,
     record: Option<ChannelRecord>,
 }
 
@@ -54,6 +60,7 @@ impl<T: Transport> SecureChannel<T> {
                     transport,
                     channel: HostChannel::new(agreement.keys.clone()),
                     lost: None,
+                    ahead: 0,
                     record: None,
                 };
                 Ok((channel, agreement))
@@ -81,15 +88,30 @@ impl<T: Transport> SecureChannel<T> {
         self.record.take()
     }
 
+    /// Closes the channel for good. Answers that are under way belong to it: they are fetched and dropped, so that the way to
+    /// the token is free for another channel.
     fn lose(&mut self, lost: ChannelLost) -> TransportError {
         let reason = super::error_text(&lost);
         self.lost = Some(lost);
+        for _ in 0..std::mem::take(&mut self.ahead) {
+            if self.transport.receive().is_err() {
+                break;
+            }
+        }
         TransportError::Failed { reason }
     }
-}
 
-impl<T: Transport> Transport for SecureChannel<T> {
-    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+    /// As [`Self::lose`], after the link failed: nothing is under way any more.
+    fn lose_link(&mut self, error: &TransportError) {
+        self.ahead = 0;
+        self.lost = Some(match error {
+            TransportError::Reset { .. } => ChannelLost::Reset,
+            other => ChannelLost::Link(other.clone()),
+        });
+    }
+
+    /// The command as it goes to the token, and as it would without protection.
+    fn protect(&mut self, command: &[u8]) -> Result<(Zeroizing<Vec<u8>>, CommandApdu), TransportError> {
         if let Some(lost) = &self.lost {
             return Err(TransportError::Failed {
                 reason: super::error_text(lost),
@@ -101,37 +123,80 @@ impl<T: Transport> Transport for SecureChannel<T> {
             // Real cards cannot take a protected command that has neither data nor Le.
             plain = plain.expecting(256);
         }
-        let protected = match self.channel.protect_command(&plain) {
-            Ok(protected) => protected.encode(),
+        match self.channel.protect_ahead(&plain) {
+            Ok(protected) => Ok((protected.encode(), plain)),
             Err(error @ (SecureMessagingError::Class { .. } | SecureMessagingError::TooLong { .. })) => {
-                return Err(not_sent(error.to_string()));
+                Err(not_sent(error.to_string()))
             }
-            Err(error) => return Err(self.lose(ChannelLost::NotAuthentic(error))),
-        };
-        let answer = match self.transport.transmit(&protected) {
-            Ok(answer) => answer,
-            Err(error) => {
-                // Whether the token counted the command is not known: the two ends may not agree any more.
-                self.lose(match &error {
-                    TransportError::Reset { .. } => ChannelLost::Reset,
-                    other => ChannelLost::Link(other.clone()),
-                });
-                return Err(error);
-            }
-        };
-        let Ok(response) = ResponseApdu::parse(&answer) else {
+            Err(error) => Err(self.lose(ChannelLost::NotAuthentic(error))),
+        }
+    }
+
+    /// What the token answered within the channel.
+    fn unprotect(&mut self, answer: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        let Ok(response) = ResponseApdu::parse(answer) else {
             let missing = SecureMessagingError::Refused {
                 status: StatusWord(0),
             };
             return Err(self.lose(ChannelLost::NotAuthentic(missing)));
         };
-        let opened = match self.channel.unprotect_response(&response) {
-            Ok(opened) => opened,
-            Err(SecureMessagingError::Refused { status }) => {
-                return Err(self.lose(ChannelLost::Closed { status }));
+        match self.channel.unprotect_response(&response) {
+            Ok(opened) => Ok(opened.encode()),
+            Err(SecureMessagingError::Refused { status }) => Err(self.lose(ChannelLost::Closed { status })),
+            Err(error) => Err(self.lose(ChannelLost::NotAuthentic(error))),
+        }
+    }
+
+    /// The answer to the oldest command that was sent ahead.
+    fn received(
+        &mut self,
+        answer: Result<Zeroizing<Vec<u8>>, TransportError>,
+    ) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        match answer {
+            Ok(answer) => {
+                self.ahead = self.ahead.saturating_sub(1);
+                self.unprotect(&answer)
             }
-            Err(error) => return Err(self.lose(ChannelLost::NotAuthentic(error))),
+            Err(error) => {
+                self.lose_link(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether an answer is to be expected.
+    fn expecting(&self) -> Result<(), TransportError> {
+        if let Some(lost) = &self.lost {
+            return Err(TransportError::Failed {
+                reason: super::error_text(lost),
+            });
+        }
+        if self.ahead == 0 {
+            return Err(TransportError::Failed {
+                reason: "no command is under way".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl<T: Transport> Transport for SecureChannel<T> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        if self.ahead > 0 {
+            return Err(TransportError::Failed {
+                reason: "answers to earlier commands are under way".to_owned(),
+            });
+        }
+        let (protected, plain) = self.protect(command)?;
+        let answer = match self.transport.transmit(&protected) {
+            Ok(answer) => answer,
+            Err(error) => {
+                // Whether the token counted the command is not known: the two ends may not agree any more.
+                self.lose_link(&error);
+                return Err(error);
+            }
         };
+        let opened = self.unprotect(&answer)?;
         if let Some(record) = &mut self.record {
             record.exchanges.push(Exchange {
                 command: plain.encode().to_vec(),
@@ -139,12 +204,69 @@ impl<T: Transport> Transport for SecureChannel<T> {
                 protected_response: answer.to_vec(),
             });
         }
-        Ok(opened.encode())
+        Ok(opened)
     }
 
     fn reset(&mut self) -> Result<(), TransportError> {
         self.lost = Some(ChannelLost::Reset);
+        self.ahead = 0;
         self.transport.reset()
+    }
+
+    /// That of the way to the token; 1 in a channel that is recorded.
+    fn window(&self) -> usize {
+        if self.record.is_some() {
+            1
+        } else {
+            self.transport.window()
+        }
+    }
+
+    fn send(&mut self, command: &[u8]) -> Result<(), TransportError> {
+        let (protected, _) = match self.protect(command) {
+            Ok(protected) => protected,
+            Err(error) => {
+                if self.lost.is_none() {
+                    drop(self.lose(ChannelLost::Link(error.clone())));
+                }
+                return Err(error);
+            }
+        };
+        match self.transport.send(&protected) {
+            Ok(()) => {
+                self.ahead += 1;
+                Ok(())
+            }
+            Err(error @ TransportError::TooLong { .. }) => {
+                // It was counted here and never sent.
+                let lost = ChannelLost::Link(error.clone());
+                drop(self.lose(lost));
+                Err(error)
+            }
+            Err(error) => {
+                self.lose_link(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        self.expecting()?;
+        let answer = self.transport.receive();
+        self.received(answer)
+    }
+
+    fn try_receive(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, TransportError> {
+        self.expecting()?;
+        match self.transport.try_receive() {
+            Ok(None) => Ok(None),
+            Ok(Some(answer)) => self.received(Ok(answer)).map(Some),
+            Err(error) => self.received(Err(error)).map(Some),
+        }
+    }
+
+    fn on_ready(&mut self, ready: Arc<dyn Fn() + Send + Sync>) -> bool {
+        self.transport.on_ready(ready)
     }
 }
 

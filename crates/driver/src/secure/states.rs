@@ -15,7 +15,7 @@ use crate::session::{Session, sealed::HasSession};
 
 /// What protection adds to a command at most: padding, the headers of the cryptogram, Le, authentication code, and the
 /// extended length fields.
-const OVERHEAD: usize = 16 + 5 + 4 + 10 + 5;
+pub(crate) const OVERHEAD: usize = 16 + 5 + 4 + 10 + 5;
 
 macro_rules! secured {
     ($state:ident) => {
@@ -159,17 +159,11 @@ fn through<T: Transport, E>(
 ) -> Result<Session<SecureChannel<T>>, Failed<Session<T>, E>> {
     let (limits, info, registered) = (session.link.limits(), session.info, session.registered);
     match open(session.link.into_transport()) {
-        Ok(channel) => {
-            let narrower = Limits {
-                max_command: limits.max_command.saturating_sub(OVERHEAD),
-                ..limits
-            };
-            Ok(Session {
-                link: Link::new(channel, narrower),
-                info,
-                registered,
-            })
-        }
+        Ok(channel) => Ok(Session {
+            link: Link::new(channel, limits.within_channel()),
+            info,
+            registered,
+        }),
         Err(failed) => Err(Failed {
             card: Session {
                 link: Link::new(failed.card, limits),

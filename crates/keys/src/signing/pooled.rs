@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chancery_api::HsmId;
+use chancery_api::{DigestValue, HsmId, Mechanism};
 
-use super::{Checker, KeyError, SigningKey};
+use super::digest::Prepared;
+use super::{Checker, KeyError, Made, SigningKey};
 use crate::{Hsm, HsmError, Pool, SignatureAlgorithm, State};
 
 /// A key wherever it has replicas: each signature goes to the unlocked HSM with the fewest requests outstanding, and
@@ -45,6 +46,61 @@ impl PooledKey {
             .filter_map(|id| Some((*id, self.pool.get(*id)?)))
             .filter(|(_, hsm)| hsm.is_unlocked())
             .min_by_key(|(_, hsm)| hsm.outstanding())
+    }
+
+    /// A signature over a digest that somebody else computed, verified in software. As [`SigningKey::sign`], it goes to the
+    /// unlocked HSM with the fewest requests outstanding, and on to the next when that fails.
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::Internal`] when the mechanism does not fit the key.
+    pub async fn sign_digest(&self, mechanism: Mechanism, digest: &DigestValue) -> Result<Made, KeyError> {
+        let internal = |what| KeyError::Internal { what };
+        let checker = self.checker.as_ref().map_err(|what| internal(what.clone()))?;
+        let Prepared { algorithm, input } = checker.prepare_digest(mechanism, digest).map_err(internal)?;
+        let (hsm, answer) = self.sign_anywhere(algorithm, &input).await?;
+        let verified = if checker.is_any() {
+            let checker = Arc::clone(checker);
+            elsewhere(move || checker.verify_input(&input, &answer)).await?
+        } else {
+            checker.verify_input(&input, &answer)
+        };
+        match verified.map_err(internal)? {
+            Some(signature) => Ok(Made { signature, hsm }),
+            None => Err(self.wrong(hsm)),
+        }
+    }
+
+    /// The answer of the first HSM that gives one.
+    async fn sign_anywhere(
+        &self,
+        algorithm: SignatureAlgorithm,
+        input: &[u8],
+    ) -> Result<(HsmId, Vec<u8>), KeyError> {
+        let mut tried = Vec::new();
+        let mut failure = None;
+        while let Some((id, hsm)) = self.next(&tried) {
+            match hsm.sign(self.key_id, algorithm, input.to_vec()).await {
+                Ok(answer) => return Ok((id, answer)),
+                Err(error) if !error.is_of_this_hsm_alone() => {
+                    return Err(KeyError::Unavailable { source: error });
+                }
+                Err(error) => {
+                    tracing::warn!(hsm = hsm.name(), key = self.key_id, %error, "HSM did not sign, trying another");
+                    tried.push(id);
+                    failure = Some(error);
+                }
+            }
+        }
+        Err(self.nobody(failure))
+    }
+
+    fn wrong(&self, id: HsmId) -> KeyError {
+        let hsm = self
+            .pool
+            .get(id)
+            .map_or_else(|| id.to_string(), |hsm| hsm.name().to_owned());
+        tracing::error!(hsm, key = self.key_id, "HSM gave a wrong signature");
+        KeyError::WrongSignature { hsm }
     }
 
     /// Why there is no HSM to ask.
@@ -96,31 +152,11 @@ impl SigningKey for PooledKey {
             .map_err(|what| KeyError::Internal { what: what.clone() })?;
         let mut job = Message::new(checker, message);
         let (algorithm, input) = job.prepare().await?;
-        let mut tried = Vec::new();
-        let mut failure = None;
-        while let Some((id, hsm)) = self.next(&tried) {
-            match hsm.sign(self.key_id, algorithm, input.clone()).await {
-                Ok(signature) => {
-                    return match job.verify(signature).await? {
-                        Some(signature) => Ok(signature),
-                        None => {
-                            let hsm = hsm.name().to_owned();
-                            tracing::error!(hsm, key = self.key_id, "HSM gave a wrong signature");
-                            Err(KeyError::WrongSignature { hsm })
-                        }
-                    };
-                }
-                Err(error) if !error.is_of_this_hsm_alone() => {
-                    return Err(KeyError::Unavailable { source: error });
-                }
-                Err(error) => {
-                    tracing::warn!(hsm = hsm.name(), key = self.key_id, %error, "HSM did not sign, trying another");
-                    tried.push(id);
-                    failure = Some(error);
-                }
-            }
+        let (id, signature) = self.sign_anywhere(algorithm, &input).await?;
+        match job.verify(signature).await? {
+            Some(signature) => Ok(signature),
+            None => Err(self.wrong(id)),
         }
-        Err(self.nobody(failure))
     }
 }
 

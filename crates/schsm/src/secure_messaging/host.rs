@@ -8,15 +8,19 @@ use super::keys::ChannelKeys;
 use super::objects::{EXPECTED, Link, STATUS};
 use super::{CLASS_PROTECTED, MAX_PROTECTED_DATA, SecureMessagingError};
 
-/// The host's end of a channel: protects commands and opens their answers, in turn.
-pub struct HostChannel(State);
+/// The host's end of a channel: protects commands and opens their answers.
+///
+/// The counter of a command follows from its place, and that of its answer from the command's. So commands can be protected
+/// before the answers to earlier ones are there ([`Self::protect_ahead`]), as long as the token gets them in this order.
+pub struct HostChannel(Option<Open>);
 
-enum State {
-    /// The next message is a command.
-    Ready(Link),
-    /// The next message is the answer to the last command.
-    Waiting(Link),
-    Closed,
+/// An open end.
+struct Open {
+    link: Link,
+    /// Commands protected so far.
+    commands: u64,
+    /// Answers opened so far.
+    answers: u64,
 }
 
 /// Bits of CLA that a command must not have before it is protected: all but "proprietary".
@@ -27,7 +31,11 @@ impl HostChannel {
     /// [`ChannelKeys::token_matches`].
     #[must_use]
     pub fn new(keys: ChannelKeys) -> Self {
-        Self(State::Ready(Link::new(keys)))
+        Self(Some(Open {
+            link: Link::new(keys),
+            commands: 0,
+            answers: 0,
+        }))
     }
 
     /// The command to send instead of a plain one: class 0C or 8C, with Le.
@@ -36,19 +44,28 @@ impl HostChannel {
     /// [`SecureMessagingError::Class`] and [`SecureMessagingError::TooLong`] change nothing. When the answer to the
     /// last command was not opened ([`SecureMessagingError::OutOfOrder`]) the channel is closed.
     pub fn protect_command(&mut self, command: &CommandApdu) -> Result<CommandApdu, SecureMessagingError> {
-        if command.class & NOT_PLAIN != 0 {
-            return Err(SecureMessagingError::Class { class: command.class });
+        check(command)?;
+        if self.pending() > 0 {
+            self.0 = None;
+            return Err(SecureMessagingError::OutOfOrder);
         }
+        self.protect_ahead(command)
+    }
+
+    /// As [`Self::protect_command`], whether or not the answers to earlier commands were opened.
+    ///
+    /// # Errors
+    /// [`SecureMessagingError`] as there, but never that it is out of order.
+    pub fn protect_ahead(&mut self, command: &CommandApdu) -> Result<CommandApdu, SecureMessagingError> {
+        check(command)?;
         let length = command.data().len();
-        if length > MAX_PROTECTED_DATA {
-            return Err(SecureMessagingError::TooLong { length });
-        }
-        let mut link = match std::mem::replace(&mut self.0, State::Closed) {
-            State::Ready(link) => link,
-            State::Waiting(_) => return Err(SecureMessagingError::OutOfOrder),
-            State::Closed => return Err(SecureMessagingError::Closed),
-        };
-        link.advance()?;
+        // Closed unless all goes well.
+        let mut open = self.0.take().ok_or(SecureMessagingError::Closed)?;
+        let count = open
+            .commands
+            .checked_mul(2)
+            .and_then(|before| before.checked_add(1));
+        open.link.count(count.ok_or(SecureMessagingError::Closed)?);
         let class = command.class | CLASS_PROTECTED;
         let header = [class, command.instruction, command.p1, command.p2];
         let odd = command.instruction & 1 == 1;
@@ -59,7 +76,7 @@ impl HostChannel {
             (_, true) => &[high, low],
         };
         let expected = Some((EXPECTED, expected)).filter(|(_, value)| !value.is_empty());
-        let objects = link.seal(Some(header), odd, command.data(), expected)?;
+        let objects = open.link.seal(Some(header), odd, command.data(), expected)?;
         let outer = CommandApdu::new(class, command.instruction, command.p1, command.p2)
             .with_data(&objects)
             .map_err(|_| SecureMessagingError::TooLong { length })?;
@@ -69,7 +86,8 @@ impl HostChannel {
         } else {
             outer.expecting(256)
         };
-        self.0 = State::Waiting(link);
+        open.commands += 1;
+        self.0 = Some(open);
         Ok(outer)
     }
 
@@ -82,32 +100,54 @@ impl HostChannel {
         &mut self,
         response: &ResponseApdu,
     ) -> Result<ResponseApdu, SecureMessagingError> {
-        let mut link = match std::mem::replace(&mut self.0, State::Closed) {
-            State::Waiting(link) => link,
-            State::Ready(_) => return Err(SecureMessagingError::OutOfOrder),
-            State::Closed => return Err(SecureMessagingError::Closed),
-        };
+        let mut open = self.0.take().ok_or(SecureMessagingError::Closed)?;
+        if open.answers >= open.commands {
+            return Err(SecureMessagingError::OutOfOrder);
+        }
         if response.data.is_empty() {
             return Err(SecureMessagingError::Refused {
                 status: response.status,
             });
         }
-        link.advance()?;
-        let opened = link.open(None, &response.data, STATUS)?;
+        let count = open.answers.checked_add(1).and_then(|place| place.checked_mul(2));
+        open.link.count(count.ok_or(SecureMessagingError::Closed)?);
+        let opened = open.link.open(None, &response.data, STATUS)?;
         let status = opened.plain.and_then(|value| <[u8; 2]>::try_from(value).ok());
         let status = status.ok_or(SecureMessagingError::Content { object: STATUS })?;
-        self.0 = State::Ready(link);
-        Ok(ResponseApdu {
+        open.answers += 1;
+        let opened = ResponseApdu {
             data: opened.data,
             status: StatusWord(u16::from_be_bytes(status)),
-        })
+        };
+        self.0 = Some(open);
+        Ok(opened)
+    }
+
+    /// Commands whose answers were not opened yet.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.0
+            .as_ref()
+            .map_or(0, |open| open.commands.saturating_sub(open.answers))
     }
 
     /// Whether the channel can still be used.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !matches!(self.0, State::Closed)
+        self.0.is_some()
     }
+}
+
+/// What is wrong with a command before anything is done.
+fn check(command: &CommandApdu) -> Result<(), SecureMessagingError> {
+    if command.class & NOT_PLAIN != 0 {
+        return Err(SecureMessagingError::Class { class: command.class });
+    }
+    let length = command.data().len();
+    if length > MAX_PROTECTED_DATA {
+        return Err(SecureMessagingError::TooLong { length });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for HostChannel {

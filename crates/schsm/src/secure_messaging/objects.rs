@@ -46,6 +46,11 @@ impl Link {
         Ok(())
     }
 
+    /// Goes to the message with this count; the first of a channel has 1.
+    pub(super) fn count(&mut self, count: u64) {
+        self.count = count;
+    }
+
     /// The data objects of a message: cryptogram, one object in clear, MAC. `header` is that of a command.
     pub(super) fn seal(
         &self,
