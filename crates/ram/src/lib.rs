@@ -3,7 +3,9 @@
 //! A token's side posts messages to a server over HTTP; the answers carry the commands the token is to run.
 //!
 //! * [`message`]: the templates both ends exchange;
+//! * [`client`]: the token's end of a session;
 //! * [`policy`]: what an agent lets through to its token.
 
+pub mod client;
 pub mod message;
 pub mod policy;
