@@ -4,8 +4,10 @@
 //!
 //! * [`message`]: the templates both ends exchange;
 //! * [`client`]: the token's end of a session;
+//! * [`server`]: the end that gives commands;
 //! * [`policy`]: what an agent lets through to its token.
 
 pub mod client;
 pub mod message;
 pub mod policy;
+pub mod server;
