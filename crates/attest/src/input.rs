@@ -1,5 +1,6 @@
 //! Telling what a file is, by its content alone.
 
+use chancery_api::Receipt;
 use chancery_cvc::PublicKey;
 use chancery_iso7816::tlv::{Reader, Tag};
 use chancery_schsm::KeyContainer;
@@ -9,6 +10,7 @@ use openssl::x509::{X509, X509Req};
 use serde::Serialize;
 
 use crate::attestation::{self, Attestation, AttestationError};
+use crate::receipt::{ReceiptError, parse_receipt, seems_receipt};
 use crate::text;
 use crate::transcript::{self, Transcript, TranscriptError};
 
@@ -31,6 +33,8 @@ pub enum Input {
     Attestation(Box<Attestation>),
     /// A recorded secure channel.
     Transcript(Box<Transcript>),
+    /// What shows that a quorum permitted a signature.
+    Receipt(Box<Receipt>),
 }
 
 /// Something with a public key that evidence may be for.
@@ -65,6 +69,8 @@ pub enum Kind {
     Attestation,
     /// Recorded secure channel.
     Transcript,
+    /// Receipt of a signature.
+    Receipt,
 }
 
 /// Why a file was not recognised, or cannot be read as what it seems to be.
@@ -83,7 +89,7 @@ pub enum InputError {
     /// No kind of evidence starts like that.
     #[error(
         "neither a device chain, a key's request, a wrapped key, a PKCS#10 request, an X.509 certificate, a public key, \
-         an attestation nor a transcript"
+         an attestation, a transcript nor a receipt"
     )]
     Unknown,
     /// Text that should be hexadecimal.
@@ -113,6 +119,9 @@ pub enum InputError {
     /// A recorded secure channel.
     #[error(transparent)]
     Transcript(#[from] TranscriptError),
+    /// A receipt.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
 }
 
 impl Input {
@@ -155,6 +164,7 @@ impl Input {
             Self::Subject(subject) => subject.kind,
             Self::Attestation(_) => Kind::Attestation,
             Self::Transcript(_) => Kind::Transcript,
+            Self::Receipt(_) => Kind::Receipt,
         }
     }
 
@@ -170,6 +180,9 @@ impl Input {
         }
         if says(transcript::FORMAT) {
             return Ok(Self::Transcript(Box::new(Transcript::parse(bytes)?)));
+        }
+        if seems_receipt(bytes) {
+            return Ok(Self::Receipt(Box::new(parse_receipt(bytes)?)));
         }
         Err(InputError::Unknown)
     }
@@ -218,6 +231,7 @@ impl Kind {
             Self::PublicKey => "public key",
             Self::Attestation => "attestation",
             Self::Transcript => "transcript",
+            Self::Receipt => "receipt",
         }
     }
 }

@@ -9,6 +9,7 @@
 //! * [`Transcript`] and [`ChannelFinding`]: a key generated through a recorded secure channel;
 //! * [`Attestation`]: the proof of one key's origin as it is kept in a file. The writing side is
 //!   `chancery_tokens::archive`;
+//! * [`ReceiptFinding`]: whether a quorum permitted a signature;
 //! * [`KeyFingerprint`]: what names a public key here.
 //!
 //! An authentic request proves that a key was generated in a device, or derived inside it from another. It does not prove
@@ -22,6 +23,7 @@ mod evidence;
 mod fingerprint;
 mod input;
 mod passport;
+mod receipt;
 mod text;
 mod transcript;
 mod verdict;
@@ -35,6 +37,10 @@ pub use input::{Input, InputError, Kind, MAX_INPUT, Subject};
 pub use passport::{
     Binding, Copy, CopyBasis, Export, ExportPath, KeyFacts, Labels, Origin, Passport, Token, TokenFacts,
     kcv_of,
+};
+pub use receipt::{
+    Agreed, CustodianVerdict, ExtentVerdict, LeaseVerdict, LogVerdict, Permit, QuorumVerdict, ReceiptError,
+    ReceiptFinding, SignatureVerdict, encode_receipt, parse_receipt,
 };
 pub use transcript::{Recorded, Transcript, TranscriptError};
 pub use verdict::{

@@ -50,6 +50,8 @@ macro_rules! verdicts {
     };
 }
 
+pub(crate) use verdicts;
+
 /// How a claim, or all of them together, came out. Worse ones are greater: the whole is as bad as its worst claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

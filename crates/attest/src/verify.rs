@@ -1,5 +1,6 @@
 //! Several files together: one result for each claim that can be made of them.
 
+use chancery_audit::NoteVerifier;
 use chancery_cvc::{DeviceIdentity, Genuineness, PublicKey, TrustAnchors};
 use serde::Serialize;
 use time::Date;
@@ -8,6 +9,10 @@ use crate::channel::{ChannelFinding, GeneratedInChannel, Held};
 use crate::evidence::{ChainFinding, RequestFinding, with_causes};
 use crate::fingerprint::KeyFingerprint;
 use crate::input::{Input, InputError, Kind, Subject};
+use crate::receipt::{
+    CustodianVerdict, ExtentVerdict, LeaseVerdict, LogVerdict, Permit, QuorumVerdict, ReceiptFinding,
+    SignatureVerdict,
+};
 use crate::transcript::Transcript;
 use crate::verdict::{
     ChainVerdict, ChannelVerdict, InputVerdict, MatchVerdict, OriginVerdict, Outcome, PossessionVerdict,
@@ -31,6 +36,8 @@ pub struct Verification {
     /// Keys that were generated through recorded channels, with the attributes they were asked for. Evidence only where
     /// [`Channel::held`] says why.
     pub channels: Vec<Channel>,
+    /// What receipts say was permitted; worth what their claims are worth.
+    pub permits: Vec<Permit>,
 }
 
 /// One claim and its result.
@@ -73,6 +80,18 @@ pub enum Verdict {
     Wrapped(WrappedVerdict),
     /// A recorded secure channel is authentic.
     Channel(ChannelVerdict),
+    /// A key signed a digest.
+    Signature(SignatureVerdict),
+    /// A lease permits a signature.
+    Lease(LeaseVerdict),
+    /// A lease permits a digest.
+    Extent(ExtentVerdict),
+    /// A custodian agreed to a lease.
+    Custodian(CustodianVerdict),
+    /// Enough custodians agreed.
+    Quorum(QuorumVerdict),
+    /// The audit log has a receipt.
+    Log(LogVerdict),
 }
 
 /// A device whose chain is authentic.
@@ -131,6 +150,12 @@ impl Verdict {
             Self::Match(verdict) => verdict.text(),
             Self::Wrapped(verdict) => verdict.text(),
             Self::Channel(verdict) => verdict.text(),
+            Self::Signature(verdict) => verdict.text(),
+            Self::Lease(verdict) => verdict.text(),
+            Self::Extent(verdict) => verdict.text(),
+            Self::Custodian(verdict) => verdict.text(),
+            Self::Quorum(verdict) => verdict.text(),
+            Self::Log(verdict) => verdict.text(),
         }
     }
 
@@ -145,6 +170,12 @@ impl Verdict {
             Self::Match(verdict) => verdict.outcome(),
             Self::Wrapped(verdict) => verdict.outcome(),
             Self::Channel(verdict) => verdict.outcome(),
+            Self::Signature(verdict) => verdict.outcome(),
+            Self::Lease(verdict) => verdict.outcome(),
+            Self::Extent(verdict) => verdict.outcome(),
+            Self::Custodian(verdict) => verdict.outcome(),
+            Self::Quorum(verdict) => verdict.outcome(),
+            Self::Log(verdict) => verdict.outcome(),
         }
     }
 
@@ -159,6 +190,12 @@ impl Verdict {
             Self::Match(_) => "matches",
             Self::Wrapped(_) => "wrapped",
             Self::Channel(_) => "channel",
+            Self::Signature(_) => "signature",
+            Self::Lease(_) => "lease",
+            Self::Extent(_) => "extent",
+            Self::Custodian(_) => "custodian",
+            Self::Quorum(_) => "quorum",
+            Self::Log(_) => "log",
         }
     }
 }
@@ -180,6 +217,18 @@ impl Verification {
         files: &[NamedInput],
         anchors: &TrustAnchors,
         at: Date,
+        held: impl Fn(&Transcript) -> Option<Held>,
+    ) -> Self {
+        Self::with_logs(files, anchors, at, &[], held)
+    }
+
+    /// As [`Self::for_holder`], for somebody who knows the keys of these audit logs.
+    #[must_use]
+    pub fn with_logs(
+        files: &[NamedInput],
+        anchors: &TrustAnchors,
+        at: Date,
+        log_keys: &[NoteVerifier],
         held: impl Fn(&Transcript) -> Option<Held>,
     ) -> Self {
         let chains: Vec<(usize, ChainFinding)> = chains_of(files)
@@ -208,9 +257,21 @@ impl Verification {
                 (index, RequestFinding::examine(bytes, findings))
             })
             .collect();
+        let receipts: Vec<(usize, ReceiptFinding)> = files
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (file, input))| match input {
+                Ok(Input::Receipt(receipt)) => Some((
+                    index,
+                    ReceiptFinding::examine(file, receipt, anchors, at, log_keys),
+                )),
+                _ => None,
+            })
+            .collect();
         let keys: Vec<&PublicKey> = requests
             .iter()
             .filter_map(|(_, finding)| finding.key.as_ref())
+            .chain(receipts.iter().filter_map(|(_, finding)| finding.key.as_ref()))
             .collect();
         let mut claims = Vec::new();
         for (index, (file, input)) in files.iter().enumerate() {
@@ -241,6 +302,11 @@ impl Verification {
             }
             for (_, finding, _) in channels.iter().filter(|(at, ..)| *at == index) {
                 claim(Verdict::Channel(finding.verdict), finding.detail.clone());
+            }
+            for (_, finding) in receipts.iter().filter(|(at, _)| *at == index) {
+                for (verdict, detail) in &finding.claims {
+                    claim(*verdict, detail.clone());
+                }
             }
             let mut found = false;
             for (_, finding) in requests.iter().filter(|(at, _)| *at == index) {
@@ -275,6 +341,10 @@ impl Verification {
                         generated: finding.generated.clone()?,
                     })
                 })
+                .collect(),
+            permits: receipts
+                .into_iter()
+                .filter_map(|(_, finding)| finding.permit)
                 .collect(),
             claims,
         }

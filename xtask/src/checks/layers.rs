@@ -108,7 +108,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "attest",
-        uses: &["iso7816", "cvc", "schsm"],
+        uses: &["iso7816", "cvc", "schsm", "audit", "api"],
         tests_use: &["vtoken", "driver"],
     },
     Layer {

@@ -57,6 +57,12 @@ pub(crate) fn said(verification: &Verification) -> Vec<String> {
                 Verdict::Match(verdict) => verdict.code(),
                 Verdict::Wrapped(verdict) => verdict.code(),
                 Verdict::Channel(verdict) => verdict.code(),
+                Verdict::Signature(verdict) => verdict.code(),
+                Verdict::Lease(verdict) => verdict.code(),
+                Verdict::Extent(verdict) => verdict.code(),
+                Verdict::Custodian(verdict) => verdict.code(),
+                Verdict::Quorum(verdict) => verdict.code(),
+                Verdict::Log(verdict) => verdict.code(),
                 _ => "?",
             };
             format!("{} {} {code}", claim.file, claim.verdict.claim())
