@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chancery_iso7816::Transport;
-use chancery_pcsc::PcscError;
+use chancery_pcsc::{PcscError, Sharing};
 use chancery_reader::socket::SocketError;
 use chancery_vtoken::{AtRest, OpenError, TokenSummary, VirtualToken, inventory};
 use time::OffsetDateTime;
@@ -22,6 +22,7 @@ pub struct Places {
     virtual_tokens: Option<(PathBuf, AtRest)>,
     sockets: Option<PathBuf>,
     readers: bool,
+    sharing: Option<Sharing>,
     clock: Option<Clock>,
 }
 
@@ -50,6 +51,14 @@ impl Places {
     #[must_use]
     pub const fn with_readers(mut self) -> Self {
         self.readers = true;
+        self
+    }
+
+    /// Tokens in readers are taken so that no other program can even connect to them; a program that is connected already
+    /// hinders it. Let go, such a token is reset.
+    #[must_use]
+    pub const fn exclusively(mut self) -> Self {
+        self.sharing = Some(Sharing::Exclusive);
         self
     }
 
@@ -119,7 +128,7 @@ impl Places {
                 });
             }
         }
-        let transport: Box<dyn Transport> = match &found.way {
+        let (transport, atr): (Box<dyn Transport>, Vec<u8>) = match &found.way {
             Way::Virtual { name } => {
                 let Some((directory, at_rest)) = &self.virtual_tokens else {
                     return Err(ReachError::Unusable {
@@ -128,20 +137,24 @@ impl Places {
                     });
                 };
                 let token = VirtualToken::open(&directory.join(name.as_str()), at_rest);
-                Box::new(token.map_err(|error| open_error(found, error))?)
+                let token = token.map_err(|error| open_error(found, error))?;
+                let atr = token.atr().to_vec();
+                (Box::new(token), atr)
             }
             Way::Plugged { socket, .. } => {
-                Box::new(sockets::hold(socket).map_err(|error| socket_error(found, error))?)
+                let token = sockets::hold(socket).map_err(|error| socket_error(found, error))?;
+                let atr = token.atr().to_vec();
+                (Box::new(token), atr)
             }
             Way::Reader { reader, .. } => {
-                Box::new(HeldCard::take(reader).map_err(|error| reader_error(found, error))?)
+                let sharing = self.sharing.unwrap_or(Sharing::Shared);
+                let card = HeldCard::take(reader, sharing).map_err(|error| reader_error(found, error))?;
+                let atr = card.atr().to_vec();
+                (Box::new(card), atr)
             }
         };
         let watch = Watch::new(self.clock.clone());
-        Ok(Reached::new(
-            found.clone(),
-            TokenTransport::watched(transport, watch),
-        ))
+        Ok(Reached::new(found.clone(), TokenTransport::watched(transport, watch)).with_atr(atr))
     }
 }
 
@@ -151,6 +164,7 @@ impl fmt::Debug for Places {
             .field("virtual_tokens", &self.virtual_tokens)
             .field("sockets", &self.sockets)
             .field("readers", &self.readers)
+            .field("sharing", &self.sharing)
             .finish_non_exhaustive()
     }
 }

@@ -9,13 +9,30 @@ use super::{Found, ReachError, TokenTransport, Watch};
 pub struct Reached {
     found: Found,
     transport: TokenTransport,
+    atr: Vec<u8>,
 }
 
 impl Reached {
     /// A token found as `found` says, reached through `transport`.
     #[must_use]
     pub const fn new(found: Found, transport: TokenTransport) -> Self {
-        Self { found, transport }
+        Self {
+            found,
+            transport,
+            atr: Vec::new(),
+        }
+    }
+
+    /// With the answer to reset it is shown with.
+    pub(super) fn with_atr(mut self, atr: Vec<u8>) -> Self {
+        self.atr = atr;
+        self
+    }
+
+    /// Answer to reset (ISO/IEC 7816-3 8); empty when it is not known.
+    #[must_use]
+    pub fn atr(&self) -> &[u8] {
+        &self.atr
     }
 
     /// What was found: way, device id, label.
@@ -45,6 +62,7 @@ impl Reached {
         Self {
             found: self.found,
             transport: self.transport.wrapped(wrap),
+            atr: self.atr,
         }
     }
 

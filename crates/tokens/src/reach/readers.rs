@@ -95,8 +95,8 @@ pub(super) struct HeldCard {
 
 impl HeldCard {
     /// Connects and keeps other programs away.
-    pub(super) fn take(reader: &str) -> Result<Self, PcscError> {
-        let mut token = Context::open()?.connect(reader, Sharing::Shared)?;
+    pub(super) fn take(reader: &str, sharing: Sharing) -> Result<Self, PcscError> {
+        let mut token = Context::open()?.connect(reader, sharing)?;
         match token.begin(PATIENCE_TO_HOLD) {
             Err(PcscError::Reset { .. }) => {
                 token.reconnect()?;
@@ -105,6 +105,11 @@ impl HeldCard {
             begun => begun?,
         }
         Ok(Self { token })
+    }
+
+    /// Answer to reset.
+    pub(super) fn atr(&self) -> &[u8] {
+        self.token.atr()
     }
 }
 
