@@ -16,6 +16,7 @@ mod door;
 mod edge;
 pub mod identity;
 mod listener;
+pub mod ram;
 mod rest;
 mod service;
 mod tls;

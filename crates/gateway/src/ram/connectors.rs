@@ -78,7 +78,6 @@ struct Connector {
 
 /// A session that was opened by its first POST.
 pub(super) struct Opened {
-    pub(super) live: Arc<Live>,
     pub(super) held: Held,
     pub(super) secret: Zeroizing<String>,
 }
@@ -295,7 +294,7 @@ impl Connectors {
                 name: name.to_owned(),
             }),
         }
-        Ok(Opened { live, held, secret })
+        Ok(Opened { held, secret })
     }
 
     /// Ticks the session as long as there is anything left of it.
@@ -312,11 +311,7 @@ impl Connectors {
 
     /// Has a second session prove its token.
     fn prove(self: &Arc<Self>, provisional: Provisional, live: Arc<Live>) {
-        let prover = self
-            .prover
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let prover = self.prover.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(prover) = prover else {
             return;
         };
@@ -354,12 +349,15 @@ impl Connectors {
             let Some(connector) = registry.connectors.get_mut(name) else {
                 return;
             };
-            let Some(index) = connector.provisional.iter().position(|it| it.id == live.id) else {
-                // It ended meanwhile, or has the place already.
+            if let Some(index) = connector.provisional.iter().position(|it| it.id == live.id) {
+                let proven = connector.provisional.remove(index);
+                connector.current.replace(proven)
+            } else if connector.current.as_ref().is_some_and(|it| it.id == live.id) {
+                // It got the place meanwhile, but could not be used while it was proven.
+                None
+            } else {
                 return;
-            };
-            let proven = connector.provisional.remove(index);
-            connector.current.replace(proven)
+            }
         };
         if let Some(before) = before {
             before.with(|session, now| session.fail(REPLACED, now));

@@ -175,12 +175,8 @@ impl Live {
         let mut inner = self.lock();
         let job = act(&mut inner.session, Instant::now());
         inner.jobs.insert(job, None);
-        let (_, ended) = inner.pass_on();
         drop(inner);
-        self.changed.notify_one();
-        if let Some(because) = ended {
-            (self.on_end)(self.id, &because);
-        }
+        self.with(|_, _| ());
         Ok(job)
     }
 
@@ -249,11 +245,6 @@ impl Live {
     /// Whether chip authentication has proven the token.
     pub(super) fn is_authenticated(&self) -> bool {
         self.lock().proven
-    }
-
-    /// Why it takes no more commands.
-    pub(super) fn ended(&self) -> Option<String> {
-        self.lock().ended.clone()
     }
 
     pub(super) fn max_command(&self) -> usize {

@@ -20,7 +20,7 @@ mod tickets;
 mod token;
 mod way;
 
-pub use connectors::{Connectors, Options, Provisional, Prover};
+pub use connectors::{Connectors, Options, Prover, Provisional};
 pub use routes::router;
 pub use status::{Connected, ConnectorChange, ConnectorStatus, Lost};
 pub use token::RemoteToken;

@@ -78,9 +78,7 @@ impl Transport for RemoteToken {
 
     fn send(&mut self, command: &[u8]) -> Result<(), TransportError> {
         let work = self.work(command)?;
-        let job = self
-            .live
-            .submit(|session, now| session.submit_ahead(work, now))?;
+        let job = self.live.submit(|session, now| session.submit_ahead(work, now))?;
         self.under_way.push_back(job);
         Ok(())
     }
