@@ -85,6 +85,32 @@ pub enum HsmError {
         #[source]
         source: ConnectError,
     },
+    /// A token out of this machine takes no secure channel, and nothing goes to it without.
+    #[error("HSM {hsm} is reached over a network, and there is no secure channel to it")]
+    NoChannel {
+        /// The HSM.
+        hsm: String,
+        /// Why.
+        #[source]
+        source: Box<chancery_driver::secure::ChannelError>,
+    },
+    /// The secure channel was lost, and another one is open. What was open on the token still is, unless its state says
+    /// otherwise; whether the command was carried out is unknown, and the call can be repeated.
+    #[error("the secure channel to HSM {hsm} was lost when it was to {doing}; it is open again")]
+    ChannelLost {
+        /// The HSM.
+        hsm: String,
+        /// What was asked for.
+        doing: &'static str,
+    },
+    /// Whoever holds a remote token at the other end does not let the command reach it.
+    #[error("the agent at HSM {hsm} does not let it {doing}")]
+    NotLetThrough {
+        /// The HSM.
+        hsm: String,
+        /// What was asked for.
+        doing: &'static str,
+    },
     /// Another token answers in place of the HSM.
     #[error("the token reached as HSM {hsm} is {found}, not {expected}")]
     OtherDevice {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use chancery_cvc::TrustAnchors;
 use chancery_schsm::KeyId;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::shared::Shared;
-use crate::worker::{self, Job, SignJob, Worker};
+use crate::shared::{Listener, Shared};
+use crate::worker::{self, Job, Means, SignJob, Worker};
 use crate::{
     Challenge, Connect, GenerateSpec, GeneratedKey, HsmError, Identity, ImportState, Initialise, Inspection,
-    KeyCopy, SignatureAlgorithm, StartOptions, State,
+    KeyCopy, SignatureAlgorithm, StartOptions, State, Status,
 };
 
 /// How long [`Hsm::close`] waits for the thread to let go of the token.
@@ -29,7 +29,7 @@ pub struct Hsm {
 }
 
 struct Inner {
-    jobs: SyncSender<Job>,
+    jobs: Arc<SyncSender<Job>>,
     shared: Arc<Shared>,
     identity: Identity,
     options: StartOptions,
@@ -64,16 +64,32 @@ impl Hsm {
     ) -> Result<Self, HsmError> {
         let shared = Arc::new(Shared::new(name, clock));
         let (jobs, queue) = mpsc::sync_channel(options.queue.max(1));
-        let (ready, started) = mpsc::sync_channel(1);
+        let jobs = Arc::new(jobs);
+        // Wakes the thread for an answer. A full queue wakes it by itself, and without handles it ends.
+        let waker = Arc::downgrade(&jobs);
+        let ready = Arc::new(move || {
+            if let Some(jobs) = waker.upgrade() {
+                drop(jobs.try_send(Job::Wake));
+            }
+        });
+        let (started, identity) = mpsc::sync_channel(1);
         let of_thread = Arc::clone(&shared);
         std::thread::Builder::new()
             .name(format!("hsm-{name}"))
-            .spawn(move || worker::run(of_thread, connect, anchors, options, queue, &ready))
+            .spawn(move || {
+                let means = Means {
+                    connect,
+                    anchors,
+                    options,
+                    ready,
+                };
+                worker::run(of_thread, means, queue, &started);
+            })
             .map_err(|source| HsmError::Thread {
                 hsm: name.to_owned(),
                 source,
             })?;
-        let identity = started.recv().map_err(|_| shared.gone())??;
+        let identity = identity.recv().map_err(|_| shared.gone())??;
         Ok(Self {
             inner: Arc::new(Inner {
                 jobs,
@@ -106,6 +122,23 @@ impl Hsm {
     #[must_use]
     pub fn locked_because(&self) -> Option<String> {
         self.inner.shared.locked_because()
+    }
+
+    /// The state, what led to it, and the latest loss.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.inner.shared.status()
+    }
+
+    /// Follows [`Hsm::status`]. An HSM that nobody uses is asked now and then whether it is still as it was
+    /// ([`StartOptions::probe`]), so that a loss shows by itself.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.inner.shared.watch()
+    }
+
+    pub(crate) fn on_change(&self, listener: Listener) {
+        self.inner.shared.listen(listener);
     }
 
     /// Requests that wait or are under way.
@@ -207,8 +240,24 @@ impl Hsm {
             .await
     }
 
+    /// Has an open HSM locked after this time, by its own thread, and where it is remote by who holds it at the other end too.
+    /// Each call replaces the one before, `None` takes the limit away, and a lock or a loss ends it.
+    ///
+    /// # Errors
+    /// [`HsmError::Locked`] or [`HsmError::Lost`] when it is not open.
+    pub async fn lock_in(&self, after: Option<Duration>) -> Result<(), HsmError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(
+            Job::LockIn { after, reply },
+            answer,
+            "be told when to lock",
+            self.inner.options.command,
+        )
+        .await
+    }
+
     /// Connects the token again after a loss. It is locked then, and must be the same device as before. An HSM that
-    /// is not lost is only inspected.
+    /// is not lost is only inspected. A remote token proves by chip authentication which device it is.
     ///
     /// # Errors
     /// [`HsmError::Connect`], [`HsmError::OtherDevice`], or a command failed; the HSM stays lost.

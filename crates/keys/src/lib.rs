@@ -10,6 +10,8 @@
 //! * The HSM enforces the quorum. Nothing here replaces a custodian's answer, and no PIN passes through.
 //! * What is believed of a token is checked against the token: a quorum that something else took away is noticed by
 //!   [`Hsm::inspect`] and by the next use of a key, and its cause stays with the state.
+//! * A remote token is reached through a secure channel alone. A lost channel is no lost quorum: another one is opened, and
+//!   custodians are asked only when the token says that their answers are gone.
 //! * A signature is one command to the token, and a [`PooledKey`] gives none out that its public key does not verify.
 //! * Every wait has a limit, and a caller that goes away leaves the token usable: what it asked for is either not
 //!   begun any more or finished without it.
@@ -33,10 +35,11 @@ pub use hsm::Hsm;
 pub use options::StartOptions;
 pub use pool::Pool;
 pub use signing::{KeyError, Made, PooledKey, SigningKey, SoftwareKey};
-pub use state::State;
+pub use state::{Cause, Loss, State, Status};
 pub use token::{Connect, ConnectError, Mark, Token};
 pub use values::{
     Challenge, GenerateSpec, GeneratedKey, Identity, ImportState, Initialise, Inspection, KeyCopy, Quorum,
     RegisteredCustodian,
 };
 pub use virtual_connect::VirtualConnect;
+pub use worker::identify;

@@ -14,6 +14,9 @@ pub struct StartOptions {
     pub procedure: Duration,
     /// Requests that may wait; further ones are refused as busy. 1024.
     pub queue: usize,
+    /// How long the token may be left alone before it is asked whether it is still as it was; `None` for as long as
+    /// nobody uses it. Never while a challenge is open. 5 s.
+    pub probe: Option<Duration>,
 }
 
 impl Default for StartOptions {
@@ -23,6 +26,7 @@ impl Default for StartOptions {
             command: Duration::from_secs(30),
             procedure: Duration::from_secs(300),
             queue: 1024,
+            probe: Some(Duration::from_secs(5)),
         }
     }
 }

@@ -4,39 +4,59 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chancery_api::HsmId;
+use tokio::sync::broadcast;
 
 use crate::signing::Checker;
 use crate::{Hsm, PooledKey};
 
+/// Changes kept for who is slow to look.
+const MOST_CHANGES: usize = 256;
 /// Public keys kept parsed.
 const MOST_CHECKERS: usize = 256;
 
 /// HSMs by identifier.
-#[derive(Default)]
 pub struct Pool {
     hsms: Mutex<BTreeMap<HsmId, Hsm>>,
     /// Parsed public keys, by SubjectPublicKeyInfo: signers are made for each use, and parsing costs more than a
     /// signature.
     checkers: Mutex<HashMap<Vec<u8>, Arc<Checker>>>,
+    changes: broadcast::Sender<HsmId>,
 }
 
 impl Pool {
     /// No HSM.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            hsms: Mutex::default(),
+            checkers: Mutex::default(),
+            changes: broadcast::Sender::new(MOST_CHANGES),
+        }
+    }
+
+    /// Tells whenever the status of an HSM changed, or an HSM came or went. Look at its [`Hsm::status`] then: several changes may
+    /// have come meanwhile. Who is told that it lagged behind looks at all HSMs.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<HsmId> {
+        self.changes.subscribe()
     }
 
     /// Puts an HSM in; another one of that identifier is dropped.
     pub fn insert(&self, id: HsmId, hsm: Hsm) {
+        let changes = self.changes.clone();
+        // An error says that nobody listens.
+        hsm.on_change(Box::new(move || drop(changes.send(id))));
         let replaced = held(&self.hsms).insert(id, hsm);
+        drop(self.changes.send(id));
         // Outside the lock: the last clone ends a thread.
         drop(replaced);
     }
 
     /// Takes an HSM out. Its thread lives on as long as a clone does.
     pub fn remove(&self, id: HsmId) -> Option<Hsm> {
-        held(&self.hsms).remove(&id)
+        let removed = held(&self.hsms).remove(&id);
+        drop(self.changes.send(id));
+        removed
     }
 
     /// One HSM.
@@ -72,6 +92,12 @@ impl Pool {
         }
         known.insert(spki.to_vec(), Arc::clone(&checker));
         Ok(checker)
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

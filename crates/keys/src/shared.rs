@@ -4,34 +4,37 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::{HsmError, State};
+use tokio::sync::watch;
+
+use crate::{Cause, HsmError, Loss, State, Status};
 
 /// State both sides see. Every lock is held for a few instructions.
 pub(crate) struct Shared {
     pub(crate) name: String,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
-    status: Mutex<Status>,
+    status: watch::Sender<Status>,
+    listeners: Mutex<Vec<Listener>>,
     closing: AtomicBool,
     outstanding: AtomicUsize,
     ended: Mutex<bool>,
     end: Condvar,
 }
 
-struct Status {
-    state: State,
-    /// What locked the HSM without being asked to.
-    because: Option<String>,
-}
+/// Called after each change of state, on the thread that made it.
+pub(crate) type Listener = Box<dyn Fn() + Send + Sync>;
 
 impl Shared {
     pub(crate) fn new(name: &str, clock: Arc<dyn Fn() -> i64 + Send + Sync>) -> Self {
         Self {
             name: name.to_owned(),
             clock,
-            status: Mutex::new(Status {
+            status: watch::Sender::new(Status {
                 state: State::Locked,
-                because: None,
+                locked_because: None,
+                last_loss: None,
+                lock_at_ms: None,
             }),
+            listeners: Mutex::default(),
             closing: AtomicBool::new(false),
             outstanding: AtomicUsize::new(0),
             ended: Mutex::new(false),
@@ -44,29 +47,76 @@ impl Shared {
     }
 
     pub(crate) fn state(&self) -> State {
-        held(&self.status).state.clone()
+        self.status.borrow().state.clone()
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Has this called after each change of state.
+    pub(crate) fn listen(&self, listener: Listener) {
+        held(&self.listeners).push(listener);
     }
 
     pub(crate) fn is_unlocked(&self) -> bool {
-        held(&self.status).state.is_unlocked()
+        self.status.borrow().state.is_unlocked()
     }
 
     pub(crate) fn locked_because(&self) -> Option<String> {
-        held(&self.status).because.clone()
+        let status = self.status.borrow();
+        status.locked_because.as_ref().map(|cause| cause.text.clone())
     }
 
     /// Takes over a state. An HSM that was closed stays lost, whatever its thread still finds out.
     pub(crate) fn set(&self, state: State, because: Option<String>) {
-        let mut status = held(&self.status);
-        if !self.is_closing() {
-            *status = Status { state, because };
-        }
+        let at_ms = self.now_ms();
+        self.change(|status| {
+            let locked_because = because.map(|text| match status.locked_because.take() {
+                // It is dated by when it was noticed first.
+                Some(known) if known.text == text => known,
+                _ => Cause { at_ms, text },
+            });
+            if !state.is_unlocked() {
+                status.lock_at_ms = None;
+            }
+            status.state = state;
+            status.locked_because = locked_because;
+        });
+    }
+
+    /// Says when an open HSM locks itself.
+    pub(crate) fn set_lock_at(&self, lock_at_ms: Option<i64>) {
+        self.change(|status| status.lock_at_ms = lock_at_ms);
+    }
+
+    /// The answers of custodians were taken away by something else.
+    pub(crate) fn locked_by(&self, because: &str) {
+        let at_ms = self.now_ms();
+        self.change(|status| {
+            status.note_loss(at_ms, because);
+            status.state = State::Locked;
+            status.lock_at_ms = None;
+            status.locked_because = Some(Cause {
+                at_ms,
+                text: because.to_owned(),
+            });
+        });
     }
 
     pub(crate) fn lose(&self, because: String) {
         let at_ms = self.now_ms();
         tracing::warn!(hsm = self.name, because, "HSM lost");
-        self.set(State::Lost { at_ms, because }, None);
+        self.change(|status| {
+            status.note_loss(at_ms, &because);
+            status.state = State::Lost { at_ms, because };
+            status.lock_at_ms = None;
+            status.locked_because = None;
+        });
     }
 
     /// The state becomes lost, and the thread is told to end.
@@ -75,12 +125,38 @@ impl Shared {
             at_ms: self.now_ms(),
             because: because.to_owned(),
         };
-        let mut status = held(&self.status);
-        if !self.closing.swap(true, Ordering::AcqRel) {
-            *status = Status {
-                state: lost,
-                because: None,
-            };
+        let changed = self.status.send_if_modified(|status| {
+            // Under the same lock as every change: nothing changes after it.
+            let first = !self.closing.swap(true, Ordering::AcqRel);
+            if first {
+                status.state = lost;
+                status.lock_at_ms = None;
+                status.locked_because = None;
+            }
+            first
+        });
+        if changed {
+            self.tell();
+        }
+    }
+
+    fn change(&self, act: impl FnOnce(&mut Status)) {
+        let changed = self.status.send_if_modified(|status| {
+            if self.is_closing() {
+                return false;
+            }
+            let before = status.clone();
+            act(status);
+            *status != before
+        });
+        if changed {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        for listener in held(&self.listeners).iter() {
+            listener();
         }
     }
 
@@ -91,7 +167,7 @@ impl Shared {
     /// The error for a request that an HSM that is not open, or gone, does not carry out.
     pub(crate) fn not_open(&self) -> HsmError {
         let hsm = self.name.clone();
-        let status = held(&self.status);
+        let status = self.status.borrow();
         match &status.state {
             State::Lost { because, .. } => HsmError::Lost {
                 hsm,
@@ -100,7 +176,7 @@ impl Shared {
             state => HsmError::Locked {
                 hsm,
                 state: state.clone(),
-                because: status.because.clone(),
+                because: status.locked_because.as_ref().map(|cause| cause.text.clone()),
             },
         }
     }
@@ -144,6 +220,17 @@ impl Shared {
     }
 }
 
+impl Status {
+    fn note_loss(&mut self, at_ms: i64, because: &str) {
+        self.last_loss = Some(Loss {
+            number: self.last_loss.as_ref().map_or(1, |loss| loss.number + 1),
+            at_ms,
+            because: because.to_owned(),
+            was_open: self.state.is_unlocked(),
+        });
+    }
+}
+
 /// A request under way.
 pub(crate) struct Outstanding<'a>(&'a Shared);
 
@@ -159,19 +246,13 @@ pub(crate) struct End(pub(crate) Arc<Shared>);
 impl Drop for End {
     fn drop(&mut self) {
         if !matches!(self.0.state(), State::Lost { .. }) {
-            let because = if std::thread::panicking() {
-                "its thread failed"
+            if std::thread::panicking() {
+                self.0.lose("its thread failed".to_owned());
             } else {
-                "it was let go"
-            };
-            let at_ms = self.0.now_ms();
-            self.0.set(
-                State::Lost {
-                    at_ms,
-                    because: because.to_owned(),
-                },
-                None,
-            );
+                let at_ms = self.0.now_ms();
+                let because = "it was let go".to_owned();
+                self.0.set(State::Lost { at_ms, because }, None);
+            }
         }
         *held(&self.0.ended) = true;
         self.0.end.notify_all();

@@ -35,6 +35,42 @@ pub enum State {
     },
 }
 
+/// An [`Hsm`](crate::Hsm)'s state and what led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The state.
+    pub state: State,
+    /// What locked the HSM without being asked to, until it is opened again.
+    pub locked_because: Option<Cause>,
+    /// The latest of all losses, also after the HSM was opened again.
+    pub last_loss: Option<Loss>,
+    /// When it locks itself at the latest, in milliseconds since the Unix epoch; set by [`Hsm::lock_in`](crate::Hsm::lock_in)
+    /// while it is open.
+    pub lock_at_ms: Option<i64>,
+}
+
+/// Why an HSM is locked that nobody locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// When that was noticed, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// What was seen, and the likely reason.
+    pub text: String,
+}
+
+/// A token that went out of reach, or whose custodians' answers were taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Counts the losses of this handle, from 1.
+    pub number: u64,
+    /// When it was noticed, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// What was seen, and the likely reason.
+    pub because: String,
+    /// Whether keys could be used until then.
+    pub was_open: bool,
+}
+
 impl State {
     /// Whether keys can be used.
     #[must_use]

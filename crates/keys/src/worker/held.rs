@@ -1,121 +1,36 @@
-//! The token in the thread's hands: connecting, noticing what others did to it, losing it, giving it back.
+//! The token in the thread's hands: noticing what others did to it, losing it, giving it back.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use chancery_cvc::{DeviceChain, DeviceIdentity, TrustAnchors};
+use chancery_driver::secure::ChannelError;
 use chancery_driver::{Authenticated, Card, Error, PinStatus, QuorumMemory, Selected};
-use chancery_iso7816::{Transport, TransportError};
+use chancery_iso7816::Transport;
 use chancery_schsm::{PkaStatus, fid};
-use zeroize::Zeroizing;
 
 use super::Worker;
-use crate::{Connect, HsmError, Identity, Inspection, Mark, State, Token};
+use super::attach::{Attached, attach};
+use super::recover::{OTHER, TRIES};
+use super::way::Way;
+use crate::{HsmError, Inspection, Mark, State};
 
 /// The driver's typestate, as far as it matters here.
 pub(super) enum Held {
     /// Selected and locked.
-    Selected(Selected<SharedToken>),
+    Selected(Selected<Way>),
     /// Opened by its custodians.
-    Open(Authenticated<SharedToken>),
+    Open(Authenticated<Way>),
     /// Lost.
     Gone,
 }
 
 impl Held {
-    fn into_card(self) -> Option<Card<SharedToken>> {
+    fn into_card(self) -> Option<Card<Way>> {
         match self {
             Self::Selected(card) => Some(card.disconnect()),
             Self::Open(card) => Some(card.disconnect()),
             Self::Gone => None,
         }
-    }
-}
-
-/// A token the driver sends commands to while the thread can still ask what is no command. The lock is never
-/// contended: both are on the same thread.
-#[derive(Clone)]
-pub(super) struct SharedToken(Arc<Mutex<Box<dyn Token>>>);
-
-impl SharedToken {
-    fn new(token: Box<dyn Token>) -> Self {
-        Self(Arc::new(Mutex::new(token)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Box<dyn Token>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Transport for SharedToken {
-    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
-        self.lock().transmit(command)
-    }
-
-    fn reset(&mut self) -> Result<(), TransportError> {
-        self.lock().reset()
-    }
-}
-
-/// A token just connected, its identity proven.
-pub(super) struct Attached {
-    pub(super) card: Selected<SharedToken>,
-    pub(super) token: SharedToken,
-    pub(super) device: DeviceIdentity,
-    pub(super) chain: Vec<u8>,
-}
-
-/// Connects, selects, reads the chain and verifies it.
-pub(super) fn attach(hsm: &str, connect: &dyn Connect, anchors: &TrustAnchors) -> Result<Attached, HsmError> {
-    let token = connect.connect().map_err(|source| HsmError::Connect {
-        hsm: hsm.to_owned(),
-        source,
-    })?;
-    let token = SharedToken::new(token);
-    let failed = |error| HsmError::Token {
-        hsm: hsm.to_owned(),
-        doing: "be selected",
-        source: Box::new(error),
-    };
-    let mut card = Card::new(token.clone())
-        .select()
-        .map_err(|refused| failed(refused.into_error()))?;
-    let chain = card
-        .read_file(fid::DEVICE_CERTIFICATES)
-        .map_err(failed)?
-        .unwrap_or_default();
-    let refused = |source| HsmError::Chain {
-        hsm: hsm.to_owned(),
-        source,
-    };
-    let device = DeviceChain::parse(&chain)
-        .map_err(|error| refused(Box::new(error)))?
-        .verify(anchors, None)
-        .map_err(|error| refused(Box::new(error)))?;
-    Ok(Attached {
-        card,
-        token,
-        device,
-        chain,
-    })
-}
-
-impl Attached {
-    pub(super) fn identity(&self, hsm: &str) -> Result<Identity, HsmError> {
-        let key = self.device.device_key();
-        let device_key = match key.point() {
-            Some(point) => point.to_vec(),
-            None => key.to_spki_der().map_err(|error| HsmError::Chain {
-                hsm: hsm.to_owned(),
-                source: Box::new(error),
-            })?,
-        };
-        Ok(Identity {
-            device: self.device.name().to_string(),
-            device_key,
-            chain: self.chain.clone(),
-            genuineness: self.device.genuine(),
-        })
     }
 }
 
@@ -144,47 +59,22 @@ fn unless_unselected(count: Result<Option<PkaStatus>, Error>) -> Result<Option<P
     }
 }
 
-/// What is told of an HSM whose custodians' answers do not count any more.
-const RESET: &str = "the token was reset or selected by something else";
+/// What is told of an HSM whose application is not selected any more.
+pub(super) const RESET: &str = "the token was reset: its power was cut, or another program reset it";
+/// What is told of an HSM whose application is selected, while its custodians' answers do not count any more.
+const SELECTED: &str = "the token was reset or its application selected by something else, most likely another program at its reader";
 
 impl Worker {
     pub(super) fn mark(&self) -> Option<Mark> {
-        self.token.as_ref().and_then(|token| token.lock().mark())
-    }
-
-    /// What a failed command means. A lost link loses the HSM; a refusal that an open token does not give makes the
-    /// token be looked at.
-    pub(super) fn failed(&mut self, doing: &'static str, error: Error) -> HsmError {
-        let locked = error.is_locked() || matches!(error, Error::NotOffered { .. });
-        if locked && matches!(self.card, Held::Open(_)) {
-            match self.check() {
-                Err(worse) => return worse,
-                Ok(()) if !matches!(self.card, Held::Open(_)) => return self.shared.not_open(),
-                Ok(()) => {}
-            }
-        }
-        self.broken(doing, error)
-    }
-
-    /// As [`Self::failed`], without looking at the token.
-    pub(super) fn broken(&mut self, doing: &'static str, error: Error) -> HsmError {
-        match &error {
-            Error::Link { source, .. } if !matches!(source, TransportError::TooLong { .. }) => {
-                self.lose(source.to_string())
-            }
-            _ => HsmError::Token {
-                hsm: self.shared.name.clone(),
-                doing,
-                source: Box::new(error),
-            },
-        }
+        self.way.as_ref().and_then(Way::mark)
     }
 
     /// Lets go of a token that is out of reach, or not the one it was.
     pub(super) fn lose(&mut self, because: String) -> HsmError {
         self.card = Held::Gone;
-        self.token = None;
+        self.way = None;
         self.status = None;
+        self.lock_at = None;
         self.shared.lose(because);
         self.shared.not_open()
     }
@@ -212,12 +102,18 @@ impl Worker {
             self.select_again()?;
             return self.look(because);
         }
-        tracing::warn!(
-            hsm = self.shared.name,
-            "the answers of custodians are gone: {RESET}"
-        );
+        self.locked_by(if now.is_some() { SELECTED } else { RESET })
+    }
+
+    /// Takes the token over again after something else locked it.
+    pub(super) fn locked_by(&mut self, because: &'static str) -> Result<(), HsmError> {
+        let hsm = &self.shared.name;
+        if self.status.is_some_and(|status| status.authenticated > 0) {
+            tracing::warn!(hsm, because, "the answers of custodians are gone");
+            self.shared.locked_by(because);
+        }
         self.select_again()?;
-        self.look(Some(RESET.to_owned()))
+        self.look(Some(because.to_owned()))
     }
 
     /// Reads the count and takes over the state it means.
@@ -290,31 +186,50 @@ impl Worker {
             return Err(self.shared.not_open());
         };
         self.memory.selected_again();
-        match card.select() {
-            Ok(card) => self.card = Held::Selected(card),
-            Err(refused) => {
-                let error = refused.into_error();
-                let because = match &error {
-                    Error::Link { source, .. } => source.to_string(),
-                    other => format!("it cannot be selected: {other}"),
-                };
-                return Err(self.lose(because));
-            }
+        self.lock_at = None;
+        self.card = Held::Selected(self.select(card)?);
+        if self.way.as_ref().is_some_and(Way::is_remote) {
+            // The channel that was opened after SELECT proves the device.
+            return Ok(());
         }
         let chain = ask!(self.broken, "show who it is", card => card.read_file(fid::DEVICE_CERTIFICATES));
         if chain.as_deref() == Some(&self.chain) {
             return Ok(());
         }
-        Err(self.lose("another token answers in its place".to_owned()))
+        Err(self.lose(OTHER.to_owned()))
+    }
+
+    /// SELECT, through another channel when one is lost with it.
+    fn select(&mut self, mut card: Card<Way>) -> Result<Selected<Way>, HsmError> {
+        let mut left = TRIES;
+        loop {
+            let refused = match card.select() {
+                Ok(card) => return Ok(card),
+                Err(refused) => refused,
+            };
+            left -= 1;
+            let because = match &refused.error {
+                Error::Link { source, .. } => source.to_string(),
+                other => format!("it cannot be selected: {other}"),
+            };
+            let way = self.way.as_ref().filter(|way| way.is_remote());
+            let (Some(way), false) = (way, refused.error.is_link_loss() || left == 0) else {
+                return Err(self.lose(because));
+            };
+            if matches!(way.reopen(), Err(ChannelError::NotTheDevice)) {
+                return Err(self.lose(OTHER.to_owned()));
+            }
+            card = refused.card;
+        }
     }
 
     /// Connects the token again after a loss.
     pub(super) fn reconnect(&mut self) -> Result<Inspection, HsmError> {
         if !matches!(self.card, Held::Gone) {
-            return self.inspect();
+            return self.twice(Self::inspect);
         }
         let hsm = &self.shared.name;
-        let attached = attach(hsm, &*self.connect, &self.anchors)?;
+        let attached = attach(hsm, &*self.connect, &self.anchors, Arc::clone(&self.ready))?;
         if attached.device.name() != self.device.name()
             || attached.device.device_key() != self.device.device_key()
         {
@@ -328,21 +243,39 @@ impl Worker {
             State::Lost { because, .. } => Some(format!("it was lost ({because}) and connected again")),
             _ => None,
         };
-        self.chain = attached.chain;
-        self.memory = QuorumMemory::default();
-        self.token = Some(attached.token);
-        self.card = Held::Selected(attached.card);
+        self.take_over(attached);
         self.look(was)?;
-        self.inspect()
+        self.twice(Self::inspect)
+    }
+
+    /// Holds a token that was just connected.
+    pub(super) fn take_over(&mut self, attached: Attached) {
+        let Attached {
+            card,
+            way,
+            device,
+            chain,
+            tells,
+        } = attached;
+        self.window = way.window();
+        self.tells = tells;
+        self.device = device;
+        self.chain = chain;
+        self.memory = QuorumMemory::default();
+        self.way = Some(way);
+        self.card = Held::Selected(card);
     }
 
     /// Locks the token and gives it back.
     pub(super) fn let_go(&mut self) {
+        if let Some(way) = &self.way {
+            way.leave();
+        }
         if let Some(card) = mem::replace(&mut self.card, Held::Gone).into_card()
             && let Err(refused) = card.select()
         {
             tracing::warn!(hsm = self.shared.name, error = %refused.error, "could not lock the token before giving it back");
         }
-        self.token = None;
+        self.way = None;
     }
 }

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use chancery_cvc::Reference;
 use chancery_driver::{ANSWER_LENGTH, Failed, Progress, QuorumError, QuorumSession};
+use chancery_schsm::PkaStatus;
 
-use super::held::{Held, SharedToken};
+use super::held::Held;
+use super::way::Way;
 use super::{Job, Reply, Worker};
 use crate::shared::Shared;
 use crate::{Challenge, HsmError, Inspection, State};
@@ -19,7 +21,7 @@ const ONE_FOR_ALL: &str =
 const FORGOTTEN: &str =
     "the answers before are gone: it forgets them when a challenge is drawn, or it was reset";
 
-type Unlocking = QuorumSession<SharedToken>;
+type Unlocking = QuorumSession<Way>;
 
 /// How the wait for an answer ended.
 enum Ended {
@@ -39,7 +41,7 @@ impl Worker {
         if reply.is_closed() {
             return None;
         }
-        let (seen, name, mut quorum, open) = match self.begin(custodian) {
+        let (seen, name, mut quorum, open) = match self.twice(|worker| worker.begin(custodian)) {
             Ok(begun) => begun,
             Err(error) => {
                 drop(reply.send(Err(error)));
@@ -138,7 +140,7 @@ impl Worker {
         Ok((seen, name))
     }
 
-    fn take_selected(&mut self) -> Result<chancery_driver::Selected<SharedToken>, HsmError> {
+    fn take_selected(&mut self) -> Result<chancery_driver::Selected<Way>, HsmError> {
         match mem::replace(&mut self.card, Held::Gone) {
             Held::Selected(card) => Ok(card),
             other => {
@@ -163,10 +165,16 @@ impl Worker {
                 Ok(self.shared.state())
             }
             Err(error) => {
+                let before = self.status;
                 let failure = self.quorum_failed("take the answer", error);
                 // The count decides, whatever the refusal meant.
                 if !matches!(self.card, Held::Gone) {
-                    self.check()?;
+                    self.twice(Self::check)?;
+                }
+                let counted = |status: Option<PkaStatus>| status.map_or(0, |status| status.authenticated);
+                // The answer arrived, and what the token said to it did not.
+                if matches!(failure, HsmError::ChannelLost { .. }) && counted(self.status) > counted(before) {
+                    return Ok(self.shared.state());
                 }
                 Err(failure)
             }
@@ -269,6 +277,7 @@ fn wait(
             }
             Job::Inspect(reply) => drop(reply.send(Ok(seen.clone()))),
             Job::Sign(job) => drop(job.reply.send(Err(shared.busy(WHY)))),
+            Job::LockIn { reply, .. } => drop(reply.send(Err(shared.not_open()))),
             Job::Run(task) => task(Err(shared.busy(WHY))),
             Job::Wake => {}
             Job::Challenge { ref reply, .. } if reply.is_closed() => {}

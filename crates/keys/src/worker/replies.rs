@@ -46,14 +46,24 @@ impl Replies {
     /// Hands over everything kept back. A signature nobody waits for any more was made all the same: that is said.
     pub(crate) fn send(&mut self, shared: &Shared) {
         for Waiting { key, reply, result } in self.waiting.drain(..) {
-            if let Err(Ok(_)) = reply.send(result) {
-                tracing::warn!(
-                    hsm = shared.name,
-                    key = key.0,
-                    "an HSM made a signature nobody waits for any more; it is discarded"
-                );
-            }
+            hand_over(shared, key, reply, result);
         }
+    }
+}
+
+/// Hands over one result.
+pub(crate) fn hand_over(
+    shared: &Shared,
+    key: KeyId,
+    reply: Reply<Vec<u8>>,
+    result: Result<Vec<u8>, HsmError>,
+) {
+    if let Err(Ok(_)) = reply.send(result) {
+        tracing::warn!(
+            hsm = shared.name,
+            key = key.0,
+            "an HSM made a signature nobody waits for any more; it is discarded"
+        );
     }
 }
 

@@ -18,6 +18,8 @@ use tempfile::TempDir;
 use time::macros::date;
 use zeroize::Zeroizing;
 
+use crate::wire::Wire;
+
 /// Key id of CA keys in these tests.
 pub(crate) const KEY: u8 = 1;
 /// What the clock shows when nobody moves it.
@@ -44,6 +46,12 @@ pub(crate) struct Custodian {
 pub(crate) struct Bench {
     pub(crate) hsm: Hsm,
     pub(crate) line: Line,
+}
+
+/// An HSM and the wire to it.
+pub(crate) struct Far {
+    pub(crate) hsm: Hsm,
+    pub(crate) wire: Wire,
 }
 
 impl Installation {
@@ -76,6 +84,11 @@ impl Installation {
         VirtualConnect::new(tokens.join(name.as_str()), self.at_rest())
     }
 
+    /// Where all tokens are.
+    pub(crate) fn token_dir(&self) -> PathBuf {
+        self.dir.path().join("tokens")
+    }
+
     pub(crate) fn clock(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
         let now = Arc::clone(&self.now);
         Arc::new(move || now.load(Ordering::SeqCst))
@@ -84,6 +97,29 @@ impl Installation {
     pub(crate) fn start(&self, name: &str, line: &Line, options: StartOptions) -> Hsm {
         let connect = Arc::new(line.clone());
         Hsm::start_with(name, connect, Arc::clone(&self.anchors), self.clock(), options).unwrap()
+    }
+
+    /// An HSM on a new token behind a wire.
+    pub(crate) fn far(&self, name: &str, wire: impl FnOnce(Wire) -> Wire, options: StartOptions) -> Far {
+        let wire = wire(Wire::to(self.token(name)));
+        let anchors = Arc::clone(&self.anchors);
+        let hsm = Hsm::start_with(name, Arc::new(wire.clone()), anchors, self.clock(), options).unwrap();
+        Far { hsm, wire }
+    }
+
+    /// As [`Self::open_hsm`], behind a wire.
+    pub(crate) async fn open_far(
+        &self,
+        wire: impl FnOnce(Wire) -> Wire,
+        options: StartOptions,
+    ) -> (Far, [Custodian; 3], GeneratedKey) {
+        let mut custodians = self.custodians();
+        let far = self.far("hsm-a", wire, options);
+        set_up(&far.hsm, &custodians).await;
+        unlock(&far.hsm, &mut custodians).await;
+        let key = far.hsm.generate(spec(KeyAlgorithm::EcP256)).await.unwrap();
+        far.wire.forget();
+        (far, custodians, key)
     }
 
     /// An HSM on a new token.

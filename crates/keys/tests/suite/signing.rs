@@ -13,7 +13,7 @@ use openssl::sign::Verifier;
 use crate::bench::{Bench, Installation, KEY, Loss, SIGN, spec, unlock};
 
 /// What the contract of [`SigningKey`] says, judged by OpenSSL.
-async fn behaves(key: Arc<dyn SigningKey>, digest: MessageDigest) {
+pub(crate) async fn behaves(key: Arc<dyn SigningKey>, digest: MessageDigest) {
     let public = PKey::public_key_from_der(key.public_key()).unwrap();
     let is_good = |message: &[u8], signature: &[u8]| {
         let mut verifier = Verifier::new(digest, &public).unwrap();
