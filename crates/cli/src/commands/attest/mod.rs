@@ -19,7 +19,7 @@ A key's request proves that the key was generated in a device, or derived inside
 is no copy: chancery attest passport says who could hold one."
 )]
 pub(crate) enum AttestCommand {
-    /// Examine device chains, key requests, wrapped keys, certificates and attestations together
+    /// Examine device chains, key requests, wrapped keys, certificates, attestations and receipts together
     Verify(verify::Verify),
     /// Keep the proof of keys' origin outside their tokens, before a certificate takes its place
     Archive(archive::ArchiveKeys),

@@ -2,14 +2,23 @@
 
 use std::path::PathBuf;
 
+use chancery_agent::one_line;
 use chancery_attest::{
-    ChannelVerdict, Held, Input, NamedInput, OriginVerdict, Outcome, Transcript, Verdict, Verification,
+    ChannelVerdict, Held, Input, LogVerdict, NamedInput, OriginVerdict, Outcome, Permit, Transcript, Verdict,
+    Verification,
 };
+use chancery_audit::NoteVerifier;
+use chancery_node::AuditKey;
 use chancery_tokens::archive::Archive;
 use clap::Args;
 
 use super::{files, trust::TrustArgs};
-use crate::{context::Context, error::CliError, report::Report, table::table};
+use crate::{
+    context::Context,
+    error::{CliError, chain},
+    report::Report,
+    table::table,
+};
 
 /// Examines evidence, offline.
 #[derive(Args)]
@@ -18,7 +27,9 @@ use crate::{context::Context, error::CliError, report::Report, table::table};
 chancery attest verify --trust production --at 2026-06-01 kept.json\n\
 Files may be binary, hexadecimal or PEM: EF 2F02 (chain), an authenticated request, a wrapped key (.bin, .wky), a PKCS#10 \
 request, an X.509 certificate, a public key, an attestation of chancery attest archive, a transcript of chancery attest \
-generate. All are examined together.\n\
+generate, a receipt of chancery receipt show. All are examined together.\n\
+A receipt shows who permitted one signature. What no signature in it covers (time, names, how many custodians are needed) the audit \
+log's signed head covers: name the log's key with --log-key on another machine, as chancery audit verify shows it.\n\
 Nothing signed covers the blob of a wrapped key, so one always ends with 12 or worse, also when its request is proven.\n\
 The answers in a transcript can be made by whoever recorded it, so it shows something only to that party: here, when it is in \
 the archive of this data directory, or with --held-channel. For everybody else it ends with 12.\n\
@@ -34,6 +45,9 @@ pub(crate) struct Verify {
     /// A chain that is authentic and out of date is good enough: exit code 0
     #[arg(long)]
     allow_expired: bool,
+    /// The key that signs heads of an audit log, NAME+ID+KEY, for receipts; may be repeated [default: that of the log here]
+    #[arg(long, value_name = "KEY", value_parser = log_key)]
+    log_key: Vec<NoteVerifier>,
     /// You recorded every transcript given here yourself, and nobody else could write to the files since: they count
     #[arg(long)]
     held_channel: bool,
@@ -52,12 +66,40 @@ impl Verify {
                 own.contains(transcript).then_some(Held::OwnArchive)
             }
         };
-        let found = Verification::for_holder(&inputs, &anchors, self.trust.day(), held);
+        let mut log_keys = self.log_key.clone();
+        if inputs
+            .iter()
+            .any(|(_, input)| matches!(input, Ok(Input::Receipt(_))))
+        {
+            log_keys.extend(own_log_key(context));
+        }
+        let found = Verification::with_logs(&inputs, &anchors, self.trust.day(), &log_keys, held);
         let code = match found.outcome {
             Outcome::OutOfDate if self.allow_expired => 0,
             outcome => exit_code(outcome),
         };
         Ok(Report::new(&found, text(&found))?.with_code(code))
+    }
+}
+
+/// Reads a log's key.
+fn log_key(text: &str) -> Result<NoteVerifier, String> {
+    NoteVerifier::parse_vkey(text).map_err(|error| error.to_string())
+}
+
+/// The key of the audit log here, if there is one. A problem is told, and the key is not known then.
+fn own_log_key(context: &Context) -> Option<NoteVerifier> {
+    let told = |why: String| context.tell(format!("(the key of the audit log here is not known: {why})"));
+    match context.data_if_any() {
+        Ok(Some(data)) => AuditKey::verifier(&data)
+            .map_err(|error| told(chain(&error)))
+            .ok()
+            .flatten(),
+        Ok(None) => None,
+        Err(error) => {
+            told(error.text().trim().to_owned());
+            None
+        }
     }
 }
 
@@ -141,6 +183,9 @@ fn text(found: &Verification) -> String {
             key.device
         ));
     }
+    for permit in &found.permits {
+        text.push_str(&permitted(permit));
+    }
     let claimed = |wanted: Verdict| found.claims.iter().any(|claim| claim.verdict == wanted);
     if claimed(Verdict::Origin(OriginVerdict::NoChain)) {
         text.push_str("give the device's chain (EF 2F02) as well; chancery attest archive TOKEN keeps it with the requests\n");
@@ -148,7 +193,40 @@ fn text(found: &Verification) -> String {
     if claimed(Verdict::Channel(ChannelVerdict::Consistent)) {
         text.push_str("if you recorded the transcript yourself: --held-channel\n");
     }
+    if claimed(Verdict::Log(LogVerdict::UnknownKey)) {
+        text.push_str("name the key that signs the log: --log-key KEY, as chancery audit verify shows it\n");
+    }
+    if claimed(Verdict::Log(LogVerdict::NoProof)) {
+        text.push_str("a signed head covers the receipt soon: fetch it again with chancery receipt show\n");
+    }
     text
+}
+
+/// What a receipt says, for people; worth what its claims are worth.
+fn permitted(permit: &Permit) -> String {
+    let mut people: Vec<String> = permit
+        .agreed
+        .iter()
+        .map(|agreed| {
+            let kind = if agreed.hardware { "" } else { ", not hardware" };
+            format!("{} with token {}{kind}", agreed.person, agreed.device)
+        })
+        .collect();
+    people.dedup();
+    let line = format!(
+        "{}: {} signed {} at {}, for \"{}\"; agreed: {}",
+        permit.file,
+        permit.signer,
+        permit.digest,
+        permit.time,
+        permit.purpose,
+        if people.is_empty() {
+            "nobody".to_owned()
+        } else {
+            people.join("; ")
+        }
+    );
+    format!("{}\n", one_line(&line))
 }
 
 /// The first 16 digits of a fingerprint.

@@ -1,0 +1,73 @@
+//! Waiting for custodians.
+
+use chancery_api::{FailureKind, LeaseShow, LeaseState, LeaseView};
+
+use crate::{
+    context::Context,
+    error::CliError,
+    node_link::NodeLink,
+    progress::Progress,
+    table::{counted, list},
+};
+
+/// Seconds one call waits; the node allows 30.
+const SECONDS: u32 = 25;
+
+/// Waits until a lease may be used, and tells meanwhile who agreed and who could. What ends the wait otherwise is a failure, with its
+/// reason as the last line.
+pub(crate) fn until_live(
+    context: &Context,
+    link: &NodeLink<'_>,
+    mut view: LeaseView,
+) -> Result<LeaseView, CliError> {
+    while view.state == LeaseState::Waiting {
+        let line = sentence(&view);
+        context.tell(&line);
+        let _progress = Progress::start(&line);
+        let known = view.version;
+        while view.state == LeaseState::Waiting && view.version == known {
+            view = link.call_quietly(&LeaseShow {
+                lease: view.lease,
+                known: Some(known),
+                wait_seconds: SECONDS,
+            })?;
+        }
+    }
+    ended(&view)?;
+    Ok(view)
+}
+
+fn sentence(view: &LeaseView) -> String {
+    let missing = usize::from(view.needed).saturating_sub(view.agreed.len());
+    let agreed = match view.agreed.as_slice() {
+        [] => "nobody has agreed yet".to_owned(),
+        names => format!("agreed: {}", list(names)),
+    };
+    format!(
+        "lease {} waits for {}; {agreed}; could: {}",
+        view.lease,
+        counted(missing, "custodian"),
+        list(&view.could)
+    )
+}
+
+/// A failure when a lease came to an end without being of use. Its last line is the reason.
+pub(crate) fn ended(view: &LeaseView) -> Result<(), CliError> {
+    let (kind, how) = match view.state {
+        LeaseState::Waiting | LeaseState::Live | LeaseState::Exhausted => return Ok(()),
+        LeaseState::Refused => (FailureKind::Refused, "was refused"),
+        LeaseState::TimedOut => (FailureKind::Blocked, "was not given in time"),
+        LeaseState::Withdrawn => (FailureKind::Blocked, "was withdrawn"),
+        LeaseState::Expired => (FailureKind::Blocked, "is over"),
+        LeaseState::Revoked => (FailureKind::Blocked, "was revoked"),
+    };
+    let because = view.because.as_deref().unwrap_or("nobody said why");
+    Err(CliError::new(
+        kind,
+        format!(
+            "lease {} {how}: {}",
+            view.lease,
+            chancery_agent::one_line(because)
+        ),
+    ))
+}
