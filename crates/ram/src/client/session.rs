@@ -48,7 +48,6 @@ pub struct Session {
     open: BTreeMap<PostId, Posted>,
     posts: u64,
     server: Server,
-    fetched: bool,
     cut: Option<Cut>,
     /// POSTs that were not answered and will be repeated, and when.
     failed: Vec<Posted>,
@@ -115,7 +114,6 @@ impl Session {
             open: BTreeMap::new(),
             posts: 0,
             server: Server::Unknown,
-            fetched: false,
             cut: None,
             failed: Vec::new(),
             retry_at: None,
@@ -234,6 +232,8 @@ impl Session {
             }
             504 => self.close(End::Aborted, None),
             404 if !first => self.close(End::Forgotten, None),
+            // It came another way meanwhile.
+            409 if matches!(posted.kind, PostKind::Fetch(number) if number <= self.begun) => {}
             status => {
                 let text = reply.text();
                 self.close(End::Status { status, text }, None);
@@ -268,6 +268,7 @@ impl Session {
         };
         let number = match (&self.server, reply.sequence) {
             (Server::Own(_), Some(number)) => number,
+            // Only an acknowledgement: the next template comes with a fetch.
             (Server::Own(_), None) if template.0.is_empty() => return,
             (Server::Own(_), None) => return self.nonsense("commands without a number".to_owned()),
             // One at a time: whatever comes is the next.
@@ -461,10 +462,10 @@ impl Session {
         };
         self.begun += 1;
         self.run = Some(Run::new(self.begun, template));
-        // From now on there are always two POSTs that bring templates: this one and the answers in turn.
-        if self.is_own() && !self.fetched {
-            self.fetched = true;
-            self.post(PostKind::Fetch(self.begun + 1), Zeroizing::default());
+        // The next one is to be here when the card has done this one.
+        let next = self.begun + 1;
+        if self.is_own() && !self.waiting.contains_key(&next) {
+            self.post(PostKind::Fetch(next), Zeroizing::default());
         }
         true
     }

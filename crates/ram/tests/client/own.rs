@@ -17,9 +17,7 @@ fn the_next_template_comes_while_the_card_works() {
     world.numbered(&first, 1, &commands(&["0084000008"]));
     assert!(world.is_card_busy());
     // Asked for ahead, with the session's secret.
-    let fetch = world.post();
-    assert_eq!(fetch.kind, PostKind::Fetch(2));
-    assert!(fetch.body.is_empty());
+    let fetch = world.fetch(2);
     let header = |post: &chancery_ram::client::Post, name: &str| {
         post.headers
             .iter()
@@ -30,26 +28,36 @@ fn the_next_template_comes_while_the_card_works() {
     assert_eq!(header(&fetch, "x-chancery-session").unwrap(), "secret");
     assert_eq!(header(&fetch, "x-chancery-sequence"), None);
     world.numbered(&fetch, 2, &commands(&["0084000008"]));
-    assert!(world.posts.is_empty());
-    // The card goes on at once; the answer is under way meanwhile and brings template 3.
+    assert!(world.posts.is_empty() && world.fetches.is_empty());
+    // The card goes on at once; the answer is under way meanwhile, and template 3 is asked for.
     world.card_finishes();
     let answer = world.post();
     assert_eq!(answer.kind, PostKind::Answer(1));
     assert_eq!(header(&answer, "x-chancery-sequence").unwrap(), "1");
     assert!(world.is_card_busy());
-    world.numbered(&answer, 3, &commands(&["0084000008"]));
-    world.card_finishes();
-    let answer = world.post();
-    assert_eq!(answer.kind, PostKind::Answer(2));
-    assert!(world.is_card_busy());
-    assert!(world.posts.is_empty(), "no further fetch");
-    // A keep-alive out of turn waits for its turn.
-    world.numbered(&answer, 4, &hex("AA00"));
+    let fetch = world.fetch(3);
+    world.acknowledged(&answer);
+    // A keep-alive waits for its turn and is answered.
+    world.numbered(&fetch, 3, &hex("AA00"));
     assert!(world.posts.is_empty());
     world.card_finishes();
-    assert_eq!(world.post().kind, PostKind::Answer(3));
+    assert_eq!(world.post().kind, PostKind::Answer(2));
     let keep_alive = world.posted("AB03800100");
-    assert_eq!(keep_alive.kind, PostKind::Answer(4));
+    assert_eq!(keep_alive.kind, PostKind::Answer(3));
+    world.fetch(4);
+}
+
+#[test]
+fn a_template_that_comes_with_an_answer_needs_no_fetch() {
+    // The fetch was overtaken: the answer to template 1 brings template 2, and the fetch is too late.
+    let (mut world, fetch, answer) = proven(Policy::new());
+    world.numbered(&answer, 2, &commands(&["0084000008"]));
+    assert_eq!(world.post().kind, PostKind::Answer(2));
+    world.replies(&fetch, 409, &[], b"");
+    assert_eq!(world.end, None);
+    let fetch = world.fetch(3);
+    world.replies(&fetch, 409, &[], b"");
+    assert!(matches!(world.ended(), End::Status { status: 409, .. }));
 }
 
 #[test]
@@ -77,7 +85,12 @@ fn a_cut_is_survived_and_nothing_runs_twice() {
     while world.now < Duration::from_secs(1030) {
         world.now = world.session.deadline().unwrap();
         world.run();
-        while let Some(post) = world.posts.pop_front() {
+        for post in world
+            .posts
+            .drain(..)
+            .chain(world.fetches.drain(..))
+            .collect::<Vec<_>>()
+        {
             match post.kind {
                 PostKind::Answer(1) => assert_eq!(post.body, body),
                 kind => assert_eq!(kind, PostKind::Fetch(2)),
@@ -89,25 +102,21 @@ fn a_cut_is_survived_and_nothing_runs_twice() {
     assert!((10..60).contains(&repeats), "{repeats}");
     world.now = world.session.deadline().unwrap();
     world.run();
-    let posts: Vec<_> = world.posts.drain(..).collect();
+    let (first, fetch) = (world.post(), world.fetch(2));
     let seen = world.seen.len();
-    for post in &posts {
-        let number = if post.kind == PostKind::Fetch(2) { 2 } else { 3 };
-        world.numbered(post, number, &commands(&["0084000008"]));
-    }
+    world.acknowledged(&first);
     assert!(matches!(world.events.last(), Some(Event::Resumed { after }) if *after > 20 * SECOND));
-    assert_eq!(world.seen.len(), seen + 2);
+    world.numbered(&fetch, 2, &commands(&["0084000008"]));
+    assert_eq!(world.seen.len(), seen + 1);
     // The server asks for template 2 again: its answer was lost. It is sent again, and the card sees nothing.
     let second = world.post();
     assert_eq!(second.kind, PostKind::Answer(2));
-    let third = world.post();
-    world.numbered(&second, 4, &hex("AA00"));
-    let fourth = world.post();
-    world.numbered(&third, 2, &commands(&["0084000008"]));
+    world.acknowledged(&second);
+    let fetch = world.fetch(3);
+    world.numbered(&fetch, 2, &commands(&["0084000008"]));
     let again = world.post();
     assert_eq!((again.kind, &again.body), (PostKind::Answer(2), &second.body));
-    assert_eq!(world.seen.len(), seen + 2);
-    assert_eq!(fourth.kind, PostKind::Answer(4));
+    assert_eq!(world.seen.len(), seen + 1);
 }
 
 #[test]
@@ -147,7 +156,7 @@ fn without_chip_authentication_nothing_is_resumed() {
             let mut world = World::new(Policy::new(), good_card);
             let first = world.post();
             world.numbered(&first, 1, &commands(&["0084000008"]));
-            let (fetch, answer) = (world.post(), world.post());
+            let (fetch, answer) = (world.fetch(2), world.post());
             (world, fetch, answer)
         } else {
             // It was done, and selecting the application has ended everything.

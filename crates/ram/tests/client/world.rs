@@ -22,8 +22,10 @@ pub(crate) struct World {
     /// Commands that reached the card.
     pub(crate) seen: Vec<Vec<u8>>,
     pub(crate) resets: usize,
-    /// Posts that were made and not looked at.
+    /// Posts that were made and not looked at, but for fetches.
     pub(crate) posts: VecDeque<Post>,
+    /// Fetches that were made and not looked at.
+    pub(crate) fetches: VecDeque<Post>,
     pub(crate) events: Vec<Event>,
     pub(crate) end: Option<End>,
     answers: Answers,
@@ -55,6 +57,7 @@ impl World {
             seen: Vec::new(),
             resets: 0,
             posts: VecDeque::new(),
+            fetches: VecDeque::new(),
             events: Vec::new(),
             end: None,
             answers: Box::new(card),
@@ -69,6 +72,7 @@ impl World {
     pub(crate) fn run(&mut self) {
         while let Some(action) = self.session.poll(self.now) {
             match action {
+                Action::Post(post) if matches!(post.kind, PostKind::Fetch(_)) => self.fetches.push_back(post),
                 Action::Post(post) => self.posts.push_back(post),
                 Action::Tell(event) => self.events.push(event),
                 Action::End(end) => {
@@ -116,6 +120,15 @@ impl World {
         self.posts.pop_front().expect("a post")
     }
 
+    /// The next fetch, which wants this template.
+    #[track_caller]
+    pub(crate) fn fetch(&mut self, number: u64) -> Post {
+        let post = self.fetches.pop_front().expect("a fetch");
+        assert_eq!(post.kind, PostKind::Fetch(number));
+        assert!(post.body.is_empty());
+        post
+    }
+
     /// The next post has this body.
     #[track_caller]
     pub(crate) fn posted(&mut self, body: &str) -> Post {
@@ -140,6 +153,11 @@ impl World {
         let number = number.to_string();
         let headers = [("X-Chancery-Session", "secret"), ("X-Chancery-Sequence", &number)];
         self.replies(post, 200, &headers, body);
+    }
+
+    /// Our own server acknowledges an answer.
+    pub(crate) fn acknowledged(&mut self, post: &Post) {
+        self.replies(post, 200, &[], &[0xAA, 0]);
     }
 
     pub(crate) fn breaks(&mut self, post: &Post) {
@@ -198,10 +216,7 @@ pub(crate) fn proven(policy: Policy) -> (World, Post, Post) {
         1,
         &commands(&["002241A404 80020000", "0086000004 7C020000 00"]),
     );
-    let (fetch, answer) = (world.post(), world.post());
-    assert_eq!(
-        (fetch.kind, answer.kind),
-        (PostKind::Fetch(2), PostKind::Answer(1))
-    );
+    let (fetch, answer) = (world.fetch(2), world.post());
+    assert_eq!(answer.kind, PostKind::Answer(1));
     (world, fetch, answer)
 }
