@@ -151,6 +151,100 @@ fn a_plain_command_of_another_program_ends_the_channel() {
     card.random(8).unwrap();
 }
 
+/// Takes several commands, and carries each out when its answer is asked for.
+struct Wide<T> {
+    inner: T,
+    sent: std::collections::VecDeque<Vec<u8>>,
+}
+
+impl<T: Transport> Transport for Wide<T> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        assert!(self.sent.is_empty(), "a command before the answers to others");
+        self.inner.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), TransportError> {
+        self.inner.reset()
+    }
+
+    fn window(&self) -> usize {
+        8
+    }
+
+    fn send(&mut self, command: &[u8]) -> Result<(), TransportError> {
+        self.sent.push_back(command.to_vec());
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        let command = self.sent.pop_front().expect("a command under way");
+        self.inner.transmit(&command)
+    }
+}
+
+#[test]
+fn signatures_can_be_submitted_before_earlier_ones_are_there() {
+    let mut rehearsal = Rehearsal::new();
+    let token = rehearsal.hsm_with_pin("hsm", &[]);
+    let mut other: Shared<_> = token.clone();
+    let wide = Wide {
+        inner: token,
+        sent: std::collections::VecDeque::new(),
+    };
+    let mut card = login(wide);
+    let device = rehearsal.identity(&mut card);
+    let ec = card
+        .generate(&spec(1, KeyAlgorithm::Ec(Curve::Secp521r1)))
+        .unwrap()
+        .public_key;
+    let rsa = card
+        .generate(&spec(2, KeyAlgorithm::Rsa(2048)))
+        .unwrap()
+        .public_key;
+    let mut card = card.secured(&device).unwrap();
+    assert_eq!(card.window(), 8);
+    let uses = [
+        (KeyId(1), Algorithm::EcdsaSha256, &ec),
+        (KeyId(2), Algorithm::RsaPkcs1Sha256, &rsa),
+    ];
+    let submitted: Vec<_> = uses
+        .into_iter()
+        .cycle()
+        .take(6)
+        .map(|(id, algorithm, key)| (card.submit(id, algorithm, b"message").unwrap(), key))
+        .collect();
+    let early = card.random(8).unwrap_err();
+    assert!(matches!(early, Error::Input { .. }), "{early}");
+    for (submitted, key) in submitted {
+        let signature = card.collect(submitted).unwrap();
+        assert!(openssl_accepts(key, b"message", &signature));
+    }
+    card.random(8).unwrap();
+
+    // A refusal is that command's alone, and answers are taken in order.
+    let first = card.submit(KeyId(9), Algorithm::EcdsaSha256, b"message").unwrap();
+    let second = card.submit(KeyId(1), Algorithm::EcdsaSha256, b"message").unwrap();
+    let third = card.submit(KeyId(1), Algorithm::EcdsaSha256, b"message").unwrap();
+    assert!(matches!(card.collect(first), Err(Error::NoSuchKey { .. })));
+    assert!(matches!(card.collect(third), Err(Error::Input { .. })));
+    card.collect(second).unwrap();
+
+    // Somebody else's command ends the channel, and voids what is under way; another channel goes on.
+    let mut card = card.unsecured().secured(&device).unwrap();
+    let under_way: Vec<_> = (0..4)
+        .map(|_| card.submit(KeyId(1), Algorithm::EcdsaSha256, b"message").unwrap())
+        .collect();
+    let mut answers = under_way.into_iter();
+    card.collect(answers.next().unwrap()).unwrap();
+    other.transmit(&[0x00, 0x84, 0x00, 0x00, 0x08]).unwrap();
+    for void in answers {
+        assert!(card.collect(void).is_err());
+    }
+    assert!(matches!(card.channel().lost(), Some(ChannelLost::Closed { .. })));
+    let mut card = card.unsecured().secured(&device).unwrap();
+    card.random(8).unwrap();
+}
+
 #[test]
 fn a_recorded_generation_leaves_the_token_as_it_was() {
     let mut rehearsal = Rehearsal::new();

@@ -410,3 +410,55 @@ proptest! {
         prop_assert!(host.unprotect_response(&ResponseApdu::new(bytes, StatusWord::OK)).is_err());
     }
 }
+
+/// Commands protected ahead are the same bytes as those protected in turn, and their answers are taken in their order alone.
+#[test]
+fn commands_can_be_protected_before_earlier_answers() {
+    for protocol in [Protocol::Aes128, Protocol::TripleDes] {
+        let commands: Vec<_> = (1..=4)
+            .map(|number| CommandApdu::parse(&bytes(&format!("8068{number:02}7002{number:02}AA00"))).unwrap())
+            .collect();
+        let (mut in_turn, mut card) = pair(protocol);
+        let mut exchanges = Vec::new();
+        for command in &commands {
+            let protected = in_turn.protect_command(command).unwrap();
+            card.unprotect_command(header(&protected), protected.data())
+                .unwrap();
+            let answer = card.protect_response(&[command.p1; 40], StatusWord::OK).unwrap();
+            let answer = ResponseApdu::new(answer, StatusWord::OK);
+            in_turn.unprotect_response(&answer).unwrap();
+            exchanges.push((protected, answer));
+        }
+        let (mut ahead, _) = pair(protocol);
+        for (command, (protected, _)) in commands.iter().zip(&exchanges) {
+            assert_eq!(ahead.protect_ahead(command).unwrap().encode(), protected.encode());
+        }
+        assert_eq!(ahead.pending(), 4);
+        for (command, (_, answer)) in commands.iter().zip(&exchanges) {
+            let opened = ahead.unprotect_response(answer).unwrap();
+            assert_eq!(opened.data.as_slice(), [command.p1; 40]);
+        }
+        assert_eq!(ahead.pending(), 0);
+        assert!(
+            ahead.unprotect_response(&exchanges[3].1).is_err(),
+            "nothing is under way"
+        );
+
+        let (mut ahead, _) = pair(protocol);
+        for command in &commands {
+            ahead.protect_ahead(command).unwrap();
+        }
+        assert_eq!(
+            ahead.unprotect_response(&exchanges[1].1),
+            Err(SecureMessagingError::Mac),
+            "an answer that is not the oldest"
+        );
+        assert!(!ahead.is_open());
+        let (mut ahead, _) = pair(protocol);
+        ahead.protect_ahead(&commands[0]).unwrap();
+        assert_eq!(
+            ahead.protect_command(&commands[1]),
+            Err(SecureMessagingError::OutOfOrder)
+        );
+    }
+}

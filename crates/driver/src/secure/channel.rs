@@ -78,9 +78,10 @@ impl<T: Transport> SecureChannel<T> {
         self.lost.as_ref()
     }
 
-    /// Gives up the channel. The token keeps its end until the next plain command.
+    /// Gives up the channel. The token keeps its end until the next plain command. Answers under way are fetched and dropped.
     #[must_use]
-    pub fn into_inner(self) -> T {
+    pub fn into_inner(mut self) -> T {
+        self.drain();
         self.transport
     }
 
@@ -93,12 +94,16 @@ impl<T: Transport> SecureChannel<T> {
     fn lose(&mut self, lost: ChannelLost) -> TransportError {
         let reason = super::error_text(&lost);
         self.lost = Some(lost);
+        self.drain();
+        TransportError::Failed { reason }
+    }
+
+    fn drain(&mut self) {
         for _ in 0..std::mem::take(&mut self.ahead) {
             if self.transport.receive().is_err() {
                 break;
             }
         }
-        TransportError::Failed { reason }
     }
 
     /// As [`Self::lose`], after the link failed: nothing is under way any more.

@@ -118,7 +118,9 @@ impl Way {
         let Some(device) = &secured.device else {
             return Ok(());
         };
-        secured.channel = None;
+        if let Some(channel) = secured.channel.take() {
+            drop(channel.into_inner());
+        }
         let channel = SecureChannel::open(self.token.clone(), device).map_err(|failed| failed.error)?;
         secured.channel = Some(channel);
         held(&self.token.0).authenticated();

@@ -176,6 +176,30 @@ async fn a_refusal_concerns_one_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_does_not_let_through_is_told_and_not_repeated() {
+    let installation = Installation::new();
+    for window in [1, 8] {
+        let (far, _, key) = installation
+            .open_far(|wire| wire.with_window(window, true), StartOptions::default())
+            .await;
+        far.wire.set_delay(Duration::from_millis(2));
+        far.wire.fail_after(3, Fault::Stop);
+        let (good, bad): (Vec<_>, Vec<_>) = all_at_once(&far.hsm, &key, 12)
+            .await
+            .into_iter()
+            .partition(Result::is_ok);
+        assert_eq!((good.len(), bad.len()), (11, 1));
+        let stopped = bad.into_iter().next().unwrap().unwrap_err();
+        assert!(matches!(stopped, HsmError::NotLetThrough { .. }), "{stopped}");
+        assert_eq!(stopped.to_string(), "the agent at HSM hsm-a does not let it sign");
+        assert!(far.hsm.state().is_unlocked());
+        assert_eq!(far.wire.selections(), 0);
+        far.hsm.closed("enough").await;
+        std::fs::remove_dir_all(installation.token_dir()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn callers_that_give_up_and_other_requests_harm_nobody() {
     let installation = Installation::new();
     let (far, _, key) = installation

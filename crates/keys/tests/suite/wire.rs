@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     LoseAnswer,
     /// A byte of the answer is altered.
     Alter,
+    /// Whoever holds the token does not let it through.
+    Stop,
     /// The token is gone until [`Wire::mend`].
     Gone,
 }
@@ -284,6 +286,7 @@ fn carry_out(far: &Far, token: &mut VirtualToken, command: &[u8]) -> Answer {
         Some(Fault::Select) => drop(token.transmit(&SELECT)?),
         Some(Fault::Plain) => drop(token.transmit(&[0x80, 0x54, 0x00, 0x00, 0x04])?),
         Some(Fault::LoseCommand) => return failed("the line was cut"),
+        Some(Fault::Stop) => return Ok(Zeroizing::new(vec![0x69, 0x82])),
         Some(Fault::Gone) => far.gone.store(true, Ordering::SeqCst),
         _ => {}
     }
