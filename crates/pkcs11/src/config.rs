@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::node::NodeConfig;
+
 /// The whole file. Keys that are not known are refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Local tokens.
     pub tokens: Tokens,
+    /// Nodes whose signers are slots.
+    pub node: Vec<NodeConfig>,
     /// What people are told.
     pub notices: NoticesConfig,
 }
@@ -50,11 +54,15 @@ enum ReadersText {
 }
 
 /// Section `notices`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NoticesConfig {
     /// Whether standard error is left alone.
     pub quiet: bool,
+    /// Whether requests to custodians and their outcomes go to the system's log.
+    pub syslog: bool,
+    /// Whether there are status files, `chancery/pkcs11/SERIAL.json` in `XDG_RUNTIME_DIR`.
+    pub status: bool,
 }
 
 /// Why there is no configuration.
@@ -97,6 +105,8 @@ pub struct Environment {
     pub data_home: Option<PathBuf>,
     /// `XDG_CACHE_HOME`
     pub cache_home: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`
+    pub runtime: Option<PathBuf>,
     /// `HOME`
     pub home: Option<PathBuf>,
 }
@@ -117,6 +127,7 @@ impl Environment {
             config_home: absolute("XDG_CONFIG_HOME"),
             data_home: absolute("XDG_DATA_HOME"),
             cache_home: absolute("XDG_CACHE_HOME"),
+            runtime: absolute("XDG_RUNTIME_DIR"),
             home: absolute("HOME"),
         }
     }
@@ -130,6 +141,12 @@ impl Environment {
             .clone()
             .or_else(|| self.home.as_ref().map(below))?;
         Some(cache.join("chancery").join("pkcs11"))
+    }
+
+    /// Where it is written how requests stand.
+    #[must_use]
+    pub fn status_folder(&self) -> Option<PathBuf> {
+        Some(self.runtime.as_ref()?.join("chancery").join("pkcs11"))
     }
 
     /// Where virtual tokens of this user are plugged in by default.
@@ -196,6 +213,16 @@ impl std::str::FromStr for Config {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         toml::from_str(text).map_err(|error: toml::de::Error| error.to_string())
+    }
+}
+
+impl Default for NoticesConfig {
+    fn default() -> Self {
+        Self {
+            quiet: false,
+            syslog: true,
+            status: true,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`Library`] is the module between `C_Initialize` and `C_Finalize`: one method for each function, with values in place of
 //! pointers. The shell around it (`chancery-pkcs11-module`) turns pointers into values and errors into numbers.
 //!
-//! What holds keys is a [`Slot`]: a local token ([`token::LocalSlot`]) or a signer of a node. Sessions, handles, login state,
+//! What holds keys is a [`Slot`]: a local token ([`token::LocalSlot`]) or a signer of a node ([`node::NodeSlot`]). Sessions, handles, login state,
 //! templates, hashing and buffer sizes are the library's; a slot
 //!
 //! * says what it is ([`Slot::description`], [`Slot::token`], [`Slot::mechanisms`]);
@@ -11,7 +11,7 @@
 //! * lets a user in, or waits until one is let in ([`Slot::login`]);
 //! * signs digests ([`Slot::sign`]), and may decrypt ([`Decipher`]) and change things ([`Manage`]).
 //!
-//! Slots come from a [`Source`]: [`token::LocalTokens`] for tokens. A new kind of slot is a type with these two traits, added
+//! Slots come from a [`Source`]: [`token::LocalTokens`] for tokens, [`node::NodeSlots`] for signers of a node. A new kind of slot is a type with these two traits, added
 //! to the sources in [`start`], with a section of its own in [`config::Config`]. Why a slot refuses is an [`Error::Told`]: the
 //! shell has it written to standard error ([`notice`]), because most programs show nothing of it.
 //!
@@ -26,6 +26,7 @@ mod error;
 pub mod hash;
 pub mod library;
 pub mod mechanism;
+pub mod node;
 pub mod notice;
 pub mod padding;
 pub mod public_key;

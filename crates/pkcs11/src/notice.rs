@@ -1,7 +1,8 @@
 //! What people are told: most programs show nothing of why the module refused.
 
 use std::{
-    io::Write as _,
+    fs::OpenOptions,
+    io::{IsTerminal as _, Write as _},
     sync::{Mutex, PoisonError},
 };
 
@@ -14,6 +15,8 @@ pub struct Notices {
 
 /// Every line begins with it.
 const NAME: &str = "chancery-pkcs11: ";
+/// Of the process, where it has one.
+const TERMINAL: &str = "/dev/tty";
 
 impl Notices {
     /// To standard error, or to nobody.
@@ -31,8 +34,15 @@ impl Notices {
             return;
         }
         let line = format!("{NAME}{}\n", on_one_line(line));
+        let mut standard = std::io::stderr();
         // Where standard error is closed there is nobody to tell.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        let _ = standard.write_all(line.as_bytes());
+        // A person whose program writes its errors elsewhere sits at the terminal all the same.
+        if !standard.is_terminal()
+            && let Ok(mut terminal) = OpenOptions::new().write(true).open(TERMINAL)
+        {
+            let _ = terminal.write_all(line.as_bytes());
+        }
     }
 
     /// Writes the reason of a failure, and keeps it for the last line.

@@ -18,6 +18,9 @@ mod source;
 mod turn;
 mod using;
 
+pub(crate) use check::{Verdict, check};
+pub(crate) use describe::certificate as describe_certificate;
+
 pub use cache::CacheFolder;
 pub use local::LocalSlot;
 pub use place::{Device, Identity, Place, SocketPlace};

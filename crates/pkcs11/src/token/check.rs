@@ -9,7 +9,7 @@ use crate::{hash::Hash, public_key::PublicKey, slot::SignInput};
 
 /// What can be said of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is of this key.
     Right,
     /// It is not.
@@ -19,7 +19,7 @@ pub(super) enum Verdict {
 }
 
 /// Verifies a signature.
-pub(super) fn check(key: &PublicKey, input: &SignInput<'_>, signature: &[u8]) -> Verdict {
+pub(crate) fn check(key: &PublicKey, input: &SignInput<'_>, signature: &[u8]) -> Verdict {
     let found = match (key, input) {
         (PublicKey::Rsa { .. }, SignInput::RsaPkcs1(info)) => pkcs1(key, info),
         (
