@@ -39,8 +39,8 @@ pub use passport::{
     kcv_of,
 };
 pub use receipt::{
-    Agreed, CustodianVerdict, ExtentVerdict, LeaseVerdict, LogVerdict, Permit, QuorumVerdict, ReceiptError,
-    ReceiptFinding, SignatureVerdict, encode_receipt, parse_receipt,
+    Agreed, CustodianVerdict, ExtentVerdict, Known, LeaseVerdict, LogVerdict, Permit, QuorumVerdict,
+    ReceiptError, ReceiptFinding, SignatureVerdict, encode_receipt, parse_receipt,
 };
 pub use transcript::{Recorded, Transcript, TranscriptError};
 pub use verdict::{

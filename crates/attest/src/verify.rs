@@ -1,6 +1,5 @@
 //! Several files together: one result for each claim that can be made of them.
 
-use chancery_audit::NoteVerifier;
 use chancery_cvc::{DeviceIdentity, Genuineness, PublicKey, TrustAnchors};
 use serde::Serialize;
 use time::Date;
@@ -10,7 +9,7 @@ use crate::evidence::{ChainFinding, RequestFinding, with_causes};
 use crate::fingerprint::KeyFingerprint;
 use crate::input::{Input, InputError, Kind, Subject};
 use crate::receipt::{
-    CustodianVerdict, ExtentVerdict, LeaseVerdict, LogVerdict, Permit, QuorumVerdict, ReceiptFinding,
+    CustodianVerdict, ExtentVerdict, Known, LeaseVerdict, LogVerdict, Permit, QuorumVerdict, ReceiptFinding,
     SignatureVerdict,
 };
 use crate::transcript::Transcript;
@@ -219,16 +218,16 @@ impl Verification {
         at: Date,
         held: impl Fn(&Transcript) -> Option<Held>,
     ) -> Self {
-        Self::with_logs(files, anchors, at, &[], held)
+        Self::knowing(files, anchors, at, &Known::default(), held)
     }
 
-    /// As [`Self::for_holder`], for somebody who knows the keys of these audit logs.
+    /// As [`Self::for_holder`], for somebody who knows more than the files say.
     #[must_use]
-    pub fn with_logs(
+    pub fn knowing(
         files: &[NamedInput],
         anchors: &TrustAnchors,
         at: Date,
-        log_keys: &[NoteVerifier],
+        known: &Known,
         held: impl Fn(&Transcript) -> Option<Held>,
     ) -> Self {
         let chains: Vec<(usize, ChainFinding)> = chains_of(files)
@@ -261,10 +260,9 @@ impl Verification {
             .iter()
             .enumerate()
             .filter_map(|(index, (file, input))| match input {
-                Ok(Input::Receipt(receipt)) => Some((
-                    index,
-                    ReceiptFinding::examine(file, receipt, anchors, at, log_keys),
-                )),
+                Ok(Input::Receipt(receipt)) => {
+                    Some((index, ReceiptFinding::examine(file, receipt, anchors, at, known)))
+                }
                 _ => None,
             })
             .collect();

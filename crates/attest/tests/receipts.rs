@@ -12,7 +12,8 @@ use chancery_api::{
     canonical_json, lease_statement, manifest_hash,
 };
 use chancery_attest::{
-    Input, LogVerdict, NamedInput, Outcome, ReceiptFinding, Verification, encode_receipt, parse_receipt,
+    Input, Known, LogVerdict, NamedInput, Outcome, ReceiptFinding, Verification, encode_receipt,
+    parse_receipt,
 };
 use chancery_audit::{Checkpoint, Frontier, NoteSigner, NoteVerifier, TreeHash, inclusion_proof, leaf_hash};
 use chancery_cvc::{Curve, Reference, TrustAnchors, der_to_plain};
@@ -35,6 +36,8 @@ struct Scene {
     key: Key,
     custodians: Vec<(Device, Key)>,
     log: NoteSigner,
+    /// Digests known from elsewhere.
+    known: Vec<DigestValue>,
 }
 
 struct Device {
@@ -102,6 +105,7 @@ impl Scene {
             key,
             custodians,
             log,
+            known: Vec::new(),
         }
     }
 
@@ -249,7 +253,11 @@ impl Scene {
             .iter()
             .map(|(name, bytes)| ((*name).to_owned(), Input::recognise(bytes)))
             .collect();
-        Verification::with_logs(&inputs, &self.anchors, today(), &self.keys(), |_| None)
+        let known = Known {
+            log_keys: self.keys().to_vec(),
+            digests: self.known.clone(),
+        };
+        Verification::knowing(&inputs, &self.anchors, today(), &known, |_| None)
     }
 
     /// Claim and verdict of everything a receipt claims that does not hold.
@@ -567,6 +575,18 @@ fn digests_nobody_named_are_told_from_those_that_were() {
     assert_eq!(verdict(&mut scene, exactly, others()), "r extent not-named");
     assert_eq!(verdict(&mut scene, named(1), others()), "r extent counted");
     assert_eq!(verdict(&mut scene, named(1), Vec::new()), "r extent no-list");
+    // A list that came another way counts like one in the receipt, whatever its order, and only when it is the one.
+    let named_here = || Extent::Manifest {
+        manifest: manifest_hash(&[digest(1), digest(2)]),
+        count: 2,
+    };
+    scene.known = vec![digest(2), digest(1), digest(2)];
+    assert_eq!(verdict(&mut scene, named_here(), Vec::new()), "r extent named");
+    scene.known = others();
+    assert_eq!(
+        verdict(&mut scene, named_here(), Vec::new()),
+        "r extent other-list"
+    );
     let any = Extent::Count { count: 3 };
     assert_eq!(verdict(&mut scene, any.clone(), Vec::new()), "r extent counted");
     assert_eq!(verdict(&mut scene, any, others()), "r extent other-list");

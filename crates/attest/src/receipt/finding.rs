@@ -18,6 +18,15 @@ use crate::fingerprint::KeyFingerprint;
 use crate::verdict::{MatchVerdict, OriginVerdict, Outcome};
 use crate::verify::{Verdict, nature};
 
+/// What whoever checks a receipt knows from elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Keys that sign heads of audit logs.
+    pub log_keys: Vec<NoteVerifier>,
+    /// A list of digests, for leases that name too many to be in the receipt.
+    pub digests: Vec<DigestValue>,
+}
+
 /// What a receipt shows.
 #[derive(Clone, Debug)]
 pub struct ReceiptFinding {
@@ -74,15 +83,9 @@ pub struct Agreed {
 }
 
 impl ReceiptFinding {
-    /// Examines a receipt under these roots, on this day, with these keys of logs.
+    /// Examines a receipt under these roots, on this day, with what is known from elsewhere.
     #[must_use]
-    pub fn examine(
-        file: &str,
-        receipt: &Receipt,
-        anchors: &TrustAnchors,
-        at: Date,
-        log_keys: &[NoteVerifier],
-    ) -> Self {
+    pub fn examine(file: &str, receipt: &Receipt, anchors: &TrustAnchors, at: Date, known: &Known) -> Self {
         let mut claims = Vec::new();
         let text = match read_text(&receipt.text.0) {
             Ok(text) => text,
@@ -113,11 +116,15 @@ impl ReceiptFinding {
         let (lease, why) = lease(receipt, &text, signer.as_ref());
         claims.push((Verdict::Lease(lease), Some(why)));
         claims.push((
-            Verdict::Extent(extent(&text.extent, &receipt.digest, &receipt.manifest)),
+            Verdict::Extent(extent(
+                &text.extent,
+                &receipt.digest,
+                &list(&text, receipt, known),
+            )),
             Some(words(&text.extent)),
         ));
         let agreed = custodians(receipt, &text, anchors, at, &mut claims);
-        let (logged, why) = log::judge(receipt, &text.installation.to_string(), log_keys);
+        let (logged, why) = log::judge(receipt, &text.installation.to_string(), &known.log_keys);
         claims.push((Verdict::Log(logged), why));
         let permit = Permit {
             file: file.to_owned(),
@@ -273,6 +280,18 @@ fn lease(receipt: &Receipt, text: &LeaseText, signer: Option<&DeviceIdentity>) -
             text.lease, text.signer, text.deadline
         ),
     )
+}
+
+/// The digests the lease names: those in the receipt, or else those known from elsewhere.
+fn list(text: &LeaseText, receipt: &Receipt, known: &Known) -> Vec<DigestValue> {
+    if receipt.manifest.is_empty() && !matches!(text.extent, Extent::Count { .. }) {
+        let mut digests = known.digests.clone();
+        digests.sort_unstable();
+        digests.dedup();
+        digests
+    } else {
+        receipt.manifest.clone()
+    }
 }
 
 fn extent(extent: &Extent, digest: &DigestValue, list: &[DigestValue]) -> ExtentVerdict {

@@ -17,7 +17,7 @@ mod verdict;
 
 pub(crate) use file::seems_receipt;
 pub use file::{ReceiptError, encode_receipt, parse_receipt};
-pub use finding::{Agreed, Permit, ReceiptFinding};
+pub use finding::{Agreed, Known, Permit, ReceiptFinding};
 pub use verdict::{
     CustodianVerdict, ExtentVerdict, LeaseVerdict, LogVerdict, QuorumVerdict, SignatureVerdict,
 };

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use chancery_agent::one_line;
 use chancery_attest::{
-    ChannelVerdict, Held, Input, LogVerdict, NamedInput, OriginVerdict, Outcome, Permit, Transcript, Verdict,
-    Verification,
+    ChannelVerdict, ExtentVerdict, Held, Input, Known, LogVerdict, NamedInput, OriginVerdict, Outcome,
+    Permit, Transcript, Verdict, Verification,
 };
 use chancery_audit::NoteVerifier;
 use chancery_node::AuditKey;
@@ -14,6 +14,7 @@ use clap::Args;
 
 use super::{files, trust::TrustArgs};
 use crate::{
+    commands::lease::digests::read_list,
     context::Context,
     error::{CliError, chain},
     report::Report,
@@ -48,6 +49,9 @@ pub(crate) struct Verify {
     /// The key that signs heads of an audit log, NAME+ID+KEY, for receipts; may be repeated [default: that of the log here]
     #[arg(long, value_name = "KEY", value_parser = log_key)]
     log_key: Vec<NoteVerifier>,
+    /// The list of digests a receipt's lease names, when it is too long to be in the receipt: as for chancery unlock request
+    #[arg(long, value_name = "FILE")]
+    digests: Option<PathBuf>,
     /// You recorded every transcript given here yourself, and nobody else could write to the files since: they count
     #[arg(long)]
     held_channel: bool,
@@ -66,14 +70,17 @@ impl Verify {
                 own.contains(transcript).then_some(Held::OwnArchive)
             }
         };
-        let mut log_keys = self.log_key.clone();
+        let mut known = Known {
+            log_keys: self.log_key.clone(),
+            digests: self.digests.as_deref().map_or(Ok(Vec::new()), read_list)?,
+        };
         if inputs
             .iter()
             .any(|(_, input)| matches!(input, Ok(Input::Receipt(_))))
         {
-            log_keys.extend(own_log_key(context));
+            known.log_keys.extend(own_log_key(context));
         }
-        let found = Verification::with_logs(&inputs, &anchors, self.trust.day(), &log_keys, held);
+        let found = Verification::knowing(&inputs, &anchors, self.trust.day(), &known, held);
         let code = match found.outcome {
             Outcome::OutOfDate if self.allow_expired => 0,
             outcome => exit_code(outcome),
@@ -192,6 +199,9 @@ fn text(found: &Verification) -> String {
     }
     if claimed(Verdict::Channel(ChannelVerdict::Consistent)) {
         text.push_str("if you recorded the transcript yourself: --held-channel\n");
+    }
+    if claimed(Verdict::Extent(ExtentVerdict::NoList)) {
+        text.push_str("give the list of digests the lease was asked for with: --digests FILE\n");
     }
     if claimed(Verdict::Log(LogVerdict::UnknownKey)) {
         text.push_str("name the key that signs the log: --log-key KEY, as chancery audit verify shows it\n");
