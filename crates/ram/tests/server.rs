@@ -11,6 +11,13 @@ use chancery_ram::message::{CommandObject, ResponseObject, ResponseTemplate};
 use chancery_ram::server::{Answer, Kind, Limits, MAX_COMMAND, Work};
 use proptest::prelude::*;
 
+fn acknowledged() -> Answer {
+    Answer::Template {
+        body: bytes("AA00").into(),
+        sequence: None,
+    }
+}
+
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -373,6 +380,26 @@ fn our_agent_has_the_next_template_while_the_card_works() {
 }
 
 #[test]
+fn what_waits_is_shared_between_the_card_and_the_template_ahead() {
+    let mut bench = Bench::open(Kind::Own);
+    for _ in 0..9 {
+        bench.session.submit_ahead(apdu("0084000001"), bench.now);
+    }
+    bench.pass(2 * MS);
+    assert_eq!(bench.numbered(1), (1, 5));
+    bench.fetch(2);
+    assert_eq!(bench.numbered(2), (2, 4));
+    // Those who got answers meet in the next one.
+    bench.fetch(3);
+    bench.post_numbered(1, &response(&["9000"; 5]));
+    for _ in 0..5 {
+        assert_eq!(bench.answer(3), None);
+        bench.session.submit_ahead(apdu("0084000001"), bench.now);
+    }
+    assert_eq!(bench.numbered(3), (3, 5));
+}
+
+#[test]
 fn a_number_always_stands_for_the_same_bytes_and_its_answer_counts_once() {
     let mut bench = Bench::open(Kind::Own);
     let one = bench.command("0084000001");
@@ -393,9 +420,10 @@ fn a_number_always_stands_for_the_same_bytes_and_its_answer_counts_once() {
     assert_eq!(bench.body(5), second);
     assert_eq!(bench.done_count(one), 1);
 
-    // Answered, never handed out, far ahead: out of step.
+    // Asked for again after it was answered: nothing new.
     bench.fetch(1);
-    assert_eq!(bench.answer(6), Some(Answer::OutOfStep));
+    assert_eq!(bench.answer(6), Some(acknowledged()));
+    // Never handed out, far ahead: out of step.
     bench.fetch(4);
     assert_eq!(bench.answer(7), Some(Answer::OutOfStep));
     bench.post_numbered(3, &response(&["9000"]));

@@ -123,8 +123,8 @@ impl Queue {
             .collect()
     }
 
-    /// As much as one template may hold; at least one thing, if there is any.
-    pub(super) fn take(&mut self) -> Batch {
+    /// As much as one template may hold, with at most so many jobs; at least one thing, if there is any.
+    pub(super) fn take(&mut self, jobs: usize) -> Batch {
         let mut batch = Batch::default();
         let mut bytes = 0;
         let mut answers = 0;
@@ -135,7 +135,10 @@ impl Queue {
             };
             bytes += more_bytes;
             answers += more_answers;
-            let full = batch.objects.len() >= MAX_JOBS || bytes > MAX_BYTES || answers > MAX_EXPECTED;
+            let full = batch.objects.len() >= MAX_JOBS
+                || batch.jobs.len() >= jobs
+                || bytes > MAX_BYTES
+                || answers > MAX_EXPECTED;
             if full && !batch.objects.is_empty() {
                 break;
             }

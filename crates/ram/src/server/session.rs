@@ -222,7 +222,8 @@ impl Session {
         }
         if let Some(next) = self.handed.front_mut() {
             next.started = next.started.max(now);
-        } else if gathered > 0 {
+        }
+        if gathered > 0 {
             self.gather = Some(Gather {
                 until: now + self.limits.gather,
                 jobs: gathered,
@@ -245,8 +246,12 @@ impl Session {
             let sequence = Some(number);
             return self.answer(post, Answer::Template { body, sequence });
         }
-        if self.kind == Kind::Foreign || number != self.next || self.handed.len() >= MAX_HANDED {
+        if self.kind == Kind::Foreign || number > self.next || self.handed.len() >= MAX_HANDED {
             return self.answer(post, Answer::OutOfStep);
+        }
+        if number < self.next {
+            // It came by another way and was answered already.
+            return self.acknowledge(post);
         }
         self.hold(post, true, now);
         self.pump(now);
@@ -400,7 +405,7 @@ impl Session {
         let enough = |gather: &Gather| now >= gather.until || self.queue.jobs() >= gather.jobs;
         if self.gather.as_ref().is_none_or(enough) {
             self.gather = None;
-            let batch = self.queue.take();
+            let batch = self.queue.take(self.share());
             self.hand_out(batch, now);
         }
     }
@@ -476,6 +481,15 @@ impl Session {
 
     fn answer(&mut self, post: PostId, answer: Answer) {
         self.outputs.push_back(Output::Answer { post, answer });
+    }
+
+    /// Jobs to hand out now. Where one template can be ahead of the card, some stay for that one: were all in one, the card
+    /// would rest until their callers came back.
+    fn share(&self) -> usize {
+        match self.kind {
+            Kind::Own if self.handed.is_empty() => self.queue.jobs().div_ceil(2).clamp(1, MAX_JOBS),
+            Kind::Own | Kind::Foreign => MAX_JOBS,
+        }
     }
 
     /// Templates that may be with the client while another goes out.
