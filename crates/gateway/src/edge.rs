@@ -126,6 +126,14 @@ impl Edge {
         self.api.as_ref().map(Listener::address)
     }
 
+    /// Lets no clients in any more, waits for their requests that are being answered, at most so long, and cuts off the rest.
+    /// Agents with tokens go on: to lock their tokens needs them.
+    pub async fn close_api(&mut self, patience: Duration) {
+        if let Some(listener) = self.api.take() {
+            listener.close(patience).await;
+        }
+    }
+
     /// Lets nobody in any more, waits for the requests that are being answered, at most so long, and cuts off the rest.
     pub async fn close(self, patience: Duration) {
         let close = |listener: Option<Listener>| async move {

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chancery_api::Hash32;
 use openssl::{
     asn1::Asn1Time,
     bn::{BigNum, MsbOption},
@@ -91,6 +92,19 @@ pub struct Made {
     pub key: Zeroizing<Vec<u8>>,
     /// Certificate, self-signed.
     pub certificate: Vec<u8>,
+}
+
+impl Made {
+    /// SHA-256 of its SubjectPublicKeyInfo (DER).
+    ///
+    /// # Errors
+    /// [`IdentityError::Make`].
+    pub fn hash(&self) -> Result<Hash32, IdentityError> {
+        let spki = X509::from_pem(&self.certificate)?
+            .public_key()?
+            .public_key_to_der()?;
+        Ok(Hash32::of(&spki))
+    }
 }
 
 /// Days a certificate lasts that is made here. Both ends trust the key in it, or this very certificate; its end only says when
