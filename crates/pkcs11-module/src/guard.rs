@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use chancery_pkcs11::{Error, Result};
+use chancery_pkcs11_library::{Error, Result};
 use cryptoki_sys as ck;
 
 use crate::instance;

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use chancery_pkcs11::{Code, Library, Result};
+use chancery_pkcs11_library::{Code, Library, Result};
 
 /// What `C_Initialize` made, for the process that called it. It is never freed: one for each process of a chain of forks.
 struct Instance {

@@ -1,6 +1,6 @@
 //! Pointers of C callers become slices, options and values. Nothing else here touches one.
 
-use chancery_pkcs11::{
+use chancery_pkcs11_library::{
     Code, Mechanism, Output, Parameters, Result, Room, Template, attribute::Kind, hash::Hash,
 };
 use cryptoki_sys as ck;

@@ -1,6 +1,6 @@
 //! Keys at work.
 
-use chancery_pkcs11::{Code, ObjectHandle, Output, Room, SessionHandle};
+use chancery_pkcs11_library::{Code, ObjectHandle, Output, Room, SessionHandle};
 use cryptoki_sys as ck;
 
 use super::general::{handle_for, number_of};

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use chancery_pkcs11::{
+use chancery_pkcs11_library::{
     Code, Result,
     config::{Config, Environment},
 };
@@ -28,14 +28,14 @@ exported! {
         }
         let environment = Environment::of_process();
         let config = Config::load(&environment);
-        let threads = config.as_ref().is_ok_and(chancery_pkcs11::may_create_threads);
+        let threads = config.as_ref().is_ok_and(chancery_pkcs11_library::may_create_threads);
         if let Some(arguments) = arguments {
             check(&arguments, threads)?;
         }
         match config {
-            Ok(config) => instance::initialise(chancery_pkcs11::start(&config, &environment)),
+            Ok(config) => instance::initialise(chancery_pkcs11_library::start(&config, &environment)),
             Err(error) => {
-                chancery_pkcs11::notice::Notices::new(false).say(&error.to_string());
+                chancery_pkcs11_library::notice::Notices::new(false).say(&error.to_string());
                 Err(Code::GENERAL_ERROR.into())
             }
         }
@@ -117,7 +117,7 @@ exported! {
 
 /// Functions of parallel sessions, which there are none of.
 fn legacy(session: ck::CK_SESSION_HANDLE) -> Result<()> {
-    instance::library()?.session_info(chancery_pkcs11::SessionHandle(number_of(session)))?;
+    instance::library()?.session_info(chancery_pkcs11_library::SessionHandle(number_of(session)))?;
     Err(Code::FUNCTION_NOT_PARALLEL.into())
 }
 

@@ -1,6 +1,6 @@
 //! Objects.
 
-use chancery_pkcs11::{Code, Object, ObjectHandle, Result, SessionHandle, Value};
+use chancery_pkcs11_library::{Code, Object, ObjectHandle, Result, SessionHandle, Value};
 use cryptoki_sys as ck;
 
 use super::general::{handle_for, number_of};

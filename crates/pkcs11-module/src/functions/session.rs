@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use chancery_pkcs11::{Code, Library, Pin, Result, SessionHandle, SlotId, User};
+use chancery_pkcs11_library::{Code, Library, Pin, Result, SessionHandle, SlotId, User};
 use cryptoki_sys as ck;
 
 use super::general::{handle_for, number_of};

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use chancery_pkcs11::{Code, Offer, Pin, SlotId};
+use chancery_pkcs11_library::{Code, Offer, Pin, SlotId};
 use cryptoki_sys as ck;
 
 use super::general::{handle_for, number_of};
@@ -123,7 +123,7 @@ exported! {
     fn C_InitPIN(call, session: ck::CK_SESSION_HANDLE, pin: *mut ck::CK_UTF8CHAR, length: ck::CK_ULONG) {
         let library = instance::library()?;
         let pin = Pin::new(call.slice(pin, length)?);
-        library.init_pin(chancery_pkcs11::SessionHandle(number_of(session)), &pin)
+        library.init_pin(chancery_pkcs11_library::SessionHandle(number_of(session)), &pin)
     }
 
     /// `C_SetPIN`
@@ -138,6 +138,6 @@ exported! {
         let library = instance::library()?;
         let old = Pin::new(call.slice(old, old_length)?);
         let new = Pin::new(call.slice(new, new_length)?);
-        library.set_pin(chancery_pkcs11::SessionHandle(number_of(session)), &old, &new)
+        library.set_pin(chancery_pkcs11_library::SessionHandle(number_of(session)), &old, &new)
     }
 }
