@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         attest::AttestCommand, audit::AuditCommand, ca::CaCommand, cert::CertCommand, completion::Completion,
-        crl::CrlCommand, custodian::CustodianCommand, dkek::DkekCommand, hsm::HsmCommand, init::Init, node,
-        person::PersonCommand, quickstart::Quickstart, request::RequestCommand, signer::SignerCommand,
-        token::TokenCommand, vtoken::VtokenCommand,
+        connect::Connect, crl::CrlCommand, custodian::CustodianCommand, dkek::DkekCommand, hsm::HsmCommand,
+        init::Init, node, person::PersonCommand, quickstart::Quickstart, request::RequestCommand,
+        signer::SignerCommand, token::TokenCommand, vtoken::VtokenCommand,
     },
     context::Context,
     error::CliError,
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Run the node in the foreground
     Serve(node::Serve),
+    /// Attach tokens of this machine to a node elsewhere, and hold them for it
+    Connect(Connect),
     /// End the node: every HSM is locked
     Stop(node::Stop),
     /// State of the node
@@ -125,6 +127,7 @@ impl Command {
             Self::Quickstart(command) => command.run(context),
             Self::Init(command) => command.run(context),
             Self::Serve(command) => command.run(context),
+            Self::Connect(command) => command.run(context),
             Self::Stop(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::Vtoken(group) => group.run(context),

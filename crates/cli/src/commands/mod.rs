@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod ca;
 pub(crate) mod cert;
 pub(crate) mod completion;
+pub(crate) mod connect;
 pub(crate) mod crl;
 pub(crate) mod custodian;
 pub(crate) mod dkek;

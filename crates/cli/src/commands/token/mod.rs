@@ -14,7 +14,7 @@ mod kek;
 mod key_failure;
 pub(crate) mod keys;
 mod list;
-mod opening;
+pub(crate) mod opening;
 mod pin;
 pub(crate) mod pins;
 pub(crate) mod reaching;
