@@ -137,7 +137,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "pkcs11-module",
         uses: &["pkcs11"],
-        tests_use: &[],
+        tests_use: &["iso7816", "vtoken", "reader"],
     },
     // engines
     Layer {
@@ -148,7 +148,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "gateway",
         uses: &["iso7816", "ram", "api", "keys"],
-        tests_use: &["vtoken", "cvc", "driver", "client", "connect", "tokens"],
+        tests_use: &["vtoken", "cvc", "schsm", "driver", "client", "connect", "tokens"],
     },
     Layer {
         name: "store",
@@ -279,7 +279,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
             "bench",
         ],
     ),
-    ("axum", &["gateway"]),
+    ("axum", &["gateway", "bench"]),
     ("hyper", &["gateway"]),
     ("reqwest", &["connect"]),
     ("ureq", &["client"]),

@@ -1,0 +1,14 @@
+//! The endpoint of remote tokens over plain HTTP: tickets, lying and dying clients, our own agent, and whole tokens behind it.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod agent;
+mod busy;
+mod cuts;
+mod hsm;
+mod lies;
+mod raw;
+mod relay;
+mod second;
+mod server;
+mod tickets;
+mod tokens;
