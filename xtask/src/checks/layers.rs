@@ -230,7 +230,7 @@ const LAYERS: &[Layer] = &[
             "client",
             "gateway",
         ],
-        tests_use: &["keys"],
+        tests_use: &["keys", "pkcs11-module"],
     },
     Layer {
         name: "bench",

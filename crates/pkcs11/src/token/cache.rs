@@ -27,6 +27,8 @@ pub(super) struct Remembered {
     pub(super) files: BTreeMap<Fid, Option<Vec<u8>>>,
     /// Firmware: major, minor.
     pub(super) firmware: (u8, u8),
+    /// Whether the user's PIN was right when this module presented it last.
+    pub(super) pin_good: bool,
 }
 
 /// The file.
@@ -38,6 +40,7 @@ struct Stored {
     /// What the token is reached by.
     name: String,
     firmware: (u8, u8),
+    pin_good: bool,
     list: Vec<u16>,
     files: Vec<(u16, Option<String>)>,
 }
@@ -83,6 +86,7 @@ impl CacheFolder {
             list: stored.list.into_iter().map(Fid).collect(),
             files,
             firmware: stored.firmware,
+            pin_good: stored.pin_good,
         })
     }
 
@@ -92,6 +96,7 @@ impl CacheFolder {
             v: VERSION,
             name: name.to_owned(),
             firmware: what.firmware,
+            pin_good: what.pin_good,
             list: what.list.iter().map(|file| file.0).collect(),
             files: what
                 .files
@@ -170,6 +175,7 @@ mod tests {
             list: vec![Fid(0xCC01), Fid(0xC401)],
             files: [(Fid(0xC401), Some(vec![1, 0xAB])), (Fid(0xCE01), None)].into(),
             firmware: (4, 1),
+            pin_good: true,
         };
         cache.store("a", &what);
         assert_eq!(cache.load("a"), Some(what.clone()));

@@ -107,6 +107,11 @@ impl Files {
         self.unproven = self.content.keys().copied().collect();
     }
 
+    /// Something beside the files is worth remembering.
+    pub(super) fn touch(&mut self) {
+        self.dirty = true;
+    }
+
     /// Nothing counts any more.
     pub(super) fn forget(&mut self) {
         *self = Self::default();

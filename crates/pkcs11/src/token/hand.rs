@@ -34,6 +34,8 @@ pub(super) struct Hand {
     /// Kept while the security officer is logged in: setting a PIN takes it once more.
     pub(super) so_pin: Option<Pin>,
     pub(super) pin: Option<PinState>,
+    /// Whether it was right when it was presented last, by this module.
+    pin_good: bool,
     pub(super) files: Files,
     pub(super) built: Built,
     /// Keys whose public key was seen to be theirs.
@@ -55,6 +57,7 @@ impl Hand {
             user: None,
             so_pin: None,
             pin: None,
+            pin_good: false,
             files: Files::default(),
             built: Built::default(),
             proven: BTreeSet::new(),
@@ -142,9 +145,12 @@ impl Hand {
             }
         }
         if remembered.firmware == self.firmware {
+            self.pin_good = remembered.pin_good;
+            if self.pin_good {
+                // As far as this module knows, all tries are there.
+                self.pin = self.pin.or(Some(PinState::Tries(u8::MAX)));
+            }
             self.files = Files::from_disk(remembered);
-            // As far as this module knows, the PIN is as it was when it was presented last.
-            self.pin = self.pin.or(Some(PinState::Tries(u8::MAX)));
         }
         Ok(())
     }
@@ -159,6 +165,7 @@ impl Hand {
                 list,
                 files,
                 firmware: self.firmware,
+                pin_good: self.pin_good,
             };
             cache.store(name, &what);
         }
@@ -169,6 +176,10 @@ impl Hand {
         self.files.forget();
         self.built.clear();
         self.proven.clear();
+        self.forget_on_disk();
+    }
+
+    fn forget_on_disk(&self) {
         if let (Some(cache), Identity::Device(name) | Identity::Place(name)) = (&self.cache, &self.name) {
             cache.remove(name);
         }
@@ -297,9 +308,16 @@ impl Hand {
             PinReference::User => "PIN",
             PinReference::SecurityOfficer => "SO-PIN",
         };
-        // From now on the token is asked.
+        // From now on the token is asked; at the next start, too, when this was wrong.
         if reference == PinReference::User {
             self.pin = None;
+            if self.pin_good != status.is_ok() {
+                self.pin_good = status.is_ok();
+                self.files.touch();
+            }
+            if !status.is_ok() {
+                self.forget_on_disk();
+            }
         }
         if status.is_ok() {
             return Ok(());
