@@ -267,6 +267,17 @@ fn approved_lines(item: &ApprovedItem, line: &mut impl FnMut(String)) {
             ));
             line(format!("  {}", hsm_line(&ca.hsm)));
         }
+        Subject::Signer(signer) => {
+            line(format!(
+                "request {number}: new signing key {}",
+                one_line(&signer.name)
+            ));
+            line(format!(
+                "  {} key, for signatures that a quorum permits and never for certificates, generated in",
+                one_line(&signer.algorithm)
+            ));
+            line(format!("  {}", hsm_line(&signer.hsm)));
+        }
         Subject::Custodian(custodian) => {
             line(format!(
                 "request {number}: {} becomes custodian of",

@@ -42,7 +42,7 @@ pub(crate) fn check(intent: &Intent, decision: &Decision) -> Result<(), AgentErr
             hsms.iter().map(|hsm| &hsm.name).eq(tokens)
                 && (required, total, shares) == (quorum_required, quorum_total, decided)
         }
-        (Intent::HsmAttach { token: name }, Decision::HsmAttach { hsm })
+        (Intent::HsmAttach { token: name, .. }, Decision::HsmAttach { hsm })
         | (Intent::HsmDetach { hsm: name }, Decision::HsmDetach { hsm })
         | (Intent::SignerReplicate { hsm: name, .. }, Decision::SignerReplicate { hsm, .. }) => {
             named(hsm, name)

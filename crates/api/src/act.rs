@@ -217,6 +217,8 @@ pub enum Subject {
     Ca(CaDocument),
     /// A person's key as custodian of HSMs.
     Custodian(CustodianDocument),
+    /// A new signing key.
+    Signer(SignerDocument),
 }
 
 /// A certificate asked for.
@@ -257,6 +259,18 @@ pub struct CaDocument {
     pub profile: String,
     /// Hash of that profile's content.
     pub profile_hash: Hash32,
+    /// HSM in which the key is generated.
+    pub hsm: HsmDocument,
+}
+
+/// A signing key asked for. It is for signing, for life: it never issues certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignerDocument {
+    /// Name of the signer in this installation.
+    pub name: String,
+    /// Algorithm of its key, e.g. `ec:P-256` or `rsa:3072`.
+    pub algorithm: String,
     /// HSM in which the key is generated.
     pub hsm: HsmDocument,
 }

@@ -71,6 +71,14 @@ pub enum HashName {
 }
 
 impl HashName {
+    /// Reads what [`Self::name`] writes.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Sha256, Self::Sha384, Self::Sha512]
+            .into_iter()
+            .find(|hash| hash.name() == name)
+    }
+
     /// Length of a digest, in bytes.
     #[must_use]
     pub const fn length(self) -> usize {
@@ -161,10 +169,7 @@ impl std::str::FromStr for DigestValue {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, digits) = text.split_once(':').ok_or(DigestError::Form)?;
-        let hash = [HashName::Sha256, HashName::Sha384, HashName::Sha512]
-            .into_iter()
-            .find(|hash| hash.name() == name)
-            .ok_or(DigestError::Form)?;
+        let hash = HashName::from_name(name).ok_or(DigestError::Form)?;
         Self::new(hash, hex::decode(digits).map_err(|_| DigestError::Form)?)
     }
 }
@@ -290,7 +295,7 @@ pub struct LogPlace {
 }
 
 /// What a custodian signs besides the HSM's challenge, with the same key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StatementKind {
     /// The HSM's own quorum decides: the challenge is the HSM's.
@@ -302,6 +307,24 @@ pub enum StatementKind {
 }
 
 impl StatementKind {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unlock => "unlock",
+            Self::Open => "open",
+            Self::Refuse => "refuse",
+        }
+    }
+
+    /// Reads what [`Self::name`] writes.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Unlock, Self::Open, Self::Refuse]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+
     /// The 24 bytes every statement of this kind begins with, zero padded.
     #[must_use]
     pub const fn tag(self) -> &'static [u8; 24] {

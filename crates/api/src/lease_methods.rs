@@ -28,7 +28,7 @@ methods! {
         certificate: Base64,
     }
 
-    /// Asks for a lease. Under a live lease of the same requester that covers what is asked, that one is given back.
+    /// Asks for a lease.
     LeaseRequest("lease.request") -> LeaseView {
         /// Name of the signer.
         signer: String,
@@ -36,7 +36,7 @@ methods! {
         purpose: String,
         /// How to sign.
         mechanism: Mechanism,
-        /// Digests that are known; at most 100 000, all by one hash function.
+        /// Digests that are known; at most 40 000, all by one hash function.
         digests: Vec<DigestValue>,
         /// How many further distinct digests.
         further: u64,
@@ -44,6 +44,15 @@ methods! {
         seconds: u64,
         /// Whether an HSM that is open already is locked first.
         strict: bool,
+        /// How long it waits for custodians at most, in seconds, up to a day; 15 minutes when absent.
+        wait_seconds: Option<u64>,
+        /// Whether a lease of the same requester that covers digests and count is given back in place of a new one, however long it
+        /// still lasts: a live one, one that waits for its custodians again, or a request for the very same. Without digests one
+        /// digest that is left is enough.
+        reuse: bool,
+        /// While it waits for its first quorum: without a `lease.show` of the requester for so many seconds it is withdrawn. A
+        /// request that nobody attends waits on when absent.
+        attended_seconds: Option<u32>,
         /// What the program says of itself.
         claimed: Claims,
     }
@@ -177,7 +186,8 @@ pub struct ReplicaStateView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseState {
-    /// It waits for custodians.
+    /// It waits for custodians: for the first time, or again because every HSM they opened for it was locked, lost, or left by a
+    /// restart of the node.
     Waiting,
     /// It may be used.
     Live,
@@ -189,7 +199,7 @@ pub enum LeaseState {
     Withdrawn,
     /// Its deadline is over.
     Expired,
-    /// Everything it permits was signed.
+    /// Everything it permits was signed. Until its time is over the same digests get the same signatures again, from the record.
     Exhausted,
     /// Somebody ended it.
     Revoked,
@@ -288,7 +298,7 @@ pub struct Receipt {
     pub needed: u8,
     /// What custodians signed.
     pub statements: Vec<CustodianStatement>,
-    /// Digests named in the lease, when it names some and they are at most 1000; else the digest's presence is on the word of
+    /// Digests named in the lease, when it names some and they are at most 256; else the digest's presence is on the word of
     /// the node.
     pub manifest: Vec<DigestValue>,
     /// Index of the audit leaf that records the signature.
@@ -346,6 +356,39 @@ pub struct Inclusion {
 }
 
 impl LeaseState {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Live,
+        Self::Refused,
+        Self::TimedOut,
+        Self::Withdrawn,
+        Self::Expired,
+        Self::Exhausted,
+        Self::Revoked,
+    ];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Live => "live",
+            Self::Refused => "refused",
+            Self::TimedOut => "timed-out",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+            Self::Exhausted => "exhausted",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Reads what [`Self::name`] writes.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     /// Whether it waits or may be used.
     #[must_use]
     pub const fn is_open(self) -> bool {

@@ -19,7 +19,7 @@ mod views;
 
 pub use act::{
     ActPayload, ApprovedItem, CaDocument, CertificateDocument, CustodianDocument, Decision, HsmDocument,
-    PersonDocument, SignedAct, SignedItem, Subject, statement,
+    PersonDocument, SignedAct, SignedItem, SignerDocument, Subject, statement,
 };
 pub use bytes::{Base64, Hash32, SecretText};
 pub use canonical::{CanonicalError, canonical_json};

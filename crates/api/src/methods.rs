@@ -127,7 +127,7 @@ methods! {
     SignerList("signer.list") -> Vec<SignerView> {}
     /// Has a replica sign a test value and checks the signature.
     SignerVerify("signer.verify") -> SignerView {
-        /// Name of the CA whose signer is meant.
+        /// Name of the CA or of the signing key.
         ca: String,
         /// HSM; every attached one when absent.
         hsm: Option<String>,
@@ -215,6 +215,9 @@ pub enum Intent {
     HsmAttach {
         /// Name of the token.
         token: String,
+        /// Connector it is found through; on the node's own machine when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connector: Option<String>,
     },
     /// Detach an HSM.
     HsmDetach {
@@ -238,9 +241,9 @@ pub enum Intent {
         /// The requests' numbers.
         requests: Vec<RequestNumber>,
     },
-    /// Copy a CA's key to another HSM.
+    /// Copy a CA's key, or a signing key, to another HSM.
     SignerReplicate {
-        /// Name of the CA.
+        /// Name of the CA or of the signing key.
         ca: String,
         /// Name of the HSM that gets the copy.
         hsm: String,

@@ -20,8 +20,14 @@ pub struct NodeStatus {
     pub started: String,
     /// Number of this start, counted in the database; fences work of earlier starts.
     pub epoch: i64,
-    /// Seconds without a call after which the node ends itself while no HSM is unlocked.
+    /// Seconds without a call after which the node ends itself while no HSM is unlocked; 0 when it never does.
     pub idle_stop_seconds: u64,
+    /// Address at which agents with tokens are answered.
+    #[serde(default)]
+    pub listen: Option<String>,
+    /// Address at which enrolled clients are answered.
+    #[serde(default)]
+    pub api_listen: Option<String>,
     /// HSMs.
     pub hsms: Vec<HsmView>,
 }
@@ -256,8 +262,10 @@ pub struct CaDetail {
 pub struct SignerView {
     /// Identifier.
     pub id: SignerId,
-    /// Name of the CA it serves.
+    /// Name of the CA it serves; the signer's own name when it is for signing.
     pub ca: String,
+    /// `ca` or `signing`, for life.
+    pub purpose: String,
     /// Key algorithm.
     pub algorithm: String,
     /// SHA-256 of its SubjectPublicKeyInfo, hexadecimal.
@@ -284,7 +292,7 @@ pub struct ReplicaView {
 pub struct RequestView {
     /// Number.
     pub request: RequestNumber,
-    /// `certificate`, `person` or `ca`.
+    /// `certificate`, `person`, `ca`, `custodian` or `signer`.
     pub kind: String,
     /// `open`, `approved`, `signing`, `done` or `rejected`.
     pub state: String,

@@ -9,13 +9,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
+use chancery_api::{ActId, CaId, CertificateId, HsmId, LeaseId, PersonId, RequestNumber, SignerId};
 use chancery_iso7816::{Transport, TransportError};
 use chancery_keys::{Connect, ConnectError, Mark, Token, VirtualConnect};
 use chancery_store::{
-    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord,
-    RequestState, RevokedEntry, SignerRecord, Store, StoreError,
+    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, ClientRecord, Conflict,
+    ConnectorRecord, CrlRecord, CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, PersonRecord,
+    ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord, SigningKeyRecord, Store,
+    StoreError,
 };
 use chancery_vtoken::AtRest;
 use zeroize::Zeroizing;
@@ -143,6 +145,19 @@ pass! {
     revoked(ca: CaId) -> Vec<RevokedEntry>;
     last_crl(ca: CaId) -> Option<CrlRecord>;
     issued_crl(ca: CaId) -> Option<CrlRecord>;
+    signing_keys() -> Vec<SigningKeyRecord>;
+    open_leases() -> Vec<LeaseRecord>;
+    leases(limit: u32) -> Vec<LeaseRecord>;
+    lease(id: LeaseId) -> Option<LeaseRecord>;
+    lease_manifest(id: LeaseId) -> Option<ManifestRecord>;
+    lease_answers(id: LeaseId) -> Vec<LeaseAnswerRecord>;
+    lease_digests(id: LeaseId) -> Vec<String>;
+    lease_signatures(id: LeaseId) -> Vec<LeaseSignatureRecord>;
+    lease_signature(id: LeaseId, digest: &str) -> Option<LeaseSignatureRecord>;
+    lease_call(requester: &str, key: &str) -> Option<LeaseCallRecord>;
+    connectors() -> Vec<ConnectorRecord>;
+    clients() -> Vec<ClientRecord>;
+    client_by_key(key_hash: &[u8]) -> Option<ClientRecord>;
     audit_head() -> AuditHead;
     audit_leaves(from: i64, limit: u32) -> Vec<AuditLeaf>;
     checkpoint() -> Option<(i64, String)>;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use chancery_api::{CaId, CertificateId, Failure, FailureKind, Hash32, HsmId, SignerId};
-use chancery_keys::{PooledKey, State};
+use chancery_keys::PooledKey;
 use chancery_pki::{Issuer, PublicKey, SignatureAlgorithm};
 use chancery_store::{CaRecord, ReplicaState};
 
 use crate::{Center, commands::was_issued, committer::store_failure, text::chain};
 
-/// A CA's key and its replicas.
+/// A key and its replicas.
 #[derive(Clone, Debug)]
 pub(crate) struct CaKey {
     pub(crate) signer: SignerId,
@@ -95,6 +95,11 @@ impl Center {
             .with_remedy("somebody changed the database; run `chancery audit verify`")
         };
         let key = self.ca_key(record).await?.ok_or_else(inactive)?;
+        if self.is_born_for_signing(key.signer).await? {
+            return Err(damaged(
+                "its key was generated for signing, not for a CA".to_owned(),
+            ));
+        }
         let issuer = Issuer::from_certificate(&der).map_err(|error| damaged(chain(&error)))?;
         if issuer.key().spki() != key.spki {
             return Err(damaged("it names another key than its signer".to_owned()));
@@ -122,6 +127,13 @@ impl Center {
     /// The key of a CA, once it is generated.
     pub(crate) async fn ca_key(&self, record: &CaRecord) -> Result<Option<CaKey>, Failure> {
         let Some(id) = record.signer else { return Ok(None) };
+        self.key_of(id, &format!("the key of CA {}", record.name))
+            .await
+            .map(Some)
+    }
+
+    /// The key of a signer, as the database says.
+    pub(crate) async fn key_of(&self, id: SignerId, what: &str) -> Result<CaKey, Failure> {
         let failed = |error| store_failure(&error);
         let signer = self.store.signer(id).await.map_err(failed)?.ok_or_else(|| {
             Failure::new(
@@ -130,19 +142,15 @@ impl Center {
             )
         })?;
         let replicas = self.store.replicas(id).await.map_err(failed)?;
-        let public_key = PublicKey::from_spki(&signer.public_key).map_err(|error| {
-            Failure::new(
-                FailureKind::Refused,
-                format!("the key of CA {}: {error}", record.name),
-            )
-        })?;
+        let public_key = PublicKey::from_spki(&signer.public_key)
+            .map_err(|error| Failure::new(FailureKind::Refused, format!("{what}: {error}")))?;
         let key_id = u8::try_from(signer.key_id).map_err(|_| {
             Failure::new(
                 FailureKind::Refused,
                 format!("signer {id} has an impossible key id"),
             )
         })?;
-        Ok(Some(CaKey {
+        Ok(CaKey {
             signer: id,
             spki: signer.public_key,
             public_key,
@@ -152,19 +160,17 @@ impl Center {
                 .filter(|replica| matches!(replica.state, ReplicaState::Present | ReplicaState::Verified))
                 .map(|replica| replica.hsm)
                 .collect(),
-        }))
+        })
     }
 
     /// The key as something that signs, wherever a replica is unlocked.
     pub(crate) fn pooled(&self, key: &CaKey) -> PooledKey {
-        self.pool.signer(key.spki.clone(), key.key_id, key.on.clone())
+        let on = key.on.iter().copied().filter(|id| self.desk.is_open_for_all(*id));
+        self.pool.signer(key.spki.clone(), key.key_id, on.collect())
     }
 
-    /// Whether a replica of the key could sign now.
+    /// Whether a replica of the key could sign now, in an HSM that custodians opened by `hsm unlock` and not for leases alone.
     pub(crate) fn is_unlocked(&self, key: &CaKey) -> bool {
-        key.on
-            .iter()
-            .filter_map(|id| self.pool.get(*id))
-            .any(|hsm| matches!(hsm.state(), State::Unlocked { .. }))
+        key.on.iter().any(|id| self.desk.is_open_for_all(*id))
     }
 }

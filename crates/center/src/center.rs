@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicI64},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicI64},
 };
 
 use aws_lc_rs::signature::ParsedPublicKey;
@@ -16,12 +16,15 @@ use chancery_pki::CertificationRequest;
 use chancery_store::{Change, Store};
 
 use crate::{
+    Network,
     acts::{self, ActError, Drafts},
     authority::Authority,
     cache::{ByHash, Profiles},
     checkpoint::CheckpointSigner,
     committer::{Committer, store_failure},
     env::{Clock, Entropy, Marks, TokenSource},
+    leases::Desk,
+    log_tree::LogTree,
     reading::{KnownPeople, Reader},
     trust::Grandfathered,
 };
@@ -85,9 +88,21 @@ pub struct Center {
     pub(crate) proven: Mutex<ByHash<Arc<ActPayload>>>,
     /// People's keys read before, by their hash.
     pub(crate) act_keys: Mutex<ByHash<Arc<ParsedPublicKey>>>,
+    /// The network edge, once there is one.
+    pub(crate) network: OnceLock<Arc<dyn Network>>,
+    /// Where HSMs are found that are being attached, between draft and act.
+    pub(crate) attaching: Mutex<HashMap<HsmId, String>>,
+    /// One loss recorded at a time, so that each is recorded once.
+    pub(crate) losses: tokio::sync::Mutex<()>,
+    /// One return of each connector's HSM at a time.
+    pub(crate) returns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     pub(crate) reader: Reader,
     /// Everybody as checked last.
     pub(crate) known_people: Mutex<Option<KnownPeople>>,
+    /// Leases that are not over.
+    pub(crate) desk: Desk,
+    /// The audit log, for proofs.
+    pub(crate) log: tokio::sync::Mutex<LogTree>,
 }
 
 impl Center {
@@ -104,8 +119,16 @@ impl Center {
             CheckpointSigner::open(&*setup.store, setup.audit_signer, Arc::clone(&setup.marks)).await?;
         let grandfathered = Grandfathered::load(&*setup.marks)?;
         let reader = Reader::start(Arc::clone(&setup.store));
+        let committer = Committer::start(Arc::clone(&setup.store), signer);
+        let pool = Arc::new(Pool::new());
+        let desk = Desk::start(
+            committer.clone(),
+            Arc::clone(&setup.clock),
+            Arc::clone(&pool),
+            epoch,
+        );
         let center = Self {
-            committer: Committer::start(Arc::clone(&setup.store), signer),
+            committer,
             installation: setup.installation,
             store: setup.store,
             clock: setup.clock,
@@ -113,7 +136,7 @@ impl Center {
             tokens: setup.tokens,
             anchors: setup.anchors,
             audit_key: setup.audit_key,
-            pool: Arc::new(Pool::new()),
+            pool,
             epoch,
             drafts: Mutex::default(),
             last_request: AtomicI64::new(last),
@@ -130,12 +153,19 @@ impl Center {
             grandfathered: Mutex::new(grandfathered),
             proven: Mutex::new(ByHash::with_room_for(512)),
             act_keys: Mutex::new(ByHash::with_room_for(512)),
+            network: OnceLock::new(),
+            attaching: Mutex::default(),
+            losses: tokio::sync::Mutex::new(()),
+            returns: Mutex::default(),
             reader,
             known_people: Mutex::default(),
+            desk,
+            log: tokio::sync::Mutex::default(),
         };
         center.enrol_first_manager().await?;
         center.people().await?;
         center.attach_known().await?;
+        center.load_leases().await?;
         Ok(center)
     }
 
@@ -153,6 +183,7 @@ impl Center {
 
     /// Gives up all HSMs, which locks them. The center answers no more calls that need one.
     pub async fn close(&self) {
+        self.desk.close().await;
         for (id, hsm) in self.pool.all() {
             if let Ok(inspection) = hsm.inspect().await {
                 // A mark that is not saved is an older one: rollback is noticed a little later.

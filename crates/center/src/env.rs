@@ -1,6 +1,9 @@
 //! What the center is given from outside: time, randomness, tokens.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use chancery_keys::{Connect, StartOptions};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -9,6 +12,13 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub trait Clock: Send + Sync {
     /// Milliseconds since the Unix epoch, UTC.
     fn now_ms(&self) -> i64;
+
+    /// Milliseconds since some moment of this process; never set, never back. Leases end by it.
+    fn monotonic_ms(&self) -> u64 {
+        static BEGIN: OnceLock<Instant> = OnceLock::new();
+        let passed = BEGIN.get_or_init(Instant::now).elapsed();
+        u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Cryptographically secure random bytes.

@@ -3,7 +3,7 @@
 //! A leaf is canonical JSON `{"v":1,"time":...,"event":...,"actor":...,"data":...}`. Where a person acted, the actor holds the whole
 //! signed act and the key it was signed with, so that the log can be checked without the database.
 
-use chancery_api::{ActId, Base64, Failure, FailureKind, PersonId, canonical_json};
+use chancery_api::{ActId, Base64, Failure, FailureKind, Hash32, PersonId, Requester, canonical_json};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ pub(crate) enum Actor<'a> {
     ActReference(ActId),
     /// Whoever runs this process on the node's machine.
     Local(u32),
+    /// Whoever asks for a lease or uses one, as the node verified it.
+    Requester(&'a Requester),
     /// The node itself.
     Node,
 }
@@ -47,6 +49,11 @@ enum ActorBody<'a> {
     Local {
         uid: u32,
     },
+    Client {
+        client: &'a str,
+        key: Hash32,
+        address: &'a str,
+    },
     Node {
         node: bool,
     },
@@ -65,6 +72,12 @@ pub(crate) fn event(now_ms: i64, name: &str, actor: &Actor<'_>, data: &Value) ->
         },
         Actor::ActReference(id) => ActorBody::Reference { act: *id },
         Actor::Local(uid) => ActorBody::Local { uid: *uid },
+        Actor::Requester(Requester::Local { uid }) => ActorBody::Local { uid: *uid },
+        Actor::Requester(Requester::Client { name, key, address }) => ActorBody::Client {
+            client: name,
+            key: *key,
+            address,
+        },
         Actor::Node => ActorBody::Node { node: true },
     };
     let body = Leaf {

@@ -22,6 +22,9 @@ mod env;
 mod event;
 mod evidence;
 mod issuance;
+mod leases;
+mod log_tree;
+mod network;
 mod reading;
 mod request;
 mod rights;
@@ -31,3 +34,4 @@ mod trust;
 
 pub use center::{Center, Setup};
 pub use env::{Clock, Entropy, Marks, TokenSource};
+pub use network::{Connection, Network};

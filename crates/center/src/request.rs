@@ -96,6 +96,7 @@ pub(crate) const fn kind_of(subject: &Subject) -> RequestKind {
         Subject::Person(_) => RequestKind::Person,
         Subject::Ca(_) => RequestKind::Ca,
         Subject::Custodian(_) => RequestKind::Custodian,
+        Subject::Signer(_) => RequestKind::Signer,
     }
 }
 

@@ -23,7 +23,9 @@ pub(crate) const fn for_decision(decision: &Decision) -> Option<&'static [Role]>
 pub(crate) const fn approver(kind: RequestKind) -> Role {
     match kind {
         RequestKind::Certificate => Role::RegistrationOfficer,
-        RequestKind::Person | RequestKind::Ca | RequestKind::Custodian => Role::TrustcenterManager,
+        RequestKind::Person | RequestKind::Ca | RequestKind::Custodian | RequestKind::Signer => {
+            Role::TrustcenterManager
+        }
     }
 }
 

@@ -65,6 +65,15 @@ pub(crate) fn hsm_failure(error: &HsmError) -> Failure {
             ..
         } => Failure::new(FailureKind::Conflict, message)
             .with_remedy("wait for that process or end it; one process at a time holds a token"),
+        HsmError::NoChannel { .. } => Failure::new(FailureKind::Refused, message).with_remedy(
+            "only a token that takes secure messaging can be used over a network; attach another one, or this one at the node",
+        ),
+        HsmError::ChannelLost { .. } => {
+            Failure::new(FailureKind::Unavailable, message).with_remedy("repeat the command")
+        }
+        HsmError::NotLetThrough { .. } => Failure::new(FailureKind::Refused, message).with_remedy(
+            "whoever holds the token starts its agent with what it may be used for: chancery connect --allow-key N, or --manage",
+        ),
         HsmError::OtherKeyDomain { .. } => Failure::new(FailureKind::Conflict, message)
             .with_remedy("keys are copied only between HSMs initialised together, with the same shares"),
         _ => Failure::new(FailureKind::Unavailable, message),

@@ -23,6 +23,13 @@ pub(crate) struct Caller {
     pub(crate) uid: u32,
 }
 
+impl Caller {
+    /// Who it is in the words of leases.
+    pub(crate) const fn requester(self) -> chancery_api::Requester {
+        chancery_api::Requester::Local { uid: self.uid }
+    }
+}
+
 /// What answers calls.
 pub(crate) trait Service: Send + Sync + 'static {
     /// Answers one call with the line of its reply.

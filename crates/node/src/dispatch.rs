@@ -1,10 +1,13 @@
 //! Which function answers which method: one line each.
 
 use chancery_api::{
-    AuditLog, CaCreate, CaList, CaShow, CertList, CertShow, CrlShow, CustodianRegister, Draft, Failure,
-    FailureKind, HsmList, HsmLock, HsmStatus, Method, Perform, PersonAdd, PersonList, RequestImport,
-    RequestList, RequestResume, RequestShow, RequestWhy, SignerList, SignerVerify, Status, Stop,
-    UnlockAnswer, UnlockChallenge,
+    AuditLog, CaCreate, CaList, CaShow, CertList, CertShow, ClientAdd, ClientList, ClientRevoke,
+    ConnectorAdd, ConnectorList, ConnectorRevoke, CrlShow, CustodianRegister, Draft, Failure, FailureKind,
+    HsmList, HsmLock, HsmStatus, LeaseAnswer, LeaseChallenge, LeaseList, LeaseManifest, LeasePending,
+    LeaseRequest, LeaseRevoke, LeaseShow, LeaseWithdraw, Method, Perform, PersonAdd, PersonList, ReceiptShow,
+    RequestImport, RequestList, RequestResume, RequestShow, RequestWhy, SignerCreate, SignerList,
+    SignerVerify, SigningCertificate, SigningKeys, SigningSign, Status, Stop, TicketAdd, UnlockAnswer,
+    UnlockChallenge,
 };
 use serde_json::value::RawValue;
 
@@ -69,6 +72,29 @@ table! { |node, caller|
     CertShow(call) => node.center.cert_show(&call.certificate);
     CrlShow(call) => node.center.crl_show(&call.ca);
     AuditLog(call) => node.center.audit_log(&call);
+
+    SignerCreate(call) => node.center.signer_create(call, caller.uid);
+    SigningKeys(_call) => node.center.signing_keys();
+    SigningCertificate(call) => node.center.signing_certificate(call, caller.uid);
+    LeaseRequest(call) => node.center.lease_request(call, &caller.requester());
+    LeaseList(call) => node.center.lease_list(&call, None);
+    LeaseShow(call) => node.center.lease_show(&call, None);
+    LeaseManifest(call) => node.center.lease_manifest(&call, None);
+    LeaseWithdraw(call) => node.center.lease_withdraw(&call, &caller.requester());
+    LeaseRevoke(call) => node.center.lease_revoke(&call, &caller.requester());
+    LeasePending(call) => node.center.lease_pending(&call);
+    LeaseChallenge(call) => node.center.lease_challenge(&call);
+    LeaseAnswer(call) => node.center.lease_answer(&call);
+    SigningSign(call) => node.center.signing_sign(call, &caller.requester());
+    ReceiptShow(call) => node.center.receipt_show(&call, None);
+
+    ConnectorAdd(call) => node.center.connector_add(&call, caller.uid);
+    ConnectorList(_call) => node.center.connector_list();
+    ConnectorRevoke(call) => node.center.connector_revoke(&call, caller.uid);
+    TicketAdd(call) => node.center.ticket_add(&call, caller.uid);
+    ClientAdd(call) => node.center.client_add(&call, caller.uid);
+    ClientList(_call) => node.center.client_list();
+    ClientRevoke(call) => node.center.client_revoke(&call, caller.uid);
 }
 
 fn unknown_method(name: &str) -> Failure {
@@ -85,11 +111,16 @@ mod tests {
 
     /// The names as the interface's source spells them: `Name("wire.name") -> Reply {`.
     fn declared() -> BTreeSet<&'static str> {
-        include_str!("../../api/src/methods.rs")
-            .lines()
-            .filter_map(|line| line.split_once("(\"")?.1.split_once("\") ->"))
-            .map(|(name, _)| name)
-            .collect()
+        [
+            include_str!("../../api/src/methods.rs"),
+            include_str!("../../api/src/lease_methods.rs"),
+        ]
+        .into_iter()
+        .flat_map(str::lines)
+        .chain(include_str!("../../api/src/network_methods.rs").lines())
+        .filter_map(|line| line.split_once("(\"")?.1.split_once("\") ->"))
+        .map(|(name, _)| name)
+        .collect()
     }
 
     #[test]

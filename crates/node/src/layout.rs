@@ -8,6 +8,8 @@
 //! | `audit.key` | the key that signs the audit log's head, sealed | the node |
 //! | `machine.secret` | 32 random bytes under which keys at rest are sealed | whoever is first |
 //! | `tokens/`, `factory/` | virtual tokens and what made them | `vtoken` |
+//! | `network.toml` | where the node listens on the network | `serve` |
+//! | `network/` | the node's own TLS key and certificate | the node |
 //! | `out/` | what was exported | the command line |
 
 use std::{
@@ -202,6 +204,18 @@ impl DataDir {
     #[must_use]
     pub fn factory(&self) -> PathBuf {
         self.0.join("factory")
+    }
+
+    /// The node's own TLS key and certificate.
+    #[must_use]
+    pub fn network(&self) -> PathBuf {
+        self.0.join("network")
+    }
+
+    /// Where the node listens on the network.
+    #[must_use]
+    pub fn network_settings(&self) -> PathBuf {
+        self.0.join("network.toml")
     }
 
     /// What was exported.

@@ -2,7 +2,11 @@
 
 use std::{
     future::{Ready, ready},
-    sync::atomic::{AtomicBool, Ordering},
+    net::SocketAddr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +29,8 @@ pub(crate) struct Node {
     about: About,
     pub(crate) activity: Activity,
     stop_asked: AtomicBool,
+    /// Where agents and clients are answered.
+    online: OnceLock<(Option<SocketAddr>, Option<SocketAddr>)>,
 }
 
 /// What a node says about itself.
@@ -43,7 +49,13 @@ impl Node {
             about,
             activity: Activity::new(),
             stop_asked: AtomicBool::new(false),
+            online: OnceLock::new(),
         }
+    }
+
+    /// Notes where the network is answered. Once.
+    pub(crate) fn listens(&self, tokens: Option<SocketAddr>, api: Option<SocketAddr>) {
+        let _ = self.online.set((tokens, api));
     }
 
     pub(crate) async fn status(&self) -> Result<NodeStatus, Failure> {
@@ -53,6 +65,7 @@ impl Node {
             .started
             .replace_nanosecond(0)
             .unwrap_or(self.about.started);
+        let (tokens, api) = self.online.get().copied().unwrap_or_default();
         Ok(NodeStatus {
             pid: std::process::id(),
             version: self.about.version.clone(),
@@ -61,6 +74,8 @@ impl Node {
             started: started.format(&Rfc3339).unwrap_or_else(|_| started.to_string()),
             epoch: self.center.epoch(),
             idle_stop_seconds: self.about.idle_stop.map_or(0, |idle| idle.as_secs()),
+            listen: tokens.map(|address| address.to_string()),
+            api_listen: api.map(|address| address.to_string()),
             hsms,
         })
     }

@@ -16,11 +16,12 @@ use crate::{
     door::Door,
     layout::{DataDir, LayoutError},
     marks::MarkFiles,
+    network::{self, NetworkError, NetworkSettings, Online},
     node::{About, Node},
     signals::Signals,
     socket,
     system::{self, SystemClock, SystemEntropy},
-    tokens::{AnchorsError, VirtualTokens, trust_anchors},
+    tokens::{AnchorsError, Tokens, VirtualTokens, trust_anchors},
 };
 
 /// How a node is run.
@@ -31,6 +32,8 @@ pub struct Options {
     pub at_rest: AtRest,
     /// Time without a call after which the node ends itself while no HSM is unlocked; `None` for never.
     pub idle_stop: Option<Duration>,
+    /// Where to listen on the network from now on; what the data directory remembers when absent.
+    pub network: Option<NetworkSettings>,
     /// Leave the terminal's session: nobody waits for this process.
     pub background: bool,
     /// Version of the program, for `node.status`.
@@ -47,6 +50,7 @@ impl Options {
             at_rest: data_dir.at_rest(),
             data_dir,
             idle_stop: Some(DEFAULT_IDLE_STOP),
+            network: None,
             background: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready: None,
@@ -118,6 +122,9 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// The network.
+    #[error("the node cannot listen on the network")]
+    Network(#[from] NetworkError),
     /// Threads or signals of the process.
     #[error("cannot set up the process")]
     Process(#[source] std::io::Error),
@@ -138,7 +145,16 @@ impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         let kind = match error {
             ServeError::Center(failure) => return failure,
-            ServeError::InUse { .. } => FailureKind::Conflict,
+            ServeError::InUse { .. }
+            | ServeError::Network(NetworkError::Edge(chancery_gateway::EdgeError::InUse { .. })) => {
+                FailureKind::Conflict
+            }
+            ServeError::Network(
+                NetworkError::HalfAPair
+                | NetworkError::Settings { .. }
+                | NetworkError::Identity(_)
+                | NetworkError::Edge(chancery_gateway::EdgeError::Address { .. }),
+            ) => FailureKind::Invalid,
             _ => FailureKind::Unavailable,
         };
         let mut message = error.to_string();
@@ -189,7 +205,11 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
     let started = SystemClock.now();
     let data_dir = &options.data_dir;
     let installation = data_dir.installation()?;
-    let anchors = trust_anchors(data_dir, &options.at_rest, started.date())?;
+    let remembered = NetworkSettings::load(data_dir)?;
+    let is_online = !options.network.as_ref().unwrap_or(&remembered).is_empty();
+    let idle_stop = if is_online { None } else { options.idle_stop };
+    let anchors = Arc::new(trust_anchors(data_dir, &options.at_rest, started.date())?);
+    let connectors = network::connectors(Arc::clone(&anchors));
     let audit = AuditKey::open_or_create(data_dir, &options.at_rest, installation.id)?;
     let database = data_dir.database();
     let store = SqliteStore::open(&database)
@@ -204,9 +224,12 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
         store: Arc::clone(&shared) as Arc<dyn Store>,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        tokens: Arc::new(VirtualTokens::of(data_dir, options.at_rest.clone())),
+        tokens: Arc::new(Tokens {
+            here: VirtualTokens::of(data_dir, options.at_rest.clone()),
+            connectors: Arc::clone(&connectors),
+        }),
         marks: Arc::new(MarkFiles::of(data_dir)),
-        anchors: Arc::new(anchors),
+        anchors,
         audit_signer: audit.signer,
         audit_key: audit.public_key,
     };
@@ -219,7 +242,7 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
         version: options.version,
         data_dir: data_dir.path().display().to_string(),
         started,
-        idle_stop: options.idle_stop,
+        idle_stop,
     };
     let node = Arc::new(Node::new(center, about));
 
@@ -231,6 +254,16 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
         path: data_dir.socket(),
         source,
     })?;
+    let opened = Online::open(&node, data_dir, options.network, &remembered, connectors).await;
+    let online = match opened {
+        Ok(online) => online,
+        Err(error) => {
+            // Nobody was told that the node is ready; what it held is given back in order.
+            let _ = socket::unbind(data_dir.path());
+            end(node, shared, None).await;
+            return Err(error.into());
+        }
+    };
     info!(
         pid = std::process::id(),
         epoch = node.center.epoch(),
@@ -242,7 +275,7 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
     }
 
     let mut door = Door::new(&node, listener);
-    let why = door.answer(&mut signals, options.idle_stop).await;
+    let why = door.answer(&mut signals, idle_stop).await;
     info!(?why, "the node ends");
     if let Err(error) = socket::unbind(data_dir.path()) {
         warn!(
@@ -251,7 +284,7 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
         );
     }
     door.close(&mut signals).await;
-    end(node, shared).await;
+    end(node, shared, online).await;
     if timeout(CLOSE, store.close()).await.is_err() {
         warn!("the database was not closed in time; what was acknowledged is in its log");
     }
@@ -259,7 +292,10 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
 }
 
 /// Locks the HSMs, gives them back and lets go of the center; what it still writes is written when this returns.
-async fn end(node: Arc<Node>, store: Arc<SqliteStore>) {
+async fn end(node: Arc<Node>, store: Arc<SqliteStore>, mut online: Option<Online>) {
+    if let Some(online) = &mut online {
+        online.close_api().await;
+    }
     match timeout(CLOSE, node.lock_all()).await {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => {
@@ -271,6 +307,9 @@ async fn end(node: Arc<Node>, store: Arc<SqliteStore>) {
         warn!("an HSM was not given back in order; a token put back to an older copy may go unnoticed");
     }
     drop(node);
+    if let Some(online) = online {
+        online.close().await;
+    }
     // The committing task signs the audit log's head once the center is gone, then lets go of the database.
     let released = async {
         while Arc::strong_count(&store) > 1 {

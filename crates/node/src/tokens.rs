@@ -4,6 +4,7 @@ use std::{fs, io, path::PathBuf, sync::Arc};
 
 use chancery_center::TokenSource;
 use chancery_cvc::{AnchorError, TrustAnchors};
+use chancery_gateway::ram::Connectors;
 use chancery_keys::{Connect, VirtualConnect};
 use chancery_vtoken::{AtRest, Factory, ManageError, TokenName};
 use thiserror::Error;
@@ -39,6 +40,25 @@ impl TokenSource for VirtualTokens {
             self.directory.join(name.as_str()),
             self.at_rest.clone(),
         )))
+    }
+}
+
+/// Tokens wherever they are: virtual ones here as `virtual:NAME`, those behind a connector as `connector:NAME`.
+pub(crate) struct Tokens {
+    pub(crate) here: VirtualTokens,
+    pub(crate) connectors: Arc<Connectors>,
+}
+
+/// What a locator of a token behind a connector starts with.
+const CONNECTOR: &str = "connector:";
+
+impl TokenSource for Tokens {
+    fn at(&self, locator: &str) -> Option<Arc<dyn Connect>> {
+        match locator.strip_prefix(CONNECTOR) {
+            Some("") => None,
+            Some(name) => Some(Arc::new(self.connectors.way_to(name))),
+            None => self.here.at(locator),
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Changes: what is written together or not at all.
 
-use chancery_api::{ActId, CaId, CertificateId, HsmId, RequestNumber, SignerId};
+use chancery_api::{ActId, CaId, CertificateId, HsmId, LeaseId, LeaseState, RequestNumber, SignerId};
 use thiserror::Error;
 
 use crate::{
-    ActRecord, CaRecord, CertificateRecord, CrlRecord, CustodianRecord, DecisionKind, HsmRecord,
-    PersonRecord, ReplicaRecord, RequestRecord, RequestState, SignerRecord, TokenMark,
+    ActRecord, CaRecord, CertificateRecord, ClientRecord, ConnectorRecord, CrlRecord, CustodianRecord,
+    DecisionKind, HsmRecord, LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord,
+    ManifestRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState, SignerRecord, SigningKeyRecord,
+    TokenMark,
 };
 
 /// Rows to write and events to append, all or nothing.
@@ -145,6 +147,88 @@ pub enum Write {
         epoch: i64,
         /// The CRL, DER.
         der: Vec<u8>,
+    },
+    /// Adds a signing key.
+    InsertSigningKey(SigningKeyRecord),
+    /// Gives a signing key its signer; it must have none.
+    SetSigningKeySigner {
+        /// Request that made the signing key.
+        request: RequestNumber,
+        /// The signer.
+        signer: SignerId,
+    },
+    /// Stores or replaces the certificate of a signing key.
+    SetSigningKeyCertificate {
+        /// Request that made the signing key.
+        request: RequestNumber,
+        /// The certificate, DER.
+        certificate: Vec<u8>,
+    },
+    /// Adds a lease with the digests it names.
+    InsertLease(LeaseRecord, Option<ManifestRecord>),
+    /// Takes a lease that is not over from an earlier start of a node.
+    ClaimLease {
+        /// The lease.
+        lease: LeaseId,
+        /// The new epoch.
+        epoch: i64,
+    },
+    /// Writes where a lease stands, if it is not over and is served under this epoch.
+    UpdateLease {
+        /// The lease.
+        lease: LeaseId,
+        /// The epoch it must be served under.
+        epoch: i64,
+        /// Its new state.
+        state: LeaseState,
+        /// Why.
+        because: Option<String>,
+        /// Distinct digests reserved; a lower number than the row's leaves that.
+        used: i64,
+        /// Milliseconds left of it; a higher number than the row's leaves that.
+        remaining_ms: i64,
+        /// When it ended, if it did.
+        ended_ms: Option<i64>,
+    },
+    /// Adds a custodian's statement.
+    InsertLeaseAnswer(LeaseAnswerRecord),
+    /// Counts a digest for a lease; one that is counted already is left as it is.
+    ReserveDigest {
+        /// The lease.
+        lease: LeaseId,
+        /// The digest, as it is written.
+        digest: String,
+        /// When.
+        reserved_ms: i64,
+    },
+    /// Adds a signature; its digest is reserved before.
+    InsertLeaseSignature(LeaseSignatureRecord),
+    /// Adds a call that is answered the same way when it is repeated.
+    InsertLeaseCall(LeaseCallRecord),
+    /// Adds a connector, or replaces a revoked one of the same name.
+    PutConnector(ConnectorRecord),
+    /// Binds a connector to the one device it may attach; one bound to another device stays.
+    BindConnector {
+        /// The connector.
+        name: String,
+        /// CHR of the device.
+        device: String,
+    },
+    /// Revokes a connector.
+    RevokeConnector {
+        /// The connector.
+        name: String,
+        /// When.
+        revoked_ms: i64,
+    },
+    /// Adds a client, or replaces a revoked one of the same name.
+    PutClient(ClientRecord),
+    /// Revokes a client.
+    RevokeClient {
+        /// The client.
+        name: String,
+        /// When.
+        revoked_ms: i64,
     },
     /// Stores a signed checkpoint of the audit log.
     InsertCheckpoint {

@@ -7,14 +7,20 @@
 
 mod change;
 mod error;
+mod lease;
 mod model;
+mod network;
 mod store;
 
 pub use change::{Change, Conflict, Write};
 pub use error::StoreError;
+pub use lease::{
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, SigningKeyRecord,
+};
 pub use model::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, CertificateState, CrlRecord,
     CustodianRecord, DecidedRequest, DecisionKind, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord,
     ReplicaState, RequestKind, RequestRecord, RequestState, RevokedEntry, SignerRecord, TokenMark,
 };
+pub use network::{ClientRecord, ConnectorRecord};
 pub use store::Store;

@@ -37,6 +37,8 @@ states! {
         Ca = "ca",
         /// A custodian's key in HSMs.
         Custodian = "custodian",
+        /// A signing key.
+        Signer = "signer",
     }
 }
 

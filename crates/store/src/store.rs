@@ -1,12 +1,13 @@
 //! The trait that a database implements.
 
 use async_trait::async_trait;
-use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
+use chancery_api::{ActId, CaId, CertificateId, HsmId, LeaseId, PersonId, RequestNumber, SignerId};
 
 use crate::{
-    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord,
-    RequestState, RevokedEntry, SignerRecord, StoreError,
+    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, ClientRecord, Conflict,
+    ConnectorRecord, CrlRecord, CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, PersonRecord,
+    ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord, SigningKeyRecord, StoreError,
 };
 
 /// A database of one installation. "Not found" is `Ok(None)`.
@@ -111,6 +112,38 @@ pub trait Store: Send + Sync {
     async fn last_crl(&self, ca: CaId) -> Result<Option<CrlRecord>, StoreError>;
     /// The newest signed CRL of a CA.
     async fn issued_crl(&self, ca: CaId) -> Result<Option<CrlRecord>, StoreError>;
+
+    /// All signing keys, by name.
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError>;
+    /// Leases that are not over, oldest first.
+    async fn open_leases(&self) -> Result<Vec<LeaseRecord>, StoreError>;
+    /// Leases, newest first.
+    async fn leases(&self, limit: u32) -> Result<Vec<LeaseRecord>, StoreError>;
+    /// A lease.
+    async fn lease(&self, id: LeaseId) -> Result<Option<LeaseRecord>, StoreError>;
+    /// The digests a lease names.
+    async fn lease_manifest(&self, id: LeaseId) -> Result<Option<ManifestRecord>, StoreError>;
+    /// What custodians signed about a lease, in order.
+    async fn lease_answers(&self, id: LeaseId) -> Result<Vec<LeaseAnswerRecord>, StoreError>;
+    /// All digests counted for a lease, as they are written, ascending.
+    async fn lease_digests(&self, id: LeaseId) -> Result<Vec<String>, StoreError>;
+    /// All signatures made under a lease, by digest.
+    async fn lease_signatures(&self, id: LeaseId) -> Result<Vec<LeaseSignatureRecord>, StoreError>;
+    /// The signature over a digest made under a lease.
+    async fn lease_signature(
+        &self,
+        id: LeaseId,
+        digest: &str,
+    ) -> Result<Option<LeaseSignatureRecord>, StoreError>;
+    /// A call by the caller's own key for it.
+    async fn lease_call(&self, requester: &str, key: &str) -> Result<Option<LeaseCallRecord>, StoreError>;
+
+    /// All connectors, by name.
+    async fn connectors(&self) -> Result<Vec<ConnectorRecord>, StoreError>;
+    /// All clients, by name.
+    async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;
+    /// The client with this key, by the SHA-256 of its SubjectPublicKeyInfo.
+    async fn client_by_key(&self, key_hash: &[u8]) -> Result<Option<ClientRecord>, StoreError>;
 
     /// Head of the audit log.
     async fn audit_head(&self) -> Result<AuditHead, StoreError>;

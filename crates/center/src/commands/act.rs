@@ -106,7 +106,10 @@ impl Center {
                 .draft_hsm_init(&tokens, required, total, shares)
                 .await
                 .map(plain),
-            Intent::HsmAttach { token } => self.draft_hsm_attach(&token).await.map(plain),
+            Intent::HsmAttach { token, connector } => self
+                .draft_hsm_attach(&token, connector.as_deref())
+                .await
+                .map(plain),
             Intent::HsmDetach { hsm } => self.draft_hsm_detach(&hsm).await.map(plain),
             Intent::RequestApprove { requests } => self.draft_approve(people, person, &requests).await,
             Intent::RequestReject { requests, reason } => self

@@ -51,7 +51,17 @@ impl Center {
                         "CAs are approved one at a time",
                     ));
                 }
-                Subject::Ca(_) | Subject::Person(_) | Subject::Custodian(_) => None,
+                Subject::Signer(_)
+                    if items
+                        .iter()
+                        .any(|item| matches!(item.subject, Subject::Signer(_))) =>
+                {
+                    return Err(Failure::new(
+                        FailureKind::Invalid,
+                        "signing keys are approved one at a time",
+                    ));
+                }
+                Subject::Ca(_) | Subject::Person(_) | Subject::Custodian(_) | Subject::Signer(_) => None,
             };
             items.push(ApprovedItem {
                 request: *number,
@@ -148,6 +158,7 @@ impl Center {
             let carried_out = match &subject {
                 Subject::Custodian(custodian) => self.register_custodian(&record, custodian).await,
                 Subject::Ca(ca) => self.try_ca_key(&record, ca).await,
+                Subject::Signer(_) => self.ensure_signing_key(&record).await,
                 Subject::Certificate(_) | Subject::Person(_) => Ok(()),
             };
             if let Err(failure) = carried_out {
@@ -373,6 +384,11 @@ impl Center {
                 writes.push(to(RequestState::Approved));
                 Ok(writes)
             }
+            Subject::Signer(document) => {
+                let mut writes = self.signing_key_writes(record, document).await?;
+                writes.push(to(RequestState::Approved));
+                Ok(writes)
+            }
             Subject::Custodian(custodian) => {
                 self.refuse_custodian(request, custodian).await?;
                 Ok(vec![to(RequestState::Approved)])
@@ -396,7 +412,7 @@ pub(crate) fn approvals_needed(people: &People, record: &RequestRecord, approval
     match record.kind {
         RequestKind::Certificate => 1,
         _ if record.state == RequestState::Open => people.managers_needed().max(1),
-        RequestKind::Person | RequestKind::Ca | RequestKind::Custodian => {
+        RequestKind::Person | RequestKind::Ca | RequestKind::Custodian | RequestKind::Signer => {
             let newest = approvals.iter().map(|approval| approval.time.as_str()).max();
             newest.map_or(1, |time| people.managers_needed_at(time))
         }

@@ -4,14 +4,14 @@ use chancery_api::{
     Base64, CaCreate, CaDetail, CaDocument, CaId, CaView, Failure, FailureKind, Hash32, RequestView,
     SignerId, Subject,
 };
-use chancery_keys::{GenerateSpec, KeyAlgorithm, State};
+use chancery_keys::{GenerateSpec, KeyAlgorithm};
 use chancery_pki::{DistinguishedName, Kind};
 use chancery_store::{
     CaRecord, Change, ReplicaRecord, ReplicaState, RequestRecord, RequestState, SignerRecord, Write,
 };
 use serde_json::json;
 
-use super::{hsm_attach::document, person::check_name};
+use super::{hsm_attach::document, person::check_name, signer::Owner};
 use crate::{
     Center,
     committer::store_failure,
@@ -29,6 +29,7 @@ impl Center {
     /// When name, subject, algorithm or profile cannot be.
     pub async fn ca_create(&self, call: CaCreate, uid: u32) -> Result<RequestView, Failure> {
         check_name(&call.name)?;
+        self.refuse_signing_key_name(&call.name).await?;
         if let Some(known) = self
             .store
             .ca_by_name(&call.name)
@@ -81,9 +82,28 @@ impl Center {
         record: &RequestRecord,
         ca: &CaDocument,
     ) -> Result<Vec<Write>, Failure> {
-        let known = self.store.cas().await.map_err(|error| store_failure(&error))?;
-        let mut key_id = known.iter().map(|ca| ca.key_id).max().unwrap_or(0) + 1;
-        // What stands under an id already was not generated for this CA.
+        self.refuse_signing_key_name(&ca.name).await?;
+        let key_id = self.free_key_id().await?;
+        Ok(vec![Write::InsertCa(CaRecord {
+            id: CaId::new(self.uuid()),
+            name: ca.name.clone(),
+            request: record.number,
+            key_id,
+            signer: None,
+            certificate: None,
+            created_ms: self.clock.now_ms(),
+        })])
+    }
+
+    /// A key id that no CA and no signing key has, and under which no HSM holds anything.
+    pub(crate) async fn free_key_id(&self) -> Result<i64, Failure> {
+        let failed = |error| store_failure(&error);
+        let cas = self.store.cas().await.map_err(failed)?;
+        let signing = self.store.signing_keys().await.map_err(failed)?;
+        let taken = cas.iter().map(|ca| ca.key_id);
+        let taken = taken.chain(signing.iter().map(|key| key.key_id));
+        let mut key_id = taken.max().unwrap_or(0) + 1;
+        // What stands under an id already was not generated for this one.
         let present: Vec<u8> = self
             .lock(&self.seen)
             .values()
@@ -95,18 +115,10 @@ impl Center {
         if key_id > 255 {
             return Err(Failure::new(
                 FailureKind::Invalid,
-                "no key id is left for another CA",
+                "no key id is left for another key",
             ));
         }
-        Ok(vec![Write::InsertCa(CaRecord {
-            id: CaId::new(self.uuid()),
-            name: ca.name.clone(),
-            request: record.number,
-            key_id,
-            signer: None,
-            certificate: None,
-            created_ms: self.clock.now_ms(),
-        })])
+        Ok(key_id)
     }
 
     /// Has the CA's key generated inside the HSM that was approved, unless it is there already: a key that an interrupted attempt
@@ -130,6 +142,7 @@ impl Center {
         if super::hsm_attach::document(&hsm_record) != document.hsm {
             return Err(altered(request.number, "it names an HSM that is another one now"));
         }
+        self.refuse_open_for_leases(&hsm_record)?;
         self.refuse_unknown_custodians(&hsm_record).await?;
         let hsm = self.held(&hsm_record)?;
         let spec = GenerateSpec {
@@ -194,10 +207,7 @@ impl Center {
     /// Generates the key at once when the HSM happens to be open; otherwise it waits for the decision to sign.
     pub(crate) async fn try_ca_key(&self, request: &RequestRecord, ca: &CaDocument) -> Result<(), Failure> {
         let record = self.hsm_record(&ca.hsm.name).await?;
-        let open = self
-            .pool
-            .get(record.id)
-            .is_some_and(|hsm| matches!(hsm.state(), State::Unlocked { .. }));
+        let open = self.desk.is_open_for_all(record.id);
         if open {
             self.ensure_ca_key(request).await?;
         }
@@ -236,7 +246,7 @@ impl Center {
             ca: self.ca_view(&record).await?,
             certificate: certificate.map(Base64),
             signer: match record.signer {
-                Some(signer) => Some(self.signer_view(&record.name, signer).await?),
+                Some(signer) => Some(self.signer_view(&Owner::Ca(record.clone()), signer).await?),
                 None => None,
             },
             crl_number: self

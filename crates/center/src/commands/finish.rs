@@ -16,6 +16,7 @@ use crate::{
     committer::{CommitError, Committer},
     env::Clock,
     event::{Actor, event},
+    leases::Desk,
 };
 
 /// Claims of one list that a task finishes: results are verified on as many processors as there are.
@@ -30,6 +31,7 @@ struct Finisher {
     committer: Committer,
     clock: Arc<dyn Clock>,
     pool: Arc<Pool>,
+    desk: Desk,
     epoch: i64,
 }
 
@@ -86,6 +88,7 @@ impl Center {
             committer: self.committer.clone(),
             clock: Arc::clone(&self.clock),
             pool: Arc::clone(&self.pool),
+            desk: self.desk.clone(),
             epoch: self.epoch,
         }
     }
@@ -119,9 +122,15 @@ impl Center {
 
 impl Finisher {
     async fn finish(&self, claim: &Claim) -> Result<Issued, Unfinished> {
+        let on = claim
+            .key
+            .on
+            .iter()
+            .copied()
+            .filter(|id| self.desk.is_open_for_all(*id));
         let key = self
             .pool
-            .signer(claim.key.spki.clone(), claim.key.key_id, claim.key.on.clone());
+            .signer(claim.key.spki.clone(), claim.key.key_id, on.collect());
         let mut writes = Vec::new();
         let mut issued = Vec::new();
         let mut own = None;

@@ -8,6 +8,7 @@ use chancery_store::{Change, HsmRecord, TokenMark, Write};
 use serde_json::json;
 use tracing::warn;
 
+use super::network::CONNECTOR;
 use crate::{
     Center,
     acts::ProvenAct,
@@ -15,8 +16,22 @@ use crate::{
     tokens::hsm_failure,
 };
 
+/// Most drafts whose places are remembered.
+const MOST_ATTACHING: usize = 256;
+
 impl Center {
-    pub(crate) async fn draft_hsm_attach(&self, token: &str) -> Result<Decision, Failure> {
+    pub(crate) async fn draft_hsm_attach(
+        &self,
+        token: &str,
+        connector: Option<&str>,
+    ) -> Result<Decision, Failure> {
+        let locator = match connector {
+            Some(connector) => {
+                super::person::check_name(token)?;
+                self.connector_for(connector).await?
+            }
+            None => format!("virtual:{token}"),
+        };
         let known = self
             .hsm_records()
             .await?
@@ -31,9 +46,22 @@ impl Center {
                 format!("HSM {token} is attached already"),
             ));
         }
-        let hsm = self.connect(token, &format!("virtual:{token}")).await?;
+        let hsm = self.connect(token, &locator).await?;
         let identity = hsm.identity().clone();
         hsm.closed("it was only looked at").await;
+        self.bind_connector(&locator, &identity.device).await?;
+        if let Some(other) = self
+            .hsm_records()
+            .await?
+            .into_iter()
+            .find(|record| record.device == identity.device && record.name != token)
+        {
+            return Err(
+                Failure::new(FailureKind::Conflict, format!("this token is HSM {}", other.name)).with_remedy(
+                    format!("chancery hsm attach {} with the same options", other.name),
+                ),
+            );
+        }
         let people = self.people().await?;
         if let Some(owner) = people
             .all()
@@ -66,7 +94,18 @@ impl Center {
                 key: Hash32::of(&identity.device_key),
             },
         };
+        self.note_attaching(document.id, locator);
         Ok(Decision::HsmAttach { hsm: document })
+    }
+
+    /// Remembers where a token was found: the act names the device, and it may be anywhere.
+    fn note_attaching(&self, id: HsmId, locator: String) {
+        let mut attaching = self.lock(&self.attaching);
+        // Drafts nobody signed are forgotten some time.
+        if attaching.len() >= MOST_ATTACHING {
+            attaching.clear();
+        }
+        attaching.insert(id, locator);
     }
 
     pub(crate) async fn hsm_attach(&self, act: ProvenAct, hsm: HsmDocument) -> Result<Performed, Failure> {
@@ -86,7 +125,9 @@ impl Center {
             self.pool.remove(hsm.id);
             old.closed("it is attached again").await;
         }
-        let handle = self.connect(&hsm.name, &format!("virtual:{}", hsm.name)).await?;
+        let drafted = self.lock(&self.attaching).remove(&hsm.id);
+        let locator = drafted.unwrap_or_else(|| format!("virtual:{}", hsm.name));
+        let handle = self.connect(&hsm.name, &locator).await?;
         let identity = handle.identity();
         if identity.device != hsm.device || Hash32::of(&identity.device_key) != hsm.key {
             let found = identity.device.clone();
@@ -105,6 +146,7 @@ impl Center {
             .map_err(|error| hsm_failure(&error))?;
         let now = self.clock.now_ms();
         let mut writes = vec![Write::InsertAct(act.record.clone())];
+        writes.extend(self.bind_connector(&locator, &hsm.device).await?);
         let mut events = Vec::new();
         let record = match known {
             Some(mut record) => {
@@ -113,20 +155,25 @@ impl Center {
                 events.extend(differs.events);
                 record.attached = true;
                 record.lost = None;
+                record.locator.clone_from(&locator);
                 update(&mut record, &inspection);
                 writes.push(Write::UpdateHsm(record.clone()));
                 record
             }
             None => {
-                let record = new_record(&hsm, &handle, &inspection, &act, now);
+                let record = new_record(&hsm, &locator, &handle, &inspection, &act, now);
                 writes.push(Write::InsertHsm(record.clone()));
                 record
             }
         };
-        let data = json!({ "hsm": hsm });
+        let data = match locator.strip_prefix(CONNECTOR) {
+            Some(connector) => json!({ "hsm": hsm, "connector": connector }),
+            None => json!({ "hsm": hsm }),
+        };
         events.insert(0, event(now, "hsm-attached", &Actor::Act(&act), &data)?);
         self.commit(Change { writes, events }).await?;
         self.pool.insert(record.id, handle);
+        self.connector_bound(&locator).await?;
         Ok(Performed::Hsms {
             hsms: vec![self.hsm_view(&record).await?],
         })
@@ -202,7 +249,7 @@ impl Center {
         Ok(())
     }
 
-    async fn take_hold(&self, record: &HsmRecord) -> Result<Inspection, Failure> {
+    pub(crate) async fn take_hold(&self, record: &HsmRecord) -> Result<Inspection, Failure> {
         let handle = self.connect(&record.name, &record.locator).await?;
         same_device(record, &handle)?;
         let inspection = self
@@ -265,6 +312,7 @@ pub(crate) fn mark(inspection: &Inspection) -> Option<TokenMark> {
 /// The record of an HSM that is new here.
 pub(crate) fn new_record(
     hsm: &HsmDocument,
+    locator: &str,
     handle: &Hsm,
     inspection: &Inspection,
     act: &ProvenAct,
@@ -277,7 +325,7 @@ pub(crate) fn new_record(
         device: identity.device.clone(),
         device_key: identity.device_key.clone(),
         chain: identity.chain.clone(),
-        locator: format!("virtual:{}", hsm.name),
+        locator: locator.to_owned(),
         kcv: None,
         quorum_required: 0,
         quorum_total: 0,

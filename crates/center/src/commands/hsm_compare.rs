@@ -5,6 +5,7 @@ use chancery_keys::Inspection;
 use chancery_store::{Change, HsmRecord, ReplicaRecord, ReplicaState, Write};
 use serde_json::json;
 
+use super::signer::Owner;
 use crate::{
     Center,
     committer::store_failure,
@@ -31,9 +32,9 @@ impl Center {
                 .events
                 .push(event(now, "hsm-state-older", &Actor::Node, &data)?);
         }
-        for (ca, write) in self.missing_replicas(record.id, inspection).await? {
-            found.push(format!("it does not hold the key of CA {ca} any more"));
-            let data = json!({ "hsm": record.name, "ca": ca });
+        for (owner, write) in self.missing_replicas(record.id, inspection).await? {
+            found.push(format!("it does not hold the key of {} any more", owner.title()));
+            let data = json!({ "hsm": record.name, (owner.member()): owner.name() });
             change
                 .events
                 .push(event(now, "replica-gone", &Actor::Node, &data)?);
@@ -43,17 +44,17 @@ impl Center {
         Ok(change)
     }
 
-    /// Replicas that are recorded of an HSM and are not in it, by the name of their CA, with the write that says so.
+    /// Replicas that are recorded of an HSM and are not in it, with the write that says so.
     pub(crate) async fn missing_replicas(
         &self,
         hsm: HsmId,
         inspection: &Inspection,
-    ) -> Result<Vec<(String, Write)>, Failure> {
+    ) -> Result<Vec<(Owner, Write)>, Failure> {
         let failed = |error| store_failure(&error);
         let mut missing = Vec::new();
-        for ca in self.store.cas().await.map_err(failed)? {
-            let Some(signer) = ca.signer else { continue };
-            if inspection.keys.iter().any(|id| i64::from(*id) == ca.key_id) {
+        for owner in self.owners().await? {
+            let Some(signer) = owner.signer() else { continue };
+            if inspection.keys.iter().any(|id| i64::from(*id) == owner.key_id()) {
                 continue;
             }
             let replicas = self.store.replicas(signer).await.map_err(failed)?;
@@ -67,8 +68,8 @@ impl Center {
                     state: ReplicaState::Absent,
                     checked_ms: self.clock.now_ms(),
                 };
-                self.forget_authority(ca.id);
-                missing.push((ca.name, Write::PutReplica(absent)));
+                self.forget(&owner);
+                missing.push((owner, Write::PutReplica(absent)));
             }
         }
         Ok(missing)

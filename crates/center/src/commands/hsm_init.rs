@@ -9,7 +9,10 @@ use chancery_schsm::KekShare;
 use chancery_store::{Change, Write};
 use serde_json::json;
 
-use super::hsm_attach::{new_record, same_device, update};
+use super::{
+    hsm_attach::{new_record, same_device, update},
+    network::CONNECTOR,
+};
 use crate::{
     Center,
     acts::ProvenAct,
@@ -176,7 +179,14 @@ impl Center {
                     record
                 }
                 None => {
-                    let record = new_record(&hsm, handle, &inspection, &act, begun);
+                    let record = new_record(
+                        &hsm,
+                        &format!("virtual:{}", hsm.name),
+                        handle,
+                        &inspection,
+                        &act,
+                        begun,
+                    );
                     writes.push(Write::InsertHsm(record.clone()));
                     record
                 }
@@ -220,9 +230,19 @@ impl Center {
             .find(|record| record.name == name);
         if let Some(record) = &known
             && let Some(handle) = self.pool.get(record.id)
+            && !record.locator.starts_with(CONNECTOR)
             && !matches!(handle.state(), chancery_keys::State::Lost { .. })
         {
             return Ok((record.id, InHand { handle, held: true }));
+        }
+        if let Some(record) = &known
+            && record.locator.starts_with(CONNECTOR)
+        {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!("HSM {name} is behind a connector: the node initialises no token that is elsewhere"),
+            )
+            .with_remedy("chancery token init, where the token is; or bring it to the node's machine under another name"));
         }
         let handle = self.connect(name, &format!("virtual:{name}")).await?;
         let in_hand = InHand { handle, held: false };

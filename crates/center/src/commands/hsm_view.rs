@@ -157,10 +157,15 @@ impl Center {
     }
 
     /// Records once that an HSM was lost, with time and cause.
-    async fn note_loss(&self, record: &HsmRecord, hsm: &Hsm) -> Result<(), Failure> {
+    pub(crate) async fn note_loss(&self, record: &HsmRecord, hsm: &Hsm) -> Result<(), Failure> {
         let State::Lost { at_ms, because } = hsm.state() else {
             return Ok(());
         };
+        if record.lost.is_some() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.losses.lock().await;
+        let record = self.hsm_record(&record.name).await?;
         if record.lost.is_some() {
             return Ok(());
         }
@@ -168,7 +173,7 @@ impl Center {
         let event = event(self.clock.now_ms(), "hsm-lost", &Actor::Node, &data)?;
         let lost = HsmRecord {
             lost: Some((at_ms, because)),
-            ..record.clone()
+            ..record
         };
         self.commit(Change {
             writes: vec![Write::UpdateHsm(lost)],
@@ -249,8 +254,8 @@ impl Center {
 
     async fn signers_on(&self, hsm: HsmId) -> Result<Vec<String>, Failure> {
         let mut names = Vec::new();
-        for ca in self.store.cas().await.map_err(|error| store_failure(&error))? {
-            let Some(signer) = ca.signer else { continue };
+        for owner in self.owners().await? {
+            let Some(signer) = owner.signer() else { continue };
             let replicas = self
                 .store
                 .replicas(signer)
@@ -261,7 +266,7 @@ impl Center {
                 .iter()
                 .any(|replica| replica.hsm == hsm && here(replica.state))
             {
-                names.push(ca.name);
+                names.push(owner.name().to_owned());
             }
         }
         Ok(names)

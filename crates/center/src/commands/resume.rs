@@ -35,6 +35,10 @@ impl Center {
                 self.require_approval(&people, &record, &subject).await?;
                 self.ensure_ca_key(&record).await?;
             }
+            (RequestState::Approved, Subject::Signer(_)) => {
+                self.require_approval(&people, &record, &subject).await?;
+                self.ensure_signing_key(&record).await?;
+            }
             (RequestState::Signing, _) => {
                 self.require_approval(&people, &record, &subject).await?;
                 let claim = self.reclaim(&people, &record, &subject).await?;
@@ -54,7 +58,7 @@ impl Center {
         self.request_show(number).await
     }
 
-    async fn require_approval(
+    pub(crate) async fn require_approval(
         &self,
         people: &People,
         record: &RequestRecord,

@@ -249,7 +249,7 @@ impl Center {
                 })
             }
             Subject::Ca(_) => self.signable_ca(record, given).await,
-            Subject::Person(_) | Subject::Custodian(_) => Err(Failure::new(
+            Subject::Person(_) | Subject::Custodian(_) | Subject::Signer(_) => Err(Failure::new(
                 FailureKind::Invalid,
                 format!(
                     "request {} is for no certificate: there is nothing to sign",

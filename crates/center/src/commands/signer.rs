@@ -5,7 +5,7 @@ use chancery_api::{
     SignerVerify, SignerView,
 };
 use chancery_keys::{KeyError, SigningKey as _};
-use chancery_store::{CaRecord, Change, HsmRecord, ReplicaRecord, ReplicaState, Write};
+use chancery_store::{CaRecord, Change, HsmRecord, ReplicaRecord, ReplicaState, SigningKeyRecord, Write};
 use serde_json::json;
 
 use super::hsm_attach::document;
@@ -19,16 +19,105 @@ use crate::{
     tokens::{hsm_failure, key_failure},
 };
 
+/// Whose key a signer is.
+pub(crate) enum Owner {
+    Ca(CaRecord),
+    Signing(SigningKeyRecord),
+}
+
+impl Owner {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Ca(ca) => &ca.name,
+            Self::Signing(key) => &key.name,
+        }
+    }
+
+    pub(crate) const fn signer(&self) -> Option<SignerId> {
+        match self {
+            Self::Ca(ca) => ca.signer,
+            Self::Signing(key) => key.signer,
+        }
+    }
+
+    pub(crate) const fn key_id(&self) -> i64 {
+        match self {
+            Self::Ca(ca) => ca.key_id,
+            Self::Signing(key) => key.key_id,
+        }
+    }
+
+    /// Member under which events name it.
+    pub(crate) const fn member(&self) -> &'static str {
+        match self {
+            Self::Ca(_) => "ca",
+            Self::Signing(_) => "signing_key",
+        }
+    }
+
+    /// In sentences.
+    pub(crate) fn title(&self) -> String {
+        match self {
+            Self::Ca(ca) => format!("CA {}", ca.name),
+            Self::Signing(key) => format!("signing key {}", key.name),
+        }
+    }
+
+    const fn purpose(&self) -> &'static str {
+        match self {
+            Self::Ca(_) => "ca",
+            Self::Signing(_) => "signing",
+        }
+    }
+
+    const fn request(&self) -> chancery_api::RequestNumber {
+        match self {
+            Self::Ca(ca) => ca.request,
+            Self::Signing(key) => key.request,
+        }
+    }
+}
+
 impl Center {
+    /// CAs, then signing keys, by name.
+    pub(crate) async fn owners(&self) -> Result<Vec<Owner>, Failure> {
+        let cas = self.store.cas().await.map_err(|error| store_failure(&error))?;
+        let signing = self.signing_key_records().await?;
+        let cas = cas.into_iter().map(Owner::Ca);
+        Ok(cas.chain(signing.into_iter().map(Owner::Signing)).collect())
+    }
+
+    /// A CA or a signing key by name.
+    async fn owner(&self, name: &str) -> Result<Owner, Failure> {
+        let owners = self.owners().await?;
+        owners
+            .into_iter()
+            .find(|owner| owner.name() == name)
+            .ok_or_else(|| {
+                Failure::new(
+                    FailureKind::NotFound,
+                    format!("there is no CA and no signing key named {name}"),
+                )
+                .with_remedy("chancery signer list")
+            })
+    }
+
+    /// Forgets what is kept of a key, after it got or lost a replica.
+    pub(crate) fn forget(&self, owner: &Owner) {
+        if let Owner::Ca(ca) = owner {
+            self.forget_authority(ca.id);
+        }
+    }
+
     /// All signers.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn signer_list(&self) -> Result<Vec<SignerView>, Failure> {
         let mut views = Vec::new();
-        for ca in self.store.cas().await.map_err(|error| store_failure(&error))? {
-            if let Some(signer) = ca.signer {
-                views.push(self.signer_view(&ca.name, signer).await?);
+        for owner in self.owners().await? {
+            if let Some(signer) = owner.signer() {
+                views.push(self.signer_view(&owner, signer).await?);
             }
         }
         Ok(views)
@@ -39,7 +128,7 @@ impl Center {
     /// # Errors
     /// Blocked when an HSM named is locked; refused when its signature does not fit the key.
     pub async fn signer_verify(&self, call: &SignerVerify, uid: u32) -> Result<SignerView, Failure> {
-        let ca = self.ca_record(&call.ca).await?;
+        let ca = self.owner(&call.ca).await?;
         let key = self.require_key(&ca).await?;
         let mut tested = false;
         for record in self.hsm_records().await? {
@@ -64,11 +153,11 @@ impl Center {
             )
             .with_remedy("chancery hsm list"));
         }
-        self.signer_view(&ca.name, key.signer).await
+        self.signer_view(&ca, key.signer).await
     }
 
     pub(crate) async fn draft_replicate(&self, ca: &str, hsm: &str) -> Result<Decision, Failure> {
-        let ca = self.ca_record(ca).await?;
+        let ca = self.owner(ca).await?;
         let key = self.require_key(&ca).await?;
         let target = self.hsm_record(hsm).await?;
         self.source_for(&key, &target).await?;
@@ -86,10 +175,10 @@ impl Center {
         hsm: HsmDocument,
     ) -> Result<Performed, Failure> {
         let _one_at_a_time = self.procedures.lock().await;
-        let cas = self.store.cas().await.map_err(|error| store_failure(&error))?;
-        let ca = cas
+        let owners = self.owners().await?;
+        let ca = owners
             .into_iter()
-            .find(|ca| ca.signer == Some(signer))
+            .find(|owner| owner.signer() == Some(signer))
             .ok_or_else(|| Failure::new(FailureKind::NotFound, format!("there is no signer {signer}")))?;
         let key = self.require_key(&ca).await?;
         let target = self.hsm_record(&hsm.name).await?;
@@ -104,7 +193,8 @@ impl Center {
         let from = self.held(&source)?;
         let to = self.held(&target)?;
         let now = self.clock.now_ms();
-        let data = json!({ "ca": ca.name, "signer": signer, "from": source.name, "to": target.name });
+        let data =
+            json!({ (ca.member()): ca.name(), "signer": signer, "from": source.name, "to": target.name });
         let begun = event(now, "replication-begun", &Actor::Act(&act), &data)?;
         let mut writes = vec![Write::InsertAct(act.record.clone())];
         if !key.on.contains(&target.id) {
@@ -132,11 +222,11 @@ impl Center {
         self.test_signature(&ca, &key, &target, &Actor::ActReference(act.record.id))
             .await?;
         Ok(Performed::Signer {
-            signer: self.signer_view(&ca.name, signer).await?,
+            signer: self.signer_view(&ca, signer).await?,
         })
     }
 
-    pub(crate) async fn signer_view(&self, ca: &str, id: SignerId) -> Result<SignerView, Failure> {
+    pub(crate) async fn signer_view(&self, owner: &Owner, id: SignerId) -> Result<SignerView, Failure> {
         let failed = |error| store_failure(&error);
         let signer = self.store.signer(id).await.map_err(failed)?.ok_or_else(|| {
             Failure::new(
@@ -168,7 +258,8 @@ impl Center {
             .collect();
         Ok(SignerView {
             id,
-            ca: ca.to_owned(),
+            ca: owner.name().to_owned(),
+            purpose: owner.purpose().to_owned(),
             algorithm: signer.algorithm,
             key: Hash32::of(&signer.public_key).to_string(),
             kcv: hex::encode_upper(&signer.kcv),
@@ -176,11 +267,14 @@ impl Center {
         })
     }
 
-    async fn require_key(&self, ca: &CaRecord) -> Result<CaKey, Failure> {
-        self.ca_key(ca).await?.ok_or_else(|| {
-            Failure::new(FailureKind::Conflict, format!("CA {} has no key yet", ca.name))
-                .with_remedy(format!("chancery request why {}", ca.request))
-        })
+    async fn require_key(&self, owner: &Owner) -> Result<CaKey, Failure> {
+        match owner {
+            Owner::Signing(key) => self.signing_key(&key.name).await.map(|(_, key)| key),
+            Owner::Ca(ca) => self.ca_key(ca).await?.ok_or_else(|| {
+                Failure::new(FailureKind::Conflict, format!("{} has no key yet", owner.title()))
+                    .with_remedy(format!("chancery request why {}", owner.request()))
+            }),
+        }
     }
 
     /// An unlocked HSM to copy from; both sides must be open.
@@ -201,13 +295,7 @@ impl Center {
                 unmet,
             ));
         }
-        let open = |record: &HsmRecord| {
-            others.contains(&record.id)
-                && self
-                    .pool
-                    .get(record.id)
-                    .is_some_and(|hsm| matches!(hsm.state(), chancery_keys::State::Unlocked { .. }))
-        };
+        let open = |record: &HsmRecord| others.contains(&record.id) && self.desk.is_open_for_all(record.id);
         self.hsm_records().await?.into_iter().find(open).ok_or_else(|| {
             Failure::new(
                 FailureKind::Unavailable,
@@ -219,16 +307,17 @@ impl Center {
     /// Has one replica sign a value that means nothing, checks the signature, records the result.
     async fn test_signature(
         &self,
-        ca: &CaRecord,
+        ca: &Owner,
         key: &CaKey,
         record: &HsmRecord,
         actor: &Actor<'_>,
     ) -> Result<(), Failure> {
         let hsm = self.held(record)?;
+        self.refuse_open_for_leases(record)?;
         // Text in front: no certificate, CRL or act begins like this.
         let mut message = b"CHANCERY-TEST-SIGNATURE\0".to_vec();
         message.extend_from_slice(&self.random::<32>());
-        let data = json!({ "ca": ca.name, "signer": key.signer, "hsm": record.name, "message": Base64(message.clone()) });
+        let data = json!({ (ca.member()): ca.name(), "signer": key.signer, "hsm": record.name, "message": Base64(message.clone()) });
         let begun = event(self.clock.now_ms(), "test-signature-begun", actor, &data)?;
         self.commit(Change {
             writes: Vec::new(),
@@ -251,7 +340,7 @@ impl Center {
         };
         if let Err(error) = signed {
             let failure = key_failure(&error);
-            let data = json!({ "ca": ca.name, "signer": key.signer, "hsm": record.name, "because": failure.message });
+            let data = json!({ (ca.member()): ca.name(), "signer": key.signer, "hsm": record.name, "because": failure.message });
             let failed = event(now, "test-signature-failed", actor, &data)?;
             // A key that signs wrongly is no replica; one that could not be asked is what it was.
             let wrong = matches!(error, KeyError::WrongSignature { .. });
@@ -265,20 +354,20 @@ impl Center {
                 events: vec![failed],
             })
             .await?;
-            self.forget_authority(ca.id);
+            self.forget(ca);
             return Err(failure);
         }
         let mut writes = vec![replica(ReplicaState::Verified)];
         if let Ok(inspection) = self.inspect(record.id, &hsm).await {
             writes.extend(Self::mark_write(record.id, &inspection));
         }
-        let data = json!({ "ca": ca.name, "signer": key.signer, "hsm": record.name });
+        let data = json!({ (ca.member()): ca.name(), "signer": key.signer, "hsm": record.name });
         self.commit(Change {
             writes,
             events: vec![event(now, "test-signature", actor, &data)?],
         })
         .await?;
-        self.forget_authority(ca.id);
+        self.forget(ca);
         Ok(())
     }
 }

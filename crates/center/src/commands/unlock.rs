@@ -27,10 +27,20 @@ impl Center {
         let record = self.hsm_record(&call.hsm).await?;
         let hsm = self.held(&record)?;
         if matches!(hsm.state(), State::Unlocked { .. }) {
+            if self.desk.is_open_for_all(record.id) {
+                return Err(Failure::new(
+                    FailureKind::Conflict,
+                    format!("HSM {} is unlocked already", call.hsm),
+                ));
+            }
             return Err(Failure::new(
                 FailureKind::Conflict,
-                format!("HSM {} is unlocked already", call.hsm),
-            ));
+                format!("HSM {} is open for leases of signing keys alone", call.hsm),
+            )
+            .with_remedy(format!(
+                "lock it first, its leases then ask their custodians again: chancery hsm lock {}",
+                call.hsm
+            )));
         }
         let inspection = self
             .inspect(record.id, &hsm)
@@ -108,7 +118,11 @@ impl Center {
     pub async fn unlock_answer(&self, call: &UnlockAnswer) -> Result<HsmView, Failure> {
         let record = self.hsm_record(&call.hsm).await?;
         let hsm = self.held(&record)?;
+        let _one_at_a_time = self.desk.answering.lock().await;
         let outcome = hsm.answer(&call.session, &call.signature.0).await;
+        if matches!(outcome, Ok(State::Unlocked { .. })) {
+            self.desk.opened_for_all(record.id);
+        }
         let recorded = self.record_answer(&record, call, &outcome).await;
         if outcome.is_ok() && recorded.is_err() {
             // An HSM is not open without a trace: what cannot be recorded is undone.
@@ -161,6 +175,39 @@ impl Center {
         Ok(view)
     }
 
+    /// An HSM that custodians opened for leases of signing keys is open for nothing else.
+    pub(crate) fn refuse_open_for_leases(&self, record: &HsmRecord) -> Result<(), Failure> {
+        let open = self
+            .pool
+            .get(record.id)
+            .is_some_and(|hsm| hsm.state().is_unlocked());
+        if !open || self.desk.is_open_for_all(record.id) {
+            return Ok(());
+        }
+        let name = &record.name;
+        let what = format!("HSM {name} is open for leases of signing keys alone");
+        let remedy = format!("chancery hsm lock {name}; chancery hsm unlock {name} --as NAME");
+        Err(Failure::blocked(
+            what.clone(),
+            vec![Condition::new("leases", what, remedy, Vec::new())],
+        ))
+    }
+
+    /// Records that an HSM was locked without being asked to.
+    pub(crate) async fn record_locked(
+        &self,
+        hsm: &str,
+        because: &str,
+        actor: &Actor<'_>,
+    ) -> Result<(), Failure> {
+        let data = json!({ "hsm": hsm, "because": because });
+        self.commit(Change {
+            writes: Vec::new(),
+            events: vec![event(self.clock.now_ms(), "hsm-locked", actor, &data)?],
+        })
+        .await
+    }
+
     /// Locks HSMs at once.
     ///
     /// # Errors
@@ -187,6 +234,7 @@ impl Center {
                 failed.get_or_insert(failure);
                 continue;
             }
+            self.desk.not_open_for_all(record.id);
             locked_now.push(record);
         }
         // Locked first, told afterwards: a full disk keeps no HSM open.
@@ -207,6 +255,7 @@ impl Center {
             })
             .await?;
         }
+        self.desk.notice().await;
         let mut views = Vec::new();
         for record in &locked_now {
             views.push(self.hsm_view(record).await?);

@@ -215,6 +215,7 @@ impl Center {
                 };
                 Some(key.map_or_else(|| vec![document.hsm.id], |key| key.on))
             }
+            Subject::Signer(document) => Some(vec![document.hsm.id]),
             Subject::Person(_) | Subject::Custodian(_) => return Ok(Vec::new()),
         };
         match on {
@@ -243,7 +244,7 @@ impl Center {
                 detached.push(record.name);
                 continue;
             };
-            if matches!(hsm.state(), State::Unlocked { .. }) {
+            if self.desk.is_open_for_all(record.id) {
                 return Ok(Vec::new());
             }
             let view = self.hsm_view(&record).await?;
@@ -266,7 +267,13 @@ impl Center {
             };
             let condition = match hsm.state() {
                 // It was opened while the question was asked.
-                State::Unlocked { .. } => return Ok(Vec::new()),
+                State::Unlocked { .. } if self.desk.is_open_for_all(record.id) => return Ok(Vec::new()),
+                State::Unlocked { .. } => Condition::new(
+                    "leases",
+                    format!("HSM {name} is open for leases of signing keys alone"),
+                    format!("chancery hsm lock {name}; {unlock}"),
+                    could,
+                ),
                 State::Locked => match quorum {
                     Some(quorum) => Condition::new(
                         "quorum",
@@ -386,8 +393,10 @@ impl Center {
     }
 
     async fn unmet_for_registration(&self, subject: &Subject) -> Result<Vec<Condition>, Failure> {
-        let Subject::Custodian(custodian) = subject else {
-            return Ok(Vec::new());
+        let custodian = match subject {
+            Subject::Custodian(custodian) => custodian,
+            Subject::Signer(_) => return self.key_conditions(subject).await,
+            _ => return Ok(Vec::new()),
         };
         let mut unmet = Vec::new();
         for hsm in &custodian.hsms {

@@ -168,6 +168,7 @@ async fn another_hsm_under_a_known_name_is_refused() {
             "alice",
             Intent::HsmAttach {
                 token: "hsm-a".into(),
+                connector: None,
             },
         )
         .await

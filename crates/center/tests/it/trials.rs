@@ -40,7 +40,13 @@ async fn a_persons_token_is_no_hsm() {
     world.add_people().await;
     for token in ["alice", "bob"] {
         let failure = world
-            .act("alice", Intent::HsmAttach { token: token.into() })
+            .act(
+                "alice",
+                Intent::HsmAttach {
+                    token: token.into(),
+                    connector: None,
+                },
+            )
             .await
             .unwrap_err();
         assert_eq!(failure.kind, FailureKind::Refused, "{failure:?}");

@@ -131,7 +131,15 @@ impl World {
 
     pub async fn attach(&self, hsm: &str) -> Result<(), Failure> {
         let token = hsm.to_owned();
-        self.act("alice", Intent::HsmAttach { token }).await.map(|_| ())
+        self.act(
+            "alice",
+            Intent::HsmAttach {
+                token,
+                connector: None,
+            },
+        )
+        .await
+        .map(|_| ())
     }
 
     pub async fn state(&self, request: RequestNumber) -> String {

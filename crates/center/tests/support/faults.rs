@@ -6,11 +6,13 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
+use chancery_api::{ActId, CaId, CertificateId, HsmId, LeaseId, PersonId, RequestNumber, SignerId};
 use chancery_store::{
-    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord,
-    RequestState, RevokedEntry, SignerRecord, Store, StoreError, Write,
+    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, ClientRecord, Conflict,
+    ConnectorRecord, CrlRecord, CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, PersonRecord,
+    ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord, SigningKeyRecord, Store,
+    StoreError, Write,
 };
 use chancery_store_sqlite::SqliteStore;
 
@@ -127,6 +129,19 @@ delegate! {
     async fn revoked(&self, ca: CaId) -> Vec<RevokedEntry>;
     async fn last_crl(&self, ca: CaId) -> Option<CrlRecord>;
     async fn issued_crl(&self, ca: CaId) -> Option<CrlRecord>;
+    async fn signing_keys(&self) -> Vec<SigningKeyRecord>;
+    async fn open_leases(&self) -> Vec<LeaseRecord>;
+    async fn leases(&self, limit: u32) -> Vec<LeaseRecord>;
+    async fn lease(&self, id: LeaseId) -> Option<LeaseRecord>;
+    async fn lease_manifest(&self, id: LeaseId) -> Option<ManifestRecord>;
+    async fn lease_answers(&self, id: LeaseId) -> Vec<LeaseAnswerRecord>;
+    async fn lease_digests(&self, id: LeaseId) -> Vec<String>;
+    async fn lease_signatures(&self, id: LeaseId) -> Vec<LeaseSignatureRecord>;
+    async fn lease_signature(&self, id: LeaseId, digest: &str) -> Option<LeaseSignatureRecord>;
+    async fn lease_call(&self, requester: &str, key: &str) -> Option<LeaseCallRecord>;
+    async fn connectors(&self) -> Vec<ConnectorRecord>;
+    async fn clients(&self) -> Vec<ClientRecord>;
+    async fn client_by_key(&self, key_hash: &[u8]) -> Option<ClientRecord>;
     async fn audit_head(&self) -> AuditHead;
     async fn audit_leaves(&self, from: i64, limit: u32) -> Vec<AuditLeaf>;
     async fn checkpoint(&self) -> Option<(i64, String)>;

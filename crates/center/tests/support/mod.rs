@@ -11,6 +11,7 @@
 pub mod custodians;
 pub mod extra;
 pub mod faults;
+pub mod leases;
 pub mod line;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -47,12 +48,18 @@ pub const PIN: &str = "648219";
 /// SO-PIN of every token here.
 pub const SO_PIN: &str = "3537363231383830";
 
-/// A clock that tests turn.
-pub struct TestClock(pub AtomicI64);
+/// A clock that tests turn: the time, and milliseconds that its monotonic reading is ahead.
+pub struct TestClock(pub AtomicI64, pub AtomicU64);
 
 impl Clock for TestClock {
     fn now_ms(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        static BEGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        let passed = BEGIN.get_or_init(std::time::Instant::now).elapsed();
+        u64::try_from(passed.as_millis()).expect("not that long") + self.1.load(Ordering::Relaxed)
     }
 }
 
@@ -135,7 +142,7 @@ impl World {
         let installation = first_manager(&local, &pins);
         let pkcs8 =
             Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).expect("an audit key");
-        let clock = Arc::new(TestClock(AtomicI64::new(1_795_262_400_000)));
+        let clock = Arc::new(TestClock(AtomicI64::new(1_795_262_400_000), AtomicU64::new(0)));
         let audit_pkcs8 = pkcs8.as_ref().to_vec();
         let line = Arc::new(Line::default());
         let faults = Arc::new(Faults::default());

@@ -157,7 +157,9 @@ fn require_role(person: &PersonDocument, decision: &Decision) -> Result<(), Stri
     let both = [Role::CertificationOfficer, Role::RegistrationOfficer];
     let approver = |item: &ApprovedItem| match item.subject {
         Subject::Certificate(_) => Role::RegistrationOfficer,
-        Subject::Person(_) | Subject::Ca(_) | Subject::Custodian(_) => Role::TrustcenterManager,
+        Subject::Person(_) | Subject::Ca(_) | Subject::Signer(_) | Subject::Custodian(_) => {
+            Role::TrustcenterManager
+        }
     };
     let roles: &[Role] = match decision {
         Decision::HsmInit { .. } => &manager,

@@ -267,7 +267,7 @@ impl Checker {
                     reference.act
                 ));
             }
-            Actor::Reference(_) | Actor::Local(_) | Actor::Node(_) => None,
+            Actor::Reference(_) | Actor::Local(_) | Actor::Client(_) | Actor::Node(_) => None,
         };
         self.certificates.take(index, &event, decision.as_ref())
     }

@@ -25,10 +25,13 @@ pub(crate) enum Actor {
     /// An act that an earlier leaf holds in full.
     Reference(ActReference),
     /// Whoever ran a process on the node's machine.
-    #[expect(dead_code, reason = "what counts is that it is one of the four")]
+    #[expect(dead_code, reason = "what counts is that it is one of the five")]
     Local(Local),
+    /// An enrolled client.
+    #[expect(dead_code, reason = "what counts is that it is one of the five")]
+    Client(Client),
     /// The node itself.
-    #[expect(dead_code, reason = "what counts is that it is one of the four")]
+    #[expect(dead_code, reason = "what counts is that it is one of the five")]
     Node(Node),
 }
 
@@ -57,6 +60,18 @@ pub(crate) struct ActReference {
 pub(crate) struct Local {
     #[serde(rename = "uid")]
     _uid: u32,
+}
+
+/// An enrolled client.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Client {
+    #[serde(rename = "client")]
+    _client: String,
+    #[serde(rename = "key")]
+    _key: Hash32,
+    #[serde(rename = "address")]
+    _address: String,
 }
 
 /// The node.

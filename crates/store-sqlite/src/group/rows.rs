@@ -4,14 +4,17 @@
 //! by the number of rows it touched: less than were asked for means that something did not fit, not what. Whoever needs to know writes
 //! the rows one by one. Nor is a statement that failed undone by itself (`OR FAIL`): the transaction is given up, and so SQLite need not
 //! keep what a statement changed.
-use chancery_api::{ActId, CertificateId, RequestNumber};
+use chancery_api::{ActId, CertificateId, LeaseId, RequestNumber};
 use chancery_store::{
-    ActRecord, CertificateRecord, CertificateState, Change, DecisionKind, RequestState, Write,
+    ActRecord, CertificateRecord, CertificateState, Change, DecisionKind, LeaseSignatureRecord, RequestState,
+    Write,
 };
 
 use crate::{
     script::{EIGHT, Eight, Script, Step, add, add_eight},
-    sql::{ACT, CERTIFICATE, CHECKPOINT, DECISION, LEAF, REQUEST},
+    sql::{
+        ACT, CERTIFICATE, CHECKPOINT, DECISION, LEAF, LEASE, LEASE_DIGEST, LEASE_SIGNATURE, REQUEST, Update,
+    },
 };
 
 /// The rows of changes that issue certificates: those that claim signatures and those that record them; and signed heads of the log.
@@ -24,6 +27,9 @@ pub(crate) struct Rows<'a> {
     issued: Vec<(CertificateId, i64, &'a [u8])>,
     moved: Vec<(RequestNumber, RequestState, RequestState)>,
     checkpoints: Vec<(i64, &'a str)>,
+    leases: Vec<Update<'a>>,
+    reserved: Vec<(LeaseId, &'a str, i64)>,
+    signed: Vec<&'a LeaseSignatureRecord>,
 }
 
 impl<'a> Rows<'a> {
@@ -37,7 +43,10 @@ impl<'a> Rows<'a> {
             | Write::ClaimRequest { .. }
             | Write::InsertDecision { .. }
             | Write::IssueCertificate { .. }
-            | Write::InsertCheckpoint { .. } => true,
+            | Write::InsertCheckpoint { .. }
+            | Write::UpdateLease { .. }
+            | Write::ReserveDigest { .. }
+            | Write::InsertLeaseSignature(_) => true,
             Write::InsertCertificate(certificate) => certificate.state == CertificateState::Signing,
             Write::MoveRequest { from, .. } => *from == RequestState::Signing,
             _ => false,
@@ -65,6 +74,29 @@ impl<'a> Rows<'a> {
             }
             Write::MoveRequest { request, from, to } => self.moved.push((*request, *from, *to)),
             Write::InsertCheckpoint { size, note } => self.checkpoints.push((*size, note)),
+            Write::UpdateLease {
+                lease,
+                epoch,
+                state,
+                because,
+                used,
+                remaining_ms,
+                ended_ms,
+            } => self.leases.push(Update {
+                lease: *lease,
+                epoch: *epoch,
+                state: *state,
+                because: because.as_deref(),
+                used: *used,
+                remaining_ms: *remaining_ms,
+                ended_ms: *ended_ms,
+            }),
+            Write::ReserveDigest {
+                lease,
+                digest,
+                reserved_ms,
+            } => self.reserved.push((*lease, digest, *reserved_ms)),
+            Write::InsertLeaseSignature(signature) => self.signed.push(signature),
             _ => {}
         }
     }
@@ -77,6 +109,11 @@ impl<'a> Rows<'a> {
         insert_decisions(script, &self.decisions);
         issue(script, &self.issued);
         change_state(script, &self.moved);
+        for update in &self.leases {
+            update_lease(script, update);
+        }
+        reserve(script, &self.reserved);
+        insert_signatures(script, &self.signed);
         for (size, note) in &self.checkpoints {
             add!(
                 script,
@@ -199,6 +236,59 @@ fn change_state(script: &mut Script, moved: &[(RequestNumber, RequestState, Requ
             ") UPDATE OR FAIL request SET state = moved.new FROM moved \
              WHERE request.number = moved.number AND +request.state = moved.old",
             |moved| [moved.0.0, moved.1.name(), moved.2.name()]
+        );
+    }
+}
+
+fn update_lease(script: &mut Script, update: &Update<'_>) {
+    add!(
+        script,
+        Step::touching(LEASE, 1),
+        "UPDATE lease SET state = ?, because = ?, used = MAX(used, ?), remaining_ms = MIN(remaining_ms, ?), \
+         ended_ms = ? WHERE id = ? AND epoch = ? AND ended_ms IS NULL",
+        update.state.name(),
+        update.because,
+        update.used,
+        update.remaining_ms,
+        update.ended_ms,
+        update.lease.as_bytes().as_slice(),
+        update.epoch
+    );
+}
+
+fn reserve(script: &mut Script, reserved: &[(LeaseId, &str, i64)]) {
+    for some in eights(reserved) {
+        add_eight!(
+            script,
+            LEASE_DIGEST,
+            some,
+            "INSERT OR FAIL INTO lease_digest (lease_id, digest, reserved_ms) VALUES ",
+            "(?, ?, ?)",
+            " ON CONFLICT DO NOTHING",
+            |digest| [digest.0.as_bytes().as_slice(), digest.1, digest.2]
+        );
+    }
+}
+
+fn insert_signatures(script: &mut Script, signed: &[&LeaseSignatureRecord]) {
+    for some in eights(signed) {
+        add_eight!(
+            script,
+            LEASE_SIGNATURE,
+            some,
+            "INSERT OR FAIL INTO lease_signature (lease_id, digest, signature, hsm_id, attempt, signed_ms, leaf_hash, \
+             log_size) VALUES ",
+            "(?, ?, ?, ?, ?, ?, ?, (SELECT size FROM audit_head WHERE id = 1))",
+            " ON CONFLICT DO NOTHING",
+            |signature| [
+                signature.lease.as_bytes().as_slice(),
+                signature.digest.as_str(),
+                signature.signature.as_slice(),
+                signature.hsm.as_bytes().as_slice(),
+                signature.attempt,
+                signature.signed_ms,
+                signature.leaf_hash.as_slice(),
+            ]
         );
     }
 }

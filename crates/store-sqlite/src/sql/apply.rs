@@ -2,7 +2,10 @@
 
 use chancery_store::Write;
 
-use super::{acts, audit, cas, certificates, crls, error::WriteError, hsms, people, requests, signers};
+use super::{
+    acts, audit, cas, certificates, crls, error::WriteError, hsms, lease_digests, leases, network, people,
+    requests, signers, signing_keys,
+};
 use crate::database::Connection;
 
 /// Writes one row.
@@ -58,6 +61,54 @@ pub(crate) async fn apply(connection: &mut Connection, write: &Write) -> Result<
             epoch,
             der,
         } => crls::issue(connection, *ca, *number, *epoch, der).await,
+        Write::InsertSigningKey(key) => signing_keys::insert(connection, key).await,
+        Write::SetSigningKeySigner { request, signer } => {
+            signing_keys::set_signer(connection, *request, *signer).await
+        }
+        Write::SetSigningKeyCertificate { request, certificate } => {
+            signing_keys::set_certificate(connection, *request, certificate).await
+        }
+        Write::InsertLease(lease, manifest) => leases::insert(connection, lease, manifest.as_ref()).await,
+        Write::ClaimLease { lease, epoch } => leases::claim(connection, *lease, *epoch).await,
+        Write::UpdateLease {
+            lease,
+            epoch,
+            state,
+            because,
+            used,
+            remaining_ms,
+            ended_ms,
+        } => {
+            let update = leases::Update {
+                lease: *lease,
+                epoch: *epoch,
+                state: *state,
+                because: because.as_deref(),
+                used: *used,
+                remaining_ms: *remaining_ms,
+                ended_ms: *ended_ms,
+            };
+            leases::update(connection, &update).await
+        }
+        Write::InsertLeaseAnswer(answer) => leases::insert_answer(connection, answer).await,
+        Write::ReserveDigest {
+            lease,
+            digest,
+            reserved_ms,
+        } => lease_digests::reserve(connection, *lease, digest, *reserved_ms).await,
+        Write::InsertLeaseSignature(signature) => {
+            lease_digests::insert_signature(connection, signature).await
+        }
+        Write::InsertLeaseCall(call) => lease_digests::insert_call(connection, call).await,
+        Write::PutConnector(connector) => network::put_connector(connection, connector).await,
+        Write::BindConnector { name, device } => network::bind_connector(connection, name, device).await,
+        Write::RevokeConnector { name, revoked_ms } => {
+            network::revoke_connector(connection, name, *revoked_ms).await
+        }
+        Write::PutClient(client) => network::put_client(connection, client).await,
+        Write::RevokeClient { name, revoked_ms } => {
+            network::revoke_client(connection, name, *revoked_ms).await
+        }
         Write::InsertCheckpoint { size, note } => audit::insert_checkpoint(connection, *size, note).await,
     }
 }

@@ -1,14 +1,19 @@
 //! The trait, method by method.
 
 use async_trait::async_trait;
-use chancery_api::{ActId, CaId, CertificateId, HsmId, PersonId, RequestNumber, SignerId};
+use chancery_api::{ActId, CaId, CertificateId, HsmId, LeaseId, PersonId, RequestNumber, SignerId};
 use chancery_store::{
-    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, Conflict, CrlRecord,
-    CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord, PersonRecord, ReplicaRecord, RequestRecord,
-    RequestState, RevokedEntry, SignerRecord, Store, StoreError,
+    ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, ClientRecord, Conflict,
+    ConnectorRecord, CrlRecord, CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, PersonRecord,
+    ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord, SigningKeyRecord, Store,
+    StoreError,
 };
 
-use super::{acts, audit, cas, certificates, commit, crls, decided, hsms, people, requests, signers};
+use super::{
+    acts, audit, cas, certificates, commit, crls, decided, hsms, lease_digests, leases, network, people,
+    requests, signers, signing_keys,
+};
 use crate::database::{DatabaseStore, everybody_and};
 
 #[async_trait]
@@ -138,6 +143,62 @@ impl Store for DatabaseStore {
 
     async fn issued_crl(&self, ca: CaId) -> Result<Option<CrlRecord>, StoreError> {
         crls::issued(self.reader(), ca).await
+    }
+
+    async fn signing_keys(&self) -> Result<Vec<SigningKeyRecord>, StoreError> {
+        signing_keys::signing_keys(self.reader()).await
+    }
+
+    async fn open_leases(&self) -> Result<Vec<LeaseRecord>, StoreError> {
+        leases::open(self.reader()).await
+    }
+
+    async fn leases(&self, limit: u32) -> Result<Vec<LeaseRecord>, StoreError> {
+        leases::leases(self.reader(), page(limit)).await
+    }
+
+    async fn lease(&self, id: LeaseId) -> Result<Option<LeaseRecord>, StoreError> {
+        leases::lease(self.reader(), id).await
+    }
+
+    async fn lease_manifest(&self, id: LeaseId) -> Result<Option<ManifestRecord>, StoreError> {
+        leases::manifest(self.reader(), id).await
+    }
+
+    async fn lease_answers(&self, id: LeaseId) -> Result<Vec<LeaseAnswerRecord>, StoreError> {
+        leases::answers(self.reader(), id).await
+    }
+
+    async fn lease_digests(&self, id: LeaseId) -> Result<Vec<String>, StoreError> {
+        lease_digests::digests(self.reader(), id).await
+    }
+
+    async fn lease_signatures(&self, id: LeaseId) -> Result<Vec<LeaseSignatureRecord>, StoreError> {
+        lease_digests::signatures(self.reader(), id).await
+    }
+
+    async fn lease_signature(
+        &self,
+        id: LeaseId,
+        digest: &str,
+    ) -> Result<Option<LeaseSignatureRecord>, StoreError> {
+        lease_digests::signature(self.reader(), id, digest).await
+    }
+
+    async fn lease_call(&self, requester: &str, key: &str) -> Result<Option<LeaseCallRecord>, StoreError> {
+        lease_digests::call(self.reader(), requester, key).await
+    }
+
+    async fn connectors(&self) -> Result<Vec<ConnectorRecord>, StoreError> {
+        network::connectors(self.reader()).await
+    }
+
+    async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
+        network::clients(self.reader()).await
+    }
+
+    async fn client_by_key(&self, key_hash: &[u8]) -> Result<Option<ClientRecord>, StoreError> {
+        network::client_by_key(self.reader(), key_hash).await
     }
 
     async fn audit_head(&self) -> Result<AuditHead, StoreError> {

@@ -180,6 +180,10 @@ fn subject_lines(subject: &Subject, lines: &mut Vec<(&'static str, String)>) {
             lines.push(("key", format!("{} in HSM {}", ca.algorithm, ca.hsm.name)));
             lines.push(("profile", ca.profile.clone()));
         }
+        Subject::Signer(signer) => {
+            lines.push(("signer", signer.name.clone()));
+            lines.push(("key", format!("{} in HSM {}", signer.algorithm, signer.hsm.name)));
+        }
         Subject::Custodian(custodian) => {
             let names: Vec<_> = custodian.hsms.iter().map(|hsm| hsm.name.as_str()).collect();
             lines.push(("custodian", custodian.name.clone()));

@@ -1,0 +1,349 @@
+//! `lease.answer`: a custodian's answer for one HSM of a lease, or a refusal.
+
+use chancery_api::{
+    Base64, Failure, FailureKind, Hash32, HsmDocument, LeaseAnswer, LeaseState, LeaseView, StatementKind,
+    lease_statement,
+};
+use chancery_keys::State;
+use chancery_store::{Change, HsmRecord, LeaseAnswerRecord, Write};
+use serde_json::{Value, json};
+
+use super::{
+    hsm_attach::document, lease_challenge::hsm_of, lease_end::LONGEST_REASON, lease_request::is_one_line,
+    lease_view::unknown,
+};
+use crate::{
+    Center,
+    event::{Actor, event},
+    leases::{Asked, Given, signed_by},
+    tokens::hsm_failure,
+};
+
+impl Center {
+    /// Takes a custodian's answer.
+    ///
+    /// # Errors
+    /// [`FailureKind::Refused`] for an answer to something else, by somebody else, or a second time.
+    pub async fn lease_answer(&self, call: &LeaseAnswer) -> Result<LeaseView, Failure> {
+        self.desk.notice().await;
+        let asked = self.take_question(call)?;
+        let text = self.open_text(call.lease).await?;
+        let hsm = hsm_of(&text, asked.hsm).ok_or_else(|| unknown(call.lease))?;
+        let record = self.hsm_record(&hsm.name).await?;
+        if document(&record) != *hsm {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("HSM {} is another one now than in the lease", hsm.name),
+            ));
+        }
+        let bytes = {
+            let open = self.desk.book();
+            let lease = open.get(&call.lease).ok_or_else(|| unknown(call.lease))?;
+            std::sync::Arc::clone(&lease.bytes)
+        };
+        let reason = reason(call, &asked)?;
+        let statement = lease_statement(
+            asked.kind,
+            &bytes,
+            asked.log,
+            reason,
+            &hsm.device,
+            asked.challenge,
+        );
+        if !signed_by(&asked.spki, &statement, &call.statement.0) {
+            let because = "the statement is not signed by that custodian's key over this lease and question";
+            self.refuse_answer(&asked, hsm, because).await?;
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("the answer of {} does not count: {because}", asked.name),
+            )
+            .with_remedy("answer with the custodian's own token: chancery approve --as NAME"));
+        }
+        match asked.kind {
+            StatementKind::Refuse => {
+                self.refused(call, &asked, hsm, reason.unwrap_or_default())
+                    .await?
+            }
+            StatementKind::Open => self.agreed_open(call, &asked, &record, hsm).await?,
+            StatementKind::Unlock => self.agreed_unlock(call, &asked, &record, hsm).await?,
+        }
+        self.desk.tell();
+        self.lease_view(call.lease).await
+    }
+
+    /// What was asked in this session; each question is answered once.
+    fn take_question(&self, call: &LeaseAnswer) -> Result<Asked, Failure> {
+        let now = self.desk.now();
+        let mut waiting = self.lock(&self.desk.asked);
+        let asked = waiting
+            .get(&call.session)
+            .filter(|asked| asked.until > now)
+            .cloned();
+        let Some(asked) = asked else {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                "nothing was asked in this session: it was answered before, is too old, or the node was restarted",
+            )
+            .with_remedy("ask again: chancery approve --as NAME"));
+        };
+        if asked.lease != call.lease {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                "this answer belongs to another lease",
+            ));
+        }
+        waiting.remove(&call.session);
+        Ok(asked)
+    }
+
+    async fn refused(
+        &self,
+        call: &LeaseAnswer,
+        asked: &Asked,
+        hsm: &HsmDocument,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let row = self.answer_row(call, asked)?;
+        let data = answer_data(call, asked, hsm);
+        let event = event(self.clock.now_ms(), "lease-refused", &Actor::Node, &data)?;
+        let because = format!("{} refused: {reason}", asked.name);
+        let with = Some((Write::InsertLeaseAnswer(row), event));
+        self.end(call.lease, LeaseState::Refused, because, &Actor::Node, with)
+            .await?;
+        self.desk.lock_unneeded().await;
+        Ok(())
+    }
+
+    /// The HSM is open, or counts this custodian already: the node decides whether enough agree.
+    async fn agreed_open(
+        &self,
+        call: &LeaseAnswer,
+        asked: &Asked,
+        record: &HsmRecord,
+        hsm: &HsmDocument,
+    ) -> Result<(), Failure> {
+        let _one_at_a_time = self.desk.answering.lock().await;
+        let held = self.held(record)?;
+        let inspection = self
+            .inspect(record.id, &held)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
+        let listed = inspection
+            .custodians
+            .iter()
+            .find(|custodian| custodian.chr == asked.chr);
+        let counts = match held.state() {
+            State::Unlocked { .. } => listed.is_some(),
+            _ => listed.is_some_and(|custodian| custodian.answered),
+        };
+        if !counts {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("HSM {} was locked meanwhile, so its own quorum decides", hsm.name),
+            )
+            .with_remedy("answer again: chancery approve --as NAME"));
+        }
+        self.agreed(call, asked, record, hsm).await
+    }
+
+    /// The HSM decides whether the answer counts.
+    async fn agreed_unlock(
+        &self,
+        call: &LeaseAnswer,
+        asked: &Asked,
+        record: &HsmRecord,
+        hsm: &HsmDocument,
+    ) -> Result<(), Failure> {
+        let answer = call.unlock.as_ref().ok_or_else(|| {
+            Failure::new(
+                FailureKind::Invalid,
+                "the answer to the HSM's challenge is missing",
+            )
+        })?;
+        let _one_at_a_time = self.desk.answering.lock().await;
+        let held = self.held(record)?;
+        if let Err(error) = held.answer(&call.session, &answer.0).await {
+            self.refuse_answer(asked, hsm, &error.to_string()).await?;
+            return Err(hsm_failure(&error));
+        }
+        self.desk.not_open_for_all(record.id);
+        let recorded = self.agreed(call, asked, record, hsm).await;
+        if recorded.is_err() {
+            // An HSM is not open without a trace: what cannot be recorded is undone.
+            held.lock().await.map_err(|error| hsm_failure(&error))?;
+        }
+        recorded
+    }
+
+    /// Counts the answer for the lease and records it with everything an outsider needs to check it; the lease is live when enough
+    /// custodians of an open HSM agree.
+    async fn agreed(
+        &self,
+        call: &LeaseAnswer,
+        asked: &Asked,
+        record: &HsmRecord,
+        hsm: &HsmDocument,
+    ) -> Result<(), Failure> {
+        let held = self.held(record)?;
+        let inspection = self
+            .inspect(record.id, &held)
+            .await
+            .map_err(|error| hsm_failure(&error))?;
+        let needed = inspection.quorum.map_or(u8::MAX, |quorum| quorum.required);
+        let answered: Vec<String> = inspection
+            .custodians
+            .iter()
+            .filter(|custodian| custodian.answered)
+            .map(|custodian| custodian.chr.clone())
+            .collect();
+        let opened = match held.state() {
+            State::Unlocked { since_ms } => Some(since_ms),
+            _ => None,
+        };
+        let mut row = self.answer_row(call, asked)?;
+        let mut events = Vec::new();
+        let now_ms = self.clock.now_ms();
+        let update = {
+            let now = self.desk.now();
+            let mut open = self.desk.book();
+            let lease = open
+                .get_mut(&call.lease)
+                .filter(|lease| lease.state.is_open())
+                .ok_or_else(|| Failure::new(FailureKind::Conflict, "the lease ended meanwhile"))?;
+            lease.reconcile(record.id, &answered);
+            if asked.kind == StatementKind::Unlock && !answered.contains(&asked.chr) {
+                return Err(Failure::new(
+                    FailureKind::Unavailable,
+                    format!(
+                        "HSM {} forgot the answers given so far: everybody answers again",
+                        hsm.name
+                    ),
+                )
+                .with_remedy("answer again: chancery approve --as NAME"));
+            }
+            if lease.attempt(record.id).granted.is_some() {
+                return Err(super::lease_challenge::opened_already(&hsm.name));
+            }
+            lease.answers += 1;
+            let place = lease.answers;
+            let attempt = lease.attempt(record.id);
+            let number = attempt.number;
+            (row.place, row.attempt) = (place, number);
+            let statement = super::receipt::statement(row.clone(), hsm);
+            attempt.given.push(Given {
+                statement,
+                person: asked.person,
+                name: asked.name.clone(),
+                chr: asked.chr.clone(),
+                kind: asked.kind,
+            });
+            let enough = attempt.people() >= usize::from(needed);
+            let granted = opened.filter(|_| enough);
+            let data = answer_data(call, asked, hsm);
+            events.push(event(now_ms, "lease-answered", &Actor::Node, &data)?);
+            if let Some(since) = granted {
+                attempt.grant(since, needed);
+                let custodians: Vec<_> = attempt.given.iter().map(|given| given.name.clone()).collect();
+                let node_enforced = attempt
+                    .given
+                    .iter()
+                    .any(|given| given.kind == StatementKind::Open);
+                let data = json!({
+                    "lease": call.lease, "hsm": hsm, "attempt": number, "needed": needed, "custodians": custodians,
+                    "node_enforced": node_enforced,
+                });
+                events.push(event(now_ms, "lease-granted", &Actor::Node, &data)?);
+                lease.waits_until = None;
+                match lease.state {
+                    LeaseState::Waiting => lease.settle(LeaseState::Live, None),
+                    _ => lease.version += 1,
+                }
+            } else {
+                lease.version += 1;
+            }
+            lease.update(self.epoch, now)
+        };
+        // In memory it counts from here on, and is taken back when it cannot be recorded.
+        let writes = vec![Write::InsertLeaseAnswer(row), update];
+        let committed = self.commit(Change { writes, events }).await;
+        if committed.is_err() {
+            let mut open = self.desk.book();
+            if let Some(lease) = open.get_mut(&call.lease) {
+                lease
+                    .attempts
+                    .insert(record.id, crate::leases::Attempt::new(lease.answers + 1));
+                if lease.state == LeaseState::Live && lease.granted().is_empty() {
+                    lease.settle(
+                        LeaseState::Waiting,
+                        Some("the answers could not be recorded".to_owned()),
+                    );
+                }
+            }
+        }
+        committed
+    }
+
+    async fn refuse_answer(&self, asked: &Asked, hsm: &HsmDocument, because: &str) -> Result<(), Failure> {
+        let data = json!({
+            "lease": asked.lease, "hsm": hsm.name, "person": asked.name, "chr": asked.chr,
+            "kind": asked.kind, "because": because,
+        });
+        let event = event(self.clock.now_ms(), "lease-answer-refused", &Actor::Node, &data)?;
+        self.commit(Change {
+            writes: Vec::new(),
+            events: vec![event],
+        })
+        .await
+    }
+
+    fn answer_row(&self, call: &LeaseAnswer, asked: &Asked) -> Result<LeaseAnswerRecord, Failure> {
+        let mut open = self.desk.book();
+        let lease = open.get_mut(&call.lease).ok_or_else(|| unknown(call.lease))?;
+        Ok(LeaseAnswerRecord {
+            lease: call.lease,
+            place: lease.answers + 1,
+            hsm: asked.hsm,
+            attempt: lease.attempt(asked.hsm).number,
+            person: asked.person,
+            name: asked.name.clone(),
+            chr: asked.chr.clone(),
+            chain: asked.chain.clone(),
+            key_request: asked.key_request.clone(),
+            kind: asked.kind,
+            challenge: asked.challenge.to_vec(),
+            log_size: i64::try_from(asked.log.size).unwrap_or(i64::MAX),
+            log_root: asked.log.root.0.to_vec(),
+            unlock: call.unlock.as_ref().map(|answer| answer.0.clone()),
+            statement: call.statement.0.clone(),
+            reason: call.reason.clone(),
+            answered_ms: self.clock.now_ms(),
+        })
+    }
+}
+
+/// The reason of a refusal, and of nothing else.
+fn reason<'a>(call: &'a LeaseAnswer, asked: &Asked) -> Result<Option<&'a str>, Failure> {
+    match (asked.kind, call.reason.as_deref()) {
+        (StatementKind::Refuse, Some(reason))
+            if !reason.trim().is_empty() && is_one_line(reason, LONGEST_REASON) =>
+        {
+            Ok(Some(reason))
+        }
+        (StatementKind::Refuse, _) => Err(Failure::new(
+            FailureKind::Invalid,
+            format!("a refusal says why, in one line of at most {LONGEST_REASON} characters"),
+        )),
+        (_, None) => Ok(None),
+        (_, Some(_)) => Err(Failure::new(FailureKind::Invalid, "only a refusal has a reason")),
+    }
+}
+
+/// An answer with everything an outsider needs to check it.
+fn answer_data(call: &LeaseAnswer, asked: &Asked, hsm: &HsmDocument) -> Value {
+    json!({
+        "lease": asked.lease, "hsm": hsm, "person": asked.name, "chr": asked.chr,
+        "key": Hash32::of(&asked.spki), "kind": asked.kind, "challenge": hex::encode(asked.challenge),
+        "log": asked.log, "unlock": call.unlock, "statement": call.statement, "reason": call.reason,
+        "chain": Base64(asked.chain.clone()), "key_request": Base64(asked.key_request.clone()),
+    })
+}

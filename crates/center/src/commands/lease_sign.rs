@@ -1,0 +1,573 @@
+//! `signing.sign`: digests are counted durably, signed by the HSMs that custodians opened for the lease, and recorded with their
+//! receipts before a signature is given out.
+
+use std::{collections::HashMap, sync::Arc};
+
+use chancery_api::{
+    Base64, DigestValue, Failure, FailureKind, Hash32, HsmId, LeaseId, LeaseState, Requester, SignatureView,
+    SigningSign, canonical_json,
+};
+use chancery_audit::leaf_hash;
+use chancery_keys::{Hsm, HsmError};
+use chancery_store::{Change, LeaseCallRecord, LeaseSignatureRecord, Write};
+use futures::{StreamExt as _, stream};
+use serde_json::json;
+
+use super::{
+    lease_challenge::hsm_of,
+    lease_refusal::{no_quorum, over},
+    lease_request::one_hash,
+    lease_view::altered,
+    receipt::Signed,
+};
+use crate::{
+    Center,
+    committer::{CommitError, store_failure},
+    event::{Actor, event},
+    leases::{Desk, InForce, Scheme, Standing, requester_key},
+    tokens::hsm_failure,
+};
+
+/// Most digests in one call.
+const MOST_DIGESTS: usize = 1000;
+/// Requests an HSM has waiting, so that the next one is there when an answer comes.
+const WAITING: usize = 16;
+/// Recorded signatures that are read one by one; more are read together.
+const ONE_BY_ONE: usize = 16;
+/// Channels that may be lost under one signature.
+const CHANNELS: u32 = 3;
+/// Longest idempotency key, bytes.
+const LONGEST_KEY: usize = 128;
+
+/// A signature on its way.
+struct Made {
+    digest: DigestValue,
+    signature: Vec<u8>,
+    hsm: HsmId,
+    name: String,
+    in_force: Arc<InForce>,
+}
+
+/// Digests that this call works on; others wait until it is done or given up.
+struct Busy {
+    desk: Desk,
+    lease: LeaseId,
+    digests: Vec<DigestValue>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if let Some(lease) = self.desk.book().get_mut(&self.lease) {
+            for digest in &self.digests {
+                lease.busy.remove(digest);
+            }
+        }
+        self.desk.tell();
+    }
+}
+
+impl Center {
+    /// Signs digests under a live lease of the requester. The same digest under the same lease gets the same signature again.
+    ///
+    /// # Errors
+    /// Blocked without a lease that permits it, and while no HSM is open for it; what was signed until then is recorded.
+    pub async fn signing_sign(
+        &self,
+        call: SigningSign,
+        requester: &Requester,
+    ) -> Result<Vec<SignatureView>, Failure> {
+        if call.digests.is_empty() || call.digests.len() > MOST_DIGESTS {
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                format!("name 1 to {MOST_DIGESTS} digests"),
+            ));
+        }
+        one_hash(&call.digests)?;
+        let named = self.repeated(&call, requester).await?;
+        self.desk.notice().await;
+        let id = self.lease_for(&call, named.lease, requester).await?;
+        let busy = self.take(id, &call.digests).await?;
+        self.reserve(id, &busy.digests, named.call, requester).await?;
+        let (made, failure) = self.make(id, &busy.digests).await?;
+        self.record(id, &made).await?;
+        drop(busy);
+        if let Some(failure) = failure {
+            return Err(self.unfinished(id, made.len(), call.digests.len(), failure).await);
+        }
+        self.given_out(id, &call.digests, made).await
+    }
+
+    /// A call that was made before under the same key: its lease; or the row that will say so.
+    async fn repeated(&self, call: &SigningSign, requester: &Requester) -> Result<Repeated, Failure> {
+        let Some(key) = &call.idempotency_key else {
+            return Ok(Repeated {
+                lease: call.lease,
+                call: None,
+            });
+        };
+        if key.is_empty() || key.len() > LONGEST_KEY {
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                format!("an idempotency key has 1 to {LONGEST_KEY} bytes"),
+            ));
+        }
+        let asked = canonical_json(&json!({
+            "signer": call.signer, "mechanism": call.mechanism, "digests": call.digests, "lease": call.lease,
+        }));
+        let asked = asked.map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
+        let hash = Hash32::of(&asked).0.to_vec();
+        let requester = requester_key(requester);
+        let known = self.store.lease_call(&requester, key).await;
+        match known.map_err(|error| store_failure(&error))? {
+            Some(known) if known.call == hash => Ok(Repeated {
+                lease: Some(known.lease),
+                call: None,
+            }),
+            Some(_) => Err(Failure::new(
+                FailureKind::Conflict,
+                "another call was made under this idempotency key",
+            )),
+            None => Ok(Repeated {
+                lease: call.lease,
+                call: Some((key.clone(), hash)),
+            }),
+        }
+    }
+
+    /// Takes the digests of a lease that are not signed yet; waits for calls that work on some of them.
+    async fn take(&self, id: LeaseId, digests: &[DigestValue]) -> Result<Busy, Failure> {
+        let mut changed = self.desk.changed.subscribe();
+        loop {
+            if let Some(taken) = self.try_take(id, digests)? {
+                return Ok(Busy {
+                    desk: self.desk.clone(),
+                    lease: id,
+                    digests: taken,
+                });
+            }
+            if changed.changed().await.is_err() {
+                return Err(Failure::new(FailureKind::Unavailable, "the node is stopping"));
+            }
+        }
+    }
+
+    fn try_take(&self, id: LeaseId, digests: &[DigestValue]) -> Result<Option<Vec<DigestValue>>, Failure> {
+        let mut open = self.desk.book();
+        let Some(lease) = open.get_mut(&id) else {
+            // It is over: what is recorded is given out again where that is still permitted.
+            return Ok(Some(Vec::new()));
+        };
+        if let Err((digest, refusal)) = lease.permits(digests) {
+            return Err(over(lease, &digest, refusal));
+        }
+        if digests.iter().any(|digest| lease.busy.contains(digest)) {
+            return Ok(None);
+        }
+        let signed = |digest: &&DigestValue| lease.counted.get(digest) != Some(&Standing::Signed);
+        let mut taken: Vec<DigestValue> = digests.iter().filter(signed).cloned().collect();
+        taken.sort_unstable();
+        taken.dedup();
+        if !taken.is_empty() && lease.state != LeaseState::Live {
+            return Err(no_quorum(lease));
+        }
+        for digest in &taken {
+            lease.count(digest);
+            lease.busy.insert(digest.clone());
+        }
+        Ok(Some(taken))
+    }
+
+    /// Counts digests durably.
+    async fn reserve(
+        &self,
+        id: LeaseId,
+        digests: &[DigestValue],
+        call: Option<(String, Vec<u8>)>,
+        requester: &Requester,
+    ) -> Result<(), Failure> {
+        let now_ms = self.clock.now_ms();
+        let mut writes = Vec::new();
+        let mut new = Vec::new();
+        {
+            let open = self.desk.book();
+            if let Some(lease) = open.get(&id) {
+                let unsure = |digest: &&DigestValue| lease.counted.get(digest) == Some(&Standing::Unsure);
+                new.extend(digests.iter().filter(unsure).cloned());
+                if !new.is_empty() {
+                    writes.push(lease.update(self.epoch, self.desk.now()));
+                }
+            }
+        }
+        writes.extend(new.iter().map(|digest| Write::ReserveDigest {
+            lease: id,
+            digest: digest.to_string(),
+            reserved_ms: now_ms,
+        }));
+        if let Some((key, call)) = call {
+            writes.push(Write::InsertLeaseCall(LeaseCallRecord {
+                requester: requester_key(requester),
+                key,
+                lease: id,
+                call,
+                created_ms: now_ms,
+            }));
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let mut events = Vec::new();
+        if !new.is_empty() {
+            let data = json!({ "lease": id, "digests": new });
+            events.push(event(
+                now_ms,
+                "digests-reserved",
+                &Actor::Requester(requester),
+                &data,
+            )?);
+        }
+        self.commit(Change { writes, events }).await?;
+        if let Some(lease) = self.desk.book().get_mut(&id) {
+            for digest in new {
+                lease.counted.insert(digest, Standing::Reserved);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has HSMs sign, as many at a time as keep all of them at work. What could not be signed is told by the first failure.
+    async fn make(
+        &self,
+        id: LeaseId,
+        digests: &[DigestValue],
+    ) -> Result<(Vec<Made>, Option<Failure>), Failure> {
+        let (key_id, scheme, hsms, doubts) = {
+            let open = self.desk.book();
+            let Some(lease) = open.get(&id) else {
+                return Ok((Vec::new(), None));
+            };
+            let doubt = |digest: &&DigestValue| lease.counted.get(digest) == Some(&Standing::Doubt);
+            let doubts: Vec<DigestValue> = digests.iter().filter(doubt).cloned().collect();
+            (
+                lease.key.key_id,
+                Arc::clone(&lease.scheme),
+                lease.granted().len(),
+                doubts,
+            )
+        };
+        let mut recorded = Vec::new();
+        for digest in doubts {
+            let row = self.store.lease_signature(id, &digest.to_string()).await;
+            if row.map_err(|error| store_failure(&error))?.is_some() {
+                if let Some(lease) = self.desk.book().get_mut(&id) {
+                    lease.note_signed(&digest);
+                }
+                recorded.push(digest);
+            }
+        }
+        let jobs: Vec<_> = digests
+            .iter()
+            .filter(|digest| !recorded.contains(digest))
+            .map(|digest| self.make_one(id, key_id, &scheme, digest))
+            .collect();
+        let results: Vec<_> = stream::iter(jobs)
+            .buffer_unordered(WAITING * hsms.max(1))
+            .collect()
+            .await;
+        let mut made = Vec::new();
+        let mut failure = None;
+        for result in results {
+            match result {
+                Ok(signature) => made.push(signature),
+                Err(why) => {
+                    failure.get_or_insert(why);
+                }
+            }
+        }
+        Ok((made, failure))
+    }
+
+    /// One signature, by the open HSM with the least to do, or by the next one.
+    async fn make_one(
+        &self,
+        id: LeaseId,
+        key_id: u8,
+        scheme: &Scheme,
+        digest: &DigestValue,
+    ) -> Result<Made, Failure> {
+        let mut salt = vec![0; digest.bytes().len()];
+        self.entropy.fill(&mut salt);
+        let (algorithm, input) = scheme
+            .prepare(digest, &salt)
+            .map_err(|why| Failure::new(FailureKind::Invalid, why))?;
+        let mut tried = Vec::new();
+        let mut failure = None;
+        // A channel that was lost is opened again by the next command, and the HSM is open as before.
+        let mut again = CHANNELS;
+        while let Some((hsm_id, hsm, in_force)) = self.next_hsm(id, &tried)? {
+            match hsm.sign(key_id, algorithm, input.clone()).await {
+                Ok(signature) => {
+                    let name = hsm.name().to_owned();
+                    return match scheme.finish(digest, &input, signature) {
+                        Some(signature) => Ok(Made {
+                            digest: digest.clone(),
+                            signature,
+                            hsm: hsm_id,
+                            name,
+                            in_force,
+                        }),
+                        None => Err(Failure::new(
+                            FailureKind::Refused,
+                            format!(
+                                "HSM {name} gave a signature that does not verify with the key's public key"
+                            ),
+                        )
+                        .with_remedy("nothing was given out; find out what stands behind that HSM's name")),
+                    };
+                }
+                Err(error @ HsmError::Input { .. }) => return Err(hsm_failure(&error)),
+                Err(HsmError::ChannelLost { .. }) if again > 0 => again -= 1,
+                Err(error) => {
+                    tracing::warn!(hsm = hsm.name(), key = key_id, %error, "HSM did not sign, trying another");
+                    tried.push(hsm_id);
+                    failure = Some(error);
+                }
+            }
+        }
+        Err(match failure {
+            Some(error) => hsm_failure(&error),
+            None => Failure::new(FailureKind::Unavailable, "no HSM is open for the lease"),
+        })
+    }
+
+    /// The HSM to ask, with the attempt of its custodians; looked up before each command, so that a lease that ends stops at once.
+    fn next_hsm(&self, id: LeaseId, tried: &[HsmId]) -> Result<Option<(HsmId, Hsm, Arc<InForce>)>, Failure> {
+        let now = self.desk.now();
+        let open = self.desk.book();
+        let Some(lease) = open.get(&id) else {
+            return Err(Failure::new(FailureKind::Conflict, format!("lease {id} is over")));
+        };
+        if lease.state != LeaseState::Live || now >= lease.ends_at {
+            return Err(no_quorum(lease));
+        }
+        let untried = lease.attempts.iter().filter(|(hsm, _)| !tried.contains(hsm));
+        let held = untried.filter_map(|(hsm, attempt)| {
+            let in_force = Arc::clone(attempt.in_force.as_ref()?);
+            Some((*hsm, self.pool.get(*hsm)?, in_force))
+        });
+        Ok(held
+            .filter(|(_, hsm, _)| hsm.state().is_unlocked())
+            .min_by_key(|(_, hsm, _)| hsm.outstanding()))
+    }
+
+    /// Records signatures with everything their receipts need.
+    async fn record(&self, id: LeaseId, made: &[Made]) -> Result<(), Failure> {
+        if made.is_empty() {
+            return Ok(());
+        }
+        let now_ms = self.clock.now_ms();
+        let mut writes = Vec::with_capacity(made.len() + 1);
+        let mut events = Vec::with_capacity(made.len() + 1);
+        {
+            let mut open = self.desk.book();
+            let gone = || Failure::new(FailureKind::Conflict, format!("lease {id} is over"));
+            let lease = open.get_mut(&id).ok_or_else(gone)?;
+            for Made {
+                digest,
+                signature,
+                hsm,
+                name,
+                in_force,
+            } in made
+            {
+                let document = hsm_of(&lease.text, *hsm).ok_or_else(gone)?;
+                let receipt = Self::receipt(
+                    &lease.bytes,
+                    &lease.proof,
+                    document,
+                    Signed {
+                        digest,
+                        signature,
+                        time_ms: now_ms,
+                        needed: in_force.needed,
+                        statements: in_force.statements.clone(),
+                    },
+                );
+                let receipt = receipt
+                    .core_hash()
+                    .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
+                let data = json!({
+                    "lease": id, "digest": digest, "signature": Base64(signature.clone()), "hsm": name,
+                    "signer": lease.text.signer, "key": lease.text.key, "attempt": in_force.attempt,
+                    "needed": in_force.needed, "receipt": receipt,
+                });
+                let body = event(
+                    now_ms,
+                    "digest-signed",
+                    &Actor::Requester(&lease.text.requester),
+                    &data,
+                )?;
+                writes.push(Write::InsertLeaseSignature(LeaseSignatureRecord {
+                    lease: id,
+                    digest: digest.to_string(),
+                    signature: signature.clone(),
+                    hsm: *hsm,
+                    attempt: in_force.attempt,
+                    signed_ms: now_ms,
+                    leaf_hash: leaf_hash(&body).as_bytes().to_vec(),
+                    log_size: 0,
+                }));
+                events.push(body);
+                lease.counted.insert(digest.clone(), Standing::Doubt);
+            }
+            writes.insert(0, lease.update(self.epoch, self.desk.now()));
+        }
+        let outcome = self.committer.commit(Change { writes, events }).await;
+        if let Err(CommitError::Conflict(conflict)) = &outcome {
+            // The lease ended, or another node serves it: the signatures are given to nobody, and that they were made stays known.
+            let digests: Vec<_> = made.iter().map(|made| &made.digest).collect();
+            let data = json!({ "lease": id, "digests": digests, "because": conflict.to_string() });
+            let discarded = event(now_ms, "signatures-discarded", &Actor::Node, &data)?;
+            self.commit(Change {
+                writes: Vec::new(),
+                events: vec![discarded],
+            })
+            .await?;
+        }
+        outcome?;
+        self.recorded(id, made).await
+    }
+
+    /// Notes in memory what is recorded; a lease that permits nothing else any more is exhausted.
+    async fn recorded(&self, id: LeaseId, made: &[Made]) -> Result<(), Failure> {
+        let update = {
+            let now = self.desk.now();
+            let mut open = self.desk.book();
+            let Some(lease) = open.get_mut(&id) else {
+                return Ok(());
+            };
+            for made in made {
+                lease.note_signed(&made.digest);
+            }
+            if lease.state != LeaseState::Live || !lease.is_exhausted() {
+                return Ok(());
+            }
+            lease.settle(
+                LeaseState::Exhausted,
+                Some("everything it permits was signed".to_owned()),
+            );
+            lease.update(self.epoch, now)
+        };
+        // The answer does not wait for this: after a crash it is found out again.
+        let data = json!({ "lease": id, "state": LeaseState::Exhausted });
+        let event = event(self.clock.now_ms(), "lease-exhausted", &Actor::Node, &data)?;
+        let (committer, desk) = (self.committer.clone(), self.desk.clone());
+        tokio::spawn(async move {
+            let change = Change {
+                writes: vec![update],
+                events: vec![event],
+            };
+            if let Err(error) = committer.commit(change).await {
+                tracing::warn!(
+                    because = Failure::from(error).message,
+                    "the end of a lease is not recorded"
+                );
+            }
+            desk.look().await;
+        });
+        self.desk.tell();
+        Ok(())
+    }
+
+    /// Signatures in the order of the call.
+    async fn given_out(
+        &self,
+        id: LeaseId,
+        digests: &[DigestValue],
+        made: Vec<Made>,
+    ) -> Result<Vec<SignatureView>, Failure> {
+        let mut known: HashMap<DigestValue, (Vec<u8>, String)> = made
+            .into_iter()
+            .map(|made| (made.digest, (made.signature, made.name)))
+            .collect();
+        let mut missing: Vec<&DigestValue> = digests
+            .iter()
+            .filter(|digest| !known.contains_key(digest))
+            .collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            let record = self.lease_record(id).await?;
+            let text: chancery_api::LeaseText =
+                serde_json::from_slice(&record.text).map_err(|_| altered(id, "its text cannot be read"))?;
+            let (_, key) = self.signing_key(&text.signer).await?;
+            let scheme = Scheme::new(&key.spki, text.mechanism).map_err(|why| altered(id, &why))?;
+            let names: HashMap<HsmId, String> =
+                text.hsms.iter().map(|hsm| (hsm.id, hsm.name.clone())).collect();
+            let failed = |error| store_failure(&error);
+            let mut rows = HashMap::new();
+            if missing.len() > ONE_BY_ONE {
+                for row in self.store.lease_signatures(id).await.map_err(failed)? {
+                    rows.insert(row.digest.clone(), row);
+                }
+            } else {
+                for digest in &missing {
+                    let row = self
+                        .store
+                        .lease_signature(id, &digest.to_string())
+                        .await
+                        .map_err(failed)?;
+                    rows.extend(row.map(|row| (row.digest.clone(), row)));
+                }
+            }
+            for digest in missing {
+                let row = rows.remove(&digest.to_string()).ok_or_else(|| {
+                    Failure::new(
+                        FailureKind::Conflict,
+                        format!("lease {id} is over and {digest} was not signed under it"),
+                    )
+                })?;
+                if !scheme.holds(digest, &row.signature) {
+                    return Err(altered(
+                        id,
+                        &format!("the signature recorded for {digest} is not the key's"),
+                    ));
+                }
+                let name = names.get(&row.hsm).cloned().unwrap_or_default();
+                known.insert(digest.clone(), (row.signature, name));
+            }
+        }
+        let views = digests.iter().filter_map(|digest| {
+            let (signature, hsm) = known.get(digest)?;
+            Some(SignatureView {
+                digest: digest.clone(),
+                signature: Base64(signature.clone()),
+                lease: id,
+                hsm: hsm.clone(),
+            })
+        });
+        Ok(views.collect())
+    }
+
+    /// Not everything was signed: why, in words about the lease where its HSMs are gone.
+    async fn unfinished(&self, id: LeaseId, made: usize, asked: usize, failure: Failure) -> Failure {
+        self.desk.notice().await;
+        let mut told = match self.desk.book().get(&id) {
+            Some(lease) if lease.state == LeaseState::Waiting => no_quorum(lease),
+            _ => failure,
+        };
+        if made > 0 {
+            told.message = format!(
+                "{made} of {asked} digests were signed and are recorded, and then: {}",
+                told.message
+            );
+        }
+        told
+    }
+}
+
+/// What an idempotency key stands for.
+struct Repeated {
+    lease: Option<LeaseId>,
+    /// Key and hash of a call that is new.
+    call: Option<(String, Vec<u8>)>,
+}

@@ -1,0 +1,13 @@
+//! Leases that are not over, in memory: what they permit, who agreed, what was counted.
+//!
+//! Memory decides and rows record: a lease is loaded from its row once, at the start, checked there, and from then on only written.
+
+mod desk;
+mod lease;
+mod scheme;
+mod statement;
+
+pub(crate) use desk::{Asked, Desk};
+pub(crate) use lease::{Attempt, Attended, Given, InForce, Named, OpenLease, Proof, Refusal, Standing};
+pub(crate) use scheme::Scheme;
+pub(crate) use statement::{requester_key, signed_by};
