@@ -1,20 +1,23 @@
 //! Who is let in to the API, and how much of a request is read.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes, HttpBody as _},
     extract::{Request, State},
     http::{Response, StatusCode, header},
     middleware::Next,
 };
 use chancery_api::{Failure, FailureKind};
+use hyper::body::Frame;
 use tokio::time::timeout;
 
 use crate::{Peer, Service, answer, call::CALL_PATH};
 
 /// How long the body of a request may take.
 const BODY: Duration = Duration::from_secs(30);
+/// How long the rest of a body is taken that is too long.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Lets in whose key is enrolled; the request then has the [`crate::Caller`] among its extensions.
 pub(crate) async fn enrolled(
@@ -66,13 +69,21 @@ pub(crate) async fn whole_body(State(limit): State<usize>, request: Request, nex
         );
         answer::json(StatusCode::PAYLOAD_TOO_LARGE, &failure)
     };
-    if told.is_some_and(|told| told > limit_64) {
-        return too_long();
-    }
-    match timeout(BODY, to_bytes(body, limit)).await {
-        Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body))).await,
-        Ok(Err(error)) if is_limit(&error) => too_long(),
-        Ok(Err(_)) => answer::json(
+    let mut body = body;
+    let read = async {
+        if told.is_some_and(|told| told > limit_64) {
+            return Err(Unread::TooLong);
+        }
+        collect(&mut body, limit).await
+    };
+    match timeout(BODY, read).await {
+        Ok(Ok(whole)) => next.run(Request::from_parts(head, Body::from(whole))).await,
+        Ok(Err(Unread::TooLong)) => {
+            // Who still sends would not see an answer: the rest is taken, within reason.
+            let _ = timeout(DRAIN, drain(&mut body, limit.saturating_mul(4))).await;
+            too_long()
+        }
+        Ok(Err(Unread::Broken)) => answer::json(
             StatusCode::BAD_REQUEST,
             &Failure::new(FailureKind::Invalid, "the request ends in the middle"),
         ),
@@ -86,13 +97,43 @@ pub(crate) async fn whole_body(State(limit): State<usize>, request: Request, nex
     }
 }
 
-fn is_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
+/// Why the body of a request was not read.
+enum Unread {
+    TooLong,
+    Broken,
+}
+
+/// The next piece of a body; `None` at its end.
+async fn piece(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
+    loop {
+        let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?;
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => return Some(Ok(data)),
+            // Trailers are of no use here.
+            Ok(Err(_)) => {}
+            Err(error) => return Some(Err(error)),
         }
-        cause = error.source();
     }
-    false
+}
+
+async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, Unread> {
+    let mut whole = Vec::new();
+    while let Some(piece) = piece(body).await {
+        let piece = piece.map_err(|_| Unread::Broken)?;
+        if whole.len().saturating_add(piece.len()) > limit {
+            return Err(Unread::TooLong);
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole)
+}
+
+async fn drain(body: &mut Body, most: usize) {
+    let mut taken = 0_usize;
+    while let Some(Ok(piece)) = piece(body).await {
+        taken = taken.saturating_add(piece.len());
+        if taken > most {
+            return;
+        }
+    }
 }
