@@ -1,0 +1,205 @@
+//! Another maker's program attaches a token to a node of ours: `ram-client` of the sc-hsm-embedded project, unchanged.
+//!
+//! Nothing of it is here. The variable `RAM_CLIENT` names the program; without it the test says so and does nothing.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+#[path = "common/pcscd.rs"]
+mod pcscd;
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    process::{Child, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use common::Home;
+use pcscd::{Pcscd, Plugged, until};
+use rustix::process::getuid;
+
+/// It trusts what the system trusts and nothing else: in a mount namespace of its own the system trusts the node. `$0` is the
+/// node's certificate, the arguments are the program and its arguments.
+const TRUSTING: &str = r#"
+set -e
+cp "$0" trusted.pem
+mount -t tmpfs none /etc/ssl/certs
+cp trusted.pem /etc/ssl/certs/ca-certificates.crt
+exec "$@"
+"#;
+/// How long anything that should happen at once may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that is ended when the test is.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended; nothing else has its number before it is waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the node and waits until it listens.
+fn serve(home: &Home, address: &str) -> Background {
+    let mut child = home
+        .command(&["serve", "--listen", address])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map(Background)
+        .unwrap();
+    let (told, lines) = mpsc::channel();
+    let log = child.0.stderr.take().unwrap();
+    // Read to the end, so that the node never waits for a reader.
+    thread::spawn(move || {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let _ = told.send(line);
+        }
+    });
+    let mut said = Vec::new();
+    while !said
+        .iter()
+        .any(|line: &String| line.contains("the node is ready"))
+    {
+        said.push(
+            lines
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|error| panic!("{error}: {said:?}")),
+        );
+    }
+    child
+}
+
+/// Headers of the commands that the program says it sent, with whether they are longer than a header and Le.
+fn commands(log: &str) -> Vec<([u8; 4], bool)> {
+    log.lines()
+        .filter_map(|line| line.strip_prefix("C: "))
+        .map(|digits| {
+            let byte = |index: usize| u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).unwrap();
+            ([byte(0), byte(1), byte(2), byte(3)], digits.len() > 10)
+        })
+        .collect()
+}
+
+#[test]
+fn it_attaches_a_token_that_is_unlocked_and_signs() {
+    let Some(program) = env::var_os("RAM_CLIENT") else {
+        #[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
+        {
+            eprintln!("skipped: RAM_CLIENT names no ram-client of the sc-hsm-embedded project");
+        }
+        return;
+    };
+    let program = fs::canonicalize(program).unwrap();
+    let home = Home::ready();
+    home.run(&["stop"]).ok();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let node = serve(&home, &address);
+    home.run(&["hsm", "lock"]);
+    home.run(&["hsm", "detach", "hsm-a", "--as", "alice"]).ok();
+    let pcscd = Pcscd::start();
+    let plugged = Plugged::into(&pcscd, &home, &["hsm-a"]);
+    home.run(&["connector", "add", "cupboard", "--ticket-file", "cupboard.ticket"])
+        .ok();
+    home.run(&["ticket", "create", "cupboard", "--ticket-file", "path"])
+        .ok();
+    let path = fs::read_to_string(home.dir.path().join("path")).unwrap();
+    let url = format!("https://{address}{}", path.trim());
+
+    let certificate = home.data().join("network/node.pem").display().to_string();
+    let program = program.display().to_string();
+    let mut words = vec![
+        "--mount",
+        "sh",
+        "-c",
+        TRUSTING,
+        &certificate,
+        &program,
+        "-v",
+        &url,
+    ];
+    if !getuid().is_root() {
+        words.insert(0, "--map-root-user");
+    }
+    let log_file = pcscd.file("ram-client.log");
+    let start = || {
+        pcscd
+            .command("unshare", &words)
+            .stdout(fs::File::create(&log_file).unwrap())
+            .spawn()
+            .map(Background)
+            .unwrap()
+    };
+    let log = || fs::read_to_string(&log_file).unwrap_or_default();
+    let mut client = start();
+    until(
+        "its first command came",
+        || !commands(&log()).is_empty() || connected(&home),
+        log,
+    );
+    let attach = [
+        "hsm",
+        "attach",
+        "hsm-a",
+        "--connector",
+        "cupboard",
+        "--as",
+        "alice",
+    ];
+    home.run(&attach).ok();
+    for custodian in ["alice", "bob"] {
+        home.run(&["hsm", "unlock", "hsm-a", "--as", custodian]).ok();
+    }
+    let number = home.approved();
+    home.run(&["request", "sign", &number, "--as", "carol"]).ok();
+    let (reference, out) = (format!("#{number}"), home.out("remote.pem"));
+    home.run(&["cert", "export", &reference, "--out", out.to_str().unwrap()])
+        .ok();
+    let verified = home.openssl_verify("remote.pem");
+    assert!(verified.status.success(), "{verified:?}");
+
+    // Cut off, it is told why.
+    home.run(&["connector", "revoke", "cupboard"]).ok();
+    assert_eq!(client.0.wait().unwrap().code(), Some(1));
+    let told = log();
+    assert!(told.contains("(-1) the connector was revoked"), "{told}");
+    // By its own account: no PIN came, and after chip authentication nothing came in clear.
+    let seen = commands(&told);
+    let authenticated = seen
+        .iter()
+        .position(|(header, _)| header[1] == 0x86)
+        .expect("chip authentication");
+    assert!(seen.len() > authenticated + 10, "{told}");
+    for (index, (header, _)) in seen.iter().enumerate() {
+        let [class, instruction, _, _] = *header;
+        assert!(!matches!(instruction, 0x20 | 0x24 | 0x2C), "{header:02X?}");
+        assert!(
+            index <= authenticated || class & 0x0C == 0x0C,
+            "{header:02X?} in clear"
+        );
+    }
+    // A ticket opens one session.
+    let again = start().0.wait().unwrap();
+    assert_eq!(again.code(), Some(1));
+    assert!(
+        log().contains("URL is invalid or not found on server"),
+        "{}",
+        log()
+    );
+    drop(plugged);
+    drop(node);
+}
+
+/// Whether the node has the token's side.
+fn connected(home: &Home) -> bool {
+    let (_, connectors) = home.json(&["connector", "list"]);
+    connectors[0]["state"] == "connected"
+}
