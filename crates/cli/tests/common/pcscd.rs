@@ -6,10 +6,13 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::{
-    collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixListener},
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::Mutex,
@@ -330,18 +333,21 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool, explain: impl F
 
 /// Ports that nobody listens on, the first of so many. They are below those that the system gives out by itself.
 fn free_ports(number: u16) -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    // Several test programs run at a time: what one of them was given bears a name that the others meet, until it ends.
+    static GIVEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
     let mut given = GIVEN.lock().unwrap();
-    // Test binaries of one machine begin at different places.
     let spread = u16::try_from(std::process::id() % 1500).unwrap();
-    let first = (0..1500_u16)
+    let (first, name) = (0..1500_u16)
         .map(|step| 20_000 + (spread + step) % 1500 * 8)
-        .find(|first| {
-            let mut ports = *first..first + number;
-            !given.contains(first) && ports.all(|port| TcpListener::bind(("0.0.0.0", port)).is_ok())
+        .find_map(|first| {
+            let name = SocketAddr::from_abstract_name(format!("chancery-test-ports-{first}")).unwrap();
+            let name = UnixListener::bind_addr(&name).ok()?;
+            let mut ports = first..first + number;
+            let free = ports.all(|port| TcpListener::bind(("0.0.0.0", port)).is_ok());
+            free.then_some((first, name))
         })
         .expect("free ports");
-    given.insert(first);
+    given.push(name);
     first
 }
 
