@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     },
     /// The repository breaks rules of its own.
     Rules(Vec<String>),
+    /// Test programs that failed, each with how it ended.
+    Tests(Vec<String>),
     /// Something has to be installed by hand first.
     Missing {
         /// What is missing, each with what it is for.
@@ -50,7 +52,7 @@ impl Failure {
         match self {
             Self::Missing { .. } => 3,
             Self::Step { code, .. } => *code,
-            Self::Command { .. } | Self::Io { .. } | Self::Rules(_) => 1,
+            Self::Command { .. } | Self::Io { .. } | Self::Rules(_) | Self::Tests(_) => 1,
         }
     }
 }
@@ -63,6 +65,10 @@ impl fmt::Display for Failure {
             Self::Rules(broken) => {
                 write!(f, "{} rule(s) of the repository broken:", broken.len())?;
                 broken.iter().try_for_each(|line| write!(f, "\n  {line}"))
+            }
+            Self::Tests(failed) => {
+                write!(f, "{} test program(s) failed:", failed.len())?;
+                failed.iter().try_for_each(|line| write!(f, "\n  {line}"))
             }
             Self::Missing { what, remedy } => {
                 write!(f, "missing:")?;

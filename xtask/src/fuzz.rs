@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
+use crate::pool;
 use crate::run::{self, Workspace, command_line};
 use crate::setup;
 use crate::steps::seconds;
@@ -54,9 +55,11 @@ fn build_and_run(workspace: &Workspace, targets: &[String], duration: Duration) 
     let start = Instant::now();
     run::run(cargo_fuzz(workspace, "build").args(FLAGS))?;
     println!("built in {}", seconds(start.elapsed()));
-    targets
-        .iter()
-        .try_for_each(|target| run_target(workspace, target, duration))
+    pool::each(targets, pool::processors(), |target| {
+        run_target(workspace, target, duration)
+    })
+    .into_iter()
+    .collect()
 }
 
 /// Runs one target; what it prints is shown only when it finds something.

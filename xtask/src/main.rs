@@ -16,11 +16,13 @@ mod bench;
 mod checks;
 mod failure;
 mod fuzz;
+mod pool;
 mod probe;
 mod quickstart;
 mod run;
 mod setup;
 mod steps;
+mod suite;
 mod test;
 mod tools;
 

@@ -6,6 +6,7 @@ use crate::fuzz;
 use crate::run::{self, Workspace};
 use crate::setup;
 use crate::steps::{Step, run_all};
+use crate::suite;
 use crate::tools;
 
 /// Runs every step up to the first failure.
@@ -31,7 +32,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "tests",
-        action: |workspace| run::run(workspace.cargo().args(["test", "--workspace", "--locked"])),
+        action: suite::run,
     },
     Step {
         name: "documentation",
