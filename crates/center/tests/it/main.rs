@@ -1,9 +1,6 @@
-//! The rules under bad input and faults: one module for each thing that goes wrong.
+//! The rules: the story as it should go, and a module for each thing that goes wrong.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod csr;
 mod custodians;
@@ -21,6 +18,9 @@ mod requests;
 mod requests_bad;
 mod restart;
 mod revocation;
+mod story;
+mod support;
+mod tampering;
 mod trials;
 mod two_nodes;
 mod unlock;

@@ -1,12 +1,9 @@
 //! Rows give no rights: what is changed in the database from outside is noticed before an HSM is asked.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod support;
-
 use chancery_api::{Failure, FailureKind, HsmLock, Intent, RequestNumber, Role};
 use sqlx::{Connection as _, SqliteConnection};
-use support::World;
+
+use crate::support::{World, csr};
 
 /// Changes the database as another program would.
 async fn edit(world: &World, sql: &str) {
@@ -87,7 +84,7 @@ async fn an_altered_request_is_refused() {
 async fn an_approval_that_nobody_gave_is_refused() {
     let world = World::ready().await;
     let approved = world.approved("www.example.com").await;
-    let open = world.import(&support::csr("evil.example.com")).await.unwrap();
+    let open = world.import(&csr("evil.example.com")).await.unwrap();
     edit(
         &world,
         &format!("UPDATE request SET state = 'approved' WHERE number = {open}"),

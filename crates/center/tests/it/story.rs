@@ -1,9 +1,8 @@
 //! From tokens to a certificate and its revocation, and what is refused on the way.
 
-mod support;
-
 use chancery_api::{FailureKind, HsmState, Intent, Performed, SignerVerify};
-use support::World;
+
+use crate::support::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_csr_becomes_a_certificate_that_two_custodians_made_possible() {
