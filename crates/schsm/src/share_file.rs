@@ -233,9 +233,8 @@ impl ShareFileKey {
             first.update(salt);
             previous = Zeroizing::new(first.finalize().into());
             let base = f64::from(u32::try_from(index).unwrap_or_default()) * f64::from(iterations);
-            iterate(&mut previous, iterations.saturating_sub(1), |done| {
-                progress((base + f64::from(done)) / total);
-            });
+            let mut tell = |done: u32| progress((base + f64::from(done)) / total);
+            iterate(&mut previous, iterations.saturating_sub(1), &mut tell);
             *part = *previous;
         }
         progress(1.0);
@@ -248,8 +247,9 @@ impl ShareFileKey {
 }
 
 /// Replaces `value` by its MD5, `times` times. The padded block of a 16-byte message is set up once; only its first
-/// 16 bytes change, which keeps the loop to the compression function.
-fn iterate(value: &mut [u8; 16], times: u32, mut progress: impl FnMut(u32)) {
+/// 16 bytes change, which keeps the loop to the compression function. It is not generic: it would be compiled with its caller,
+/// which a debug build does not optimise.
+fn iterate(value: &mut [u8; 16], times: u32, progress: &mut dyn FnMut(u32)) {
     const INITIAL: [u32; 4] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
     let mut block = [0_u8; 64];
     block[..16].copy_from_slice(value);
@@ -282,7 +282,7 @@ mod tests {
         for _ in 0..100 {
             slow = Md5::digest(slow).into();
         }
-        iterate(&mut value, 100, |_| ());
+        iterate(&mut value, 100, &mut |_| ());
         assert_eq!(value, slow);
     }
 
