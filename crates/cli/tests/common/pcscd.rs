@@ -180,6 +180,27 @@ impl Pcscd {
         Ended::from(child.wait_with_output().unwrap())
     }
 
+    /// Has `sc-hsm-tool` make a share file with four password shares, two of which open it; what it showed.
+    pub(crate) fn tool_shares(&self, file: &str) -> String {
+        let words = [
+            "--create-dkek-share",
+            file,
+            "--pwd-shares-threshold",
+            "2",
+            "--pwd-shares-total",
+            "4",
+        ];
+        loop {
+            let made = self
+                .client_with_input("sc-hsm-tool", &words, &"\n".repeat(12))
+                .ok();
+            // One file in 256 it cannot open itself: those are for the tests of `dkek doctor`.
+            if !begins_with_zero(&made.out) {
+                return made.out;
+            }
+        }
+    }
+
     /// `pkcs11-tool` with OpenSC's module on the first reader.
     pub(crate) fn pkcs11(&self, args: &[&str]) -> Ended {
         let module = opensc_module();
@@ -309,6 +330,33 @@ impl Drop for Plugged {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Whether the password of which these are shares, two being enough, begins with a zero byte, which the tool drops.
+fn begins_with_zero(shown: &str) -> bool {
+    let number = |line: &str| {
+        let digits: String = line
+            .split_once(": ")
+            .unwrap()
+            .1
+            .chars()
+            .filter(char::is_ascii_hexdigit)
+            .collect();
+        u128::from_str_radix(&digits, 16).unwrap()
+    };
+    let all = |name: &str| -> Vec<u128> {
+        shown
+            .lines()
+            .filter(|line| line.trim_start().starts_with(name))
+            .map(number)
+            .collect()
+    };
+    let prime = all("Prime ")[0];
+    assert_eq!(all("Share ID ")[..2], [1, 2], "{shown}");
+    let values = all("Share value ");
+    // The line through the first two of them, at 0.
+    let secret = (2 * values[0] + prime - values[1]) % prime;
+    secret >> 56 == 0
 }
 
 /// OpenSC's PKCS#11 module; its folder bears the machine's name.

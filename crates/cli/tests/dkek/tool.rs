@@ -42,19 +42,8 @@ impl Pair {
     /// because that takes it many seconds.
     pub(crate) fn tool_shares(&self, file: &str) -> String {
         let (made, shown) = MADE.get_or_init(|| {
-            let words = [
-                "--create-dkek-share",
-                "made.pbe",
-                "--pwd-shares-threshold",
-                "2",
-                "--pwd-shares-total",
-                "4",
-            ];
-            let made = self
-                .pcscd
-                .client_with_input("sc-hsm-tool", &words, &"\n".repeat(9))
-                .ok();
-            (fs::read(self.theirs("made.pbe")).unwrap(), made.out)
+            let shown = self.pcscd.tool_shares("made.pbe");
+            (self.pcscd.read("made.pbe"), shown)
         });
         fs::write(self.theirs(file), made).unwrap();
         shown.clone()

@@ -60,22 +60,9 @@ fn two_of_four_custodians_bring_a_key_to_a_replacement() {
     let pcscd = Pcscd::start();
     let _plugged = Plugged::into(&pcscd, &home, &["a", "b"]);
     let tool = |args: &[&str]| pcscd.client("sc-hsm-tool", args).ok().out;
-    let made = pcscd
-        .client_with_input(
-            "sc-hsm-tool",
-            &[
-                "--create-dkek-share",
-                "dkek.pbe",
-                "--pwd-shares-threshold",
-                "2",
-                "--pwd-shares-total",
-                "4",
-            ],
-            &"\n".repeat(12),
-        )
-        .ok();
-    let shares = Shares::shown(&made.out);
-    assert_eq!(shares.shares.len(), 4, "{}", made.out);
+    let made = pcscd.tool_shares("dkek.pbe");
+    let shares = Shares::shown(&made);
+    assert_eq!(shares.shares.len(), 4, "{made}");
     let file = pcscd.read("dkek.pbe");
     assert_eq!((file.len(), &file[..8]), (64, &b"Salted__"[..]));
 
