@@ -354,6 +354,42 @@ impl Hsm {
             .await
     }
 
+    /// As [`Hsm::sign`], for a key that other HSMs hold as well: when the token does not get on for a while
+    /// ([`StartOptions::patience`]), as when the way to it is cut, and `elsewhere` says that another could sign meanwhile, this one is waited for no longer. Should it sign
+    /// all the same, that signature is discarded.
+    ///
+    /// # Errors
+    /// As [`Hsm::sign`]; [`HsmError::Timeout`] when it was given up.
+    pub async fn sign_here_or(
+        &self,
+        key_id: u8,
+        algorithm: SignatureAlgorithm,
+        input: Vec<u8>,
+        elsewhere: impl Fn() -> bool + Send,
+    ) -> Result<Vec<u8>, HsmError> {
+        let patience = self.inner.options.patience;
+        let mut here = std::pin::pin!(self.sign(key_id, algorithm, input));
+        loop {
+            match tokio::time::timeout(patience, &mut here).await {
+                Ok(result) => return result,
+                Err(_) if self.is_stalled() && elsewhere() => {
+                    return Err(HsmError::Timeout {
+                        hsm: self.name().to_owned(),
+                        doing: "sign",
+                        after: patience,
+                    });
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether the token has not got on with what it was asked for within [`StartOptions::patience`]. Others are to be asked first.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.inner.shared.is_stalled(self.inner.options.patience)
+    }
+
     /// Ends the thread and gives the token back. The state is lost with this cause from now on, and waiting requests
     /// fail with it.
     ///

@@ -34,7 +34,7 @@ pub use error::HsmError;
 pub use hsm::Hsm;
 pub use options::StartOptions;
 pub use pool::Pool;
-pub use signing::{KeyError, Made, PooledKey, SigningKey, SoftwareKey};
+pub use signing::{KeyError, PooledKey, SigningKey, SoftwareKey};
 pub use state::{Cause, Loss, State, Status};
 pub use token::{Connect, ConnectError, Mark, Token};
 pub use values::{

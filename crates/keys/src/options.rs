@@ -17,6 +17,8 @@ pub struct StartOptions {
     /// How long the token may be left alone before it is asked whether it is still as it was; `None` for as long as
     /// nobody uses it. Never while a challenge is open. 5 s.
     pub probe: Option<Duration>,
+    /// How long the token may take for a step before others that hold the same key are asked first. 3 s.
+    pub patience: Duration,
 }
 
 impl Default for StartOptions {
@@ -27,6 +29,7 @@ impl Default for StartOptions {
             procedure: Duration::from_secs(300),
             queue: 1024,
             probe: Some(Duration::from_secs(5)),
+            patience: Duration::from_secs(3),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What an HSM's handles and its thread share.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -16,6 +16,9 @@ pub(crate) struct Shared {
     listeners: Mutex<Vec<Listener>>,
     closing: AtomicBool,
     outstanding: AtomicUsize,
+    /// When the thread began what it is at, in microseconds since `began`, at least 1; 0 while it rests.
+    at_work_since: AtomicU64,
+    began: Instant,
     ended: Mutex<bool>,
     end: Condvar,
 }
@@ -37,6 +40,8 @@ impl Shared {
             listeners: Mutex::default(),
             closing: AtomicBool::new(false),
             outstanding: AtomicUsize::new(0),
+            at_work_since: AtomicU64::new(0),
+            began: Instant::now(),
             ended: Mutex::new(false),
             end: Condvar::new(),
         }
@@ -210,6 +215,26 @@ impl Shared {
     pub(crate) fn count(&self) -> Outstanding<'_> {
         self.outstanding.fetch_add(1, Ordering::Relaxed);
         Outstanding(self)
+    }
+
+    /// The thread begins something, or gets on with it.
+    pub(crate) fn at_work(&self, since: Instant) {
+        let since = since.saturating_duration_since(self.began).as_micros();
+        let since = u64::try_from(since).unwrap_or(u64::MAX).max(1);
+        self.at_work_since.store(since, Ordering::Relaxed);
+    }
+
+    /// The thread waits for something to do.
+    pub(crate) fn at_rest(&self) {
+        self.at_work_since.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the thread has not got on with what it is at for so long.
+    pub(crate) fn is_stalled(&self, patience: Duration) -> bool {
+        match self.at_work_since.load(Ordering::Relaxed) {
+            0 => false,
+            since => self.began.elapsed() >= Duration::from_micros(since).saturating_add(patience),
+        }
     }
 
     /// Waits until the thread has let go of the token, at most this long.

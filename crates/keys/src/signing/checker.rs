@@ -1,7 +1,5 @@
 //! One public key: what a token is to sign so that it comes out as X.509 wants it, and whether it did.
 
-use std::sync::OnceLock;
-
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, ParsedPublicKey,
@@ -24,18 +22,14 @@ const LEAST_FILLING: usize = 8;
 
 /// A public key, parsed once.
 pub(crate) struct Checker {
-    pub(super) scheme: Scheme,
+    scheme: Scheme,
     key: Key,
-    /// For what only the library that knows every curve does.
-    public: OnceLock<PKey<Public>>,
-    spki: Vec<u8>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Scheme {
-    /// Hash for X.509, and length of the order in bytes.
-    Ecdsa(&'static digest::Algorithm, usize),
-    /// Length of the modulus in bits.
+enum Scheme {
+    Ecdsa(&'static digest::Algorithm),
+    /// Length of the modulus in bytes.
     Rsa(usize),
 }
 
@@ -55,10 +49,6 @@ impl Checker {
     pub(crate) fn new(key: &PublicKey) -> Result<Self, String> {
         let (scheme, quick): (_, Option<&'static dyn VerificationAlgorithm>) = match key {
             PublicKey::Ec(ec) => {
-                let order = ec
-                    .domain()
-                    .curve()
-                    .map_or(0, |curve| usize::from(curve.bits()).div_ceil(8));
                 let (hash, quick) = match ec.domain().curve() {
                     Some(Curve::Secp256r1) => (&SHA256, Some(&ECDSA_P256_SHA256_ASN1)),
                     Some(Curve::Secp384r1) => (&SHA384, Some(&ECDSA_P384_SHA384_ASN1)),
@@ -67,7 +57,7 @@ impl Checker {
                     None => return Err("its curve has no name".to_owned()),
                 };
                 (
-                    Scheme::Ecdsa(hash, order),
+                    Scheme::Ecdsa(hash),
                     quick.map(|quick| quick as &'static dyn VerificationAlgorithm),
                 )
             }
@@ -79,16 +69,16 @@ impl Checker {
                 let quick = (2048..=8192).contains(&rsa.bits());
                 let quick =
                     quick.then_some(&RSA_PKCS1_2048_8192_SHA256 as &'static dyn VerificationAlgorithm);
-                (Scheme::Rsa(rsa.bits()), quick)
+                (Scheme::Rsa(length), quick)
             }
             PublicKey::EcPointOnly(_) => return Err("its curve is not named".to_owned()),
         };
-        let spki = key
-            .to_spki_der()
-            .map_err(|error| format!("its public key: {error}"))?;
         let key = match quick {
             Some(algorithm) => {
-                let parsed = ParsedPublicKey::new(algorithm, &spki);
+                let spki = key
+                    .to_spki_der()
+                    .map_err(|error| format!("its public key: {error}"))?;
+                let parsed = ParsedPublicKey::new(algorithm, spki);
                 Key::Quick(parsed.map_err(|error| format!("its public key: {error}"))?)
             }
             None => Key::Any(
@@ -96,41 +86,17 @@ impl Checker {
                     .map_err(|error| format!("its public key: {error}"))?,
             ),
         };
-        Ok(Self {
-            scheme,
-            key,
-            public: OnceLock::new(),
-            spki,
-        })
-    }
-
-    /// The key in the library that knows every curve.
-    pub(super) fn public(&self) -> Result<&PKey<Public>, String> {
-        if let Key::Any(key) = &self.key {
-            return Ok(key);
-        }
-        if let Some(key) = self.public.get() {
-            return Ok(key);
-        }
-        let key =
-            PKey::public_key_from_der(&self.spki).map_err(|error| format!("its public key: {error}"))?;
-        Ok(self.public.get_or_init(|| key))
-    }
-
-    /// Whether every signature is checked by the library that takes its time.
-    pub(super) const fn is_any(&self) -> bool {
-        matches!(self.key, Key::Any(_))
+        Ok(Self { scheme, key })
     }
 
     /// What a token signs for this message, and how.
     pub(crate) fn prepare(&self, message: &[u8]) -> (SignatureAlgorithm, Vec<u8>) {
         match self.scheme {
-            Scheme::Ecdsa(hash, _) => (
+            Scheme::Ecdsa(hash) => (
                 SignatureAlgorithm::EcdsaDigest,
                 digest::digest(hash, message).as_ref().to_vec(),
             ),
-            Scheme::Rsa(bits) => {
-                let length = bits.div_ceil(8);
+            Scheme::Rsa(length) => {
                 let hash = digest::digest(&SHA256, message);
                 let info = SHA256_INFO.len() + hash.as_ref().len();
                 let mut block = Vec::with_capacity(length);
@@ -160,8 +126,8 @@ impl Checker {
 
     fn verify_any(&self, key: &PKey<Public>, message: &[u8], signature: &[u8]) -> bool {
         let digest = match self.scheme {
-            Scheme::Ecdsa(hash, _) if *hash == SHA384 => MessageDigest::sha384(),
-            Scheme::Ecdsa(hash, _) if *hash == SHA512 => MessageDigest::sha512(),
+            Scheme::Ecdsa(hash) if *hash == SHA384 => MessageDigest::sha384(),
+            Scheme::Ecdsa(hash) if *hash == SHA512 => MessageDigest::sha512(),
             _ => MessageDigest::sha256(),
         };
         // The library reports a signature of the wrong form as an error: it is a wrong signature.

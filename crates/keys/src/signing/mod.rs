@@ -1,14 +1,12 @@
 //! Keys that sign: one trait, what implements it, and the software check of every signature.
 
 mod checker;
-mod digest;
 mod pooled;
 mod software;
 
 use async_trait::async_trait;
 
 pub(crate) use self::checker::Checker;
-pub use self::digest::Made;
 pub use self::pooled::PooledKey;
 pub use self::software::SoftwareKey;
 use crate::HsmError;

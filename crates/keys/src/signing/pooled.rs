@@ -4,14 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chancery_api::{DigestValue, HsmId, Mechanism};
+use chancery_api::HsmId;
 
-use super::digest::Prepared;
-use super::{Checker, KeyError, Made, SigningKey};
+use super::{Checker, KeyError, SigningKey};
 use crate::{Hsm, HsmError, Pool, SignatureAlgorithm, State};
 
 /// A key wherever it has replicas: each signature goes to the unlocked HSM with the fewest requests outstanding, and
-/// to the next one when that fails. Every signature is verified in software before it is given out.
+/// to the next one when that fails or does not get on. Every signature is verified in software before it is given out.
 #[derive(Clone)]
 pub struct PooledKey {
     pool: Arc<Pool>,
@@ -38,36 +37,14 @@ impl PooledKey {
         }
     }
 
-    /// The unlocked HSM with the fewest requests outstanding that has not been tried.
+    /// The unlocked HSM with the fewest requests outstanding that has not been tried; one that gets on, if there is one.
     fn next(&self, tried: &[HsmId]) -> Option<(HsmId, Hsm)> {
         self.on
             .iter()
             .filter(|id| !tried.contains(id))
             .filter_map(|id| Some((*id, self.pool.get(*id)?)))
             .filter(|(_, hsm)| hsm.is_unlocked())
-            .min_by_key(|(_, hsm)| hsm.outstanding())
-    }
-
-    /// A signature over a digest that somebody else computed, verified in software. As [`SigningKey::sign`], it goes to the
-    /// unlocked HSM with the fewest requests outstanding, and on to the next when that fails.
-    ///
-    /// # Errors
-    /// [`KeyError`]; [`KeyError::Internal`] when the mechanism does not fit the key.
-    pub async fn sign_digest(&self, mechanism: Mechanism, digest: &DigestValue) -> Result<Made, KeyError> {
-        let internal = |what| KeyError::Internal { what };
-        let checker = self.checker.as_ref().map_err(|what| internal(what.clone()))?;
-        let Prepared { algorithm, input } = checker.prepare_digest(mechanism, digest).map_err(internal)?;
-        let (hsm, answer) = self.sign_anywhere(algorithm, &input).await?;
-        let verified = if checker.is_any() {
-            let checker = Arc::clone(checker);
-            elsewhere(move || checker.verify_input(&input, &answer)).await?
-        } else {
-            checker.verify_input(&input, &answer)
-        };
-        match verified.map_err(internal)? {
-            Some(signature) => Ok(Made { signature, hsm }),
-            None => Err(self.wrong(hsm)),
-        }
+            .min_by_key(|(_, hsm)| (hsm.is_stalled(), hsm.outstanding()))
     }
 
     /// The answer of the first HSM that gives one.
@@ -79,7 +56,14 @@ impl PooledKey {
         let mut tried = Vec::new();
         let mut failure = None;
         while let Some((id, hsm)) = self.next(&tried) {
-            match hsm.sign(self.key_id, algorithm, input.to_vec()).await {
+            let elsewhere = || {
+                let tried: Vec<_> = tried.iter().copied().chain([id]).collect();
+                self.next(&tried).is_some_and(|(_, other)| !other.is_stalled())
+            };
+            match hsm
+                .sign_here_or(self.key_id, algorithm, input.to_vec(), elsewhere)
+                .await
+            {
                 Ok(answer) => return Ok((id, answer)),
                 Err(error) if !error.is_of_this_hsm_alone() => {
                     return Err(KeyError::Unavailable { source: error });

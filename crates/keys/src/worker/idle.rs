@@ -27,10 +27,12 @@ impl Worker {
             }
             let probe_at = self.probe_at.filter(|_| !matches!(self.card, Held::Gone));
             if probe_at.is_some_and(|at| at <= now) {
+                self.shared.at_work(now);
                 self.probe();
                 self.touched = true;
                 continue;
             }
+            self.shared.at_rest();
             let until = probe_at.into_iter().chain(self.lock_at).min();
             let Some(until) = until else {
                 return self.jobs.recv().ok();
@@ -92,6 +94,7 @@ impl Worker {
 
     pub(super) fn lock_now(&mut self) {
         self.lock_at = None;
+        self.shared.at_work(Instant::now());
         tracing::info!(hsm = self.shared.name, "an HSM is locked, for its time is over");
         if let Err(error) = self.lock() {
             tracing::warn!(hsm = self.shared.name, %error, "an HSM whose time is over could not be locked");

@@ -210,6 +210,7 @@ impl Worker {
         }
         self.touched = true;
         let began = Instant::now();
+        self.shared.at_work(began);
         let mut result = self.sign_once(&job);
         if let Err(HsmError::ChannelLost { .. }) = result {
             // Whether it was made is unknown; made twice it is one signature as good as the other.
@@ -230,6 +231,7 @@ impl Worker {
 
     /// Carries out a request. Gives back the one that ended an open challenge, to be carried out next.
     fn handle(&mut self, job: Job) -> Option<Job> {
+        self.shared.at_work(Instant::now());
         self.touched |= !matches!(job, Job::Wake | Job::Answer { .. });
         match job {
             Job::Inspect(reply) => answer(reply, || self.twice(Self::inspect)),

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chancery_driver::{Collected, Error, Submitted};
 use chancery_iso7816::TransportError;
@@ -49,6 +49,7 @@ impl Worker {
     /// Signs as long as signatures are asked for. Gives back the request that ended it.
     pub(super) fn stream(&mut self, first: SignJob) -> Option<Job> {
         self.touched = true;
+        self.shared.at_work(Instant::now());
         let mut stream = Stream::default();
         stream.waiting.push_back(Wanted::new(first));
         loop {
@@ -206,6 +207,7 @@ impl Worker {
     }
 
     fn hand_over(&self, wanted: Wanted, result: Result<Vec<u8>, HsmError>) {
+        self.shared.at_work(Instant::now());
         replies::hand_over(&self.shared, wanted.job.key, wanted.job.reply, result);
     }
 }

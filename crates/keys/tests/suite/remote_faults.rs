@@ -221,3 +221,45 @@ async fn an_hsm_lost_in_a_signature_is_failed_over_or_told() {
         std::fs::remove_dir_all(installation.token_dir()).unwrap();
     }
 }
+
+/// While the way to one is cut, what waits there goes to the other, and nothing more is sent there first.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hsm_that_does_not_get_on_is_not_waited_for_where_another_can_sign() {
+    let installation = Installation::new();
+    let mut custodians = installation.custodians();
+    let [a, b] = ["hsm-a", "hsm-b"]
+        .map(|name| installation.far(name, |wire| wire.with_window(8, true), StartOptions::default()));
+    for far in [&a, &b] {
+        crate::bench::set_up(&far.hsm, &custodians).await;
+        unlock(&far.hsm, &mut custodians).await;
+    }
+    let key = a.hsm.generate(spec(KeyAlgorithm::EcP256)).await.unwrap();
+    let copy = a.hsm.export(KEY).await.unwrap();
+    b.hsm.import(KEY, copy, &key.public_key_spki).await.unwrap();
+    let ids = [1, 2].map(|number| HsmId::new(uuid::Uuid::from_u128(number)));
+    let pool = Arc::new(Pool::new());
+    pool.insert(ids[0], a.hsm.clone());
+    pool.insert(ids[1], b.hsm.clone());
+    let signer = pool.signer(key.public_key_spki, KEY, ids.to_vec());
+    a.wire.hold(true);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let signer = signer.clone();
+        tasks.spawn(async move { signer.sign(b"to be signed").await });
+    }
+    for result in tasks.join_all().await {
+        result.unwrap();
+    }
+    assert!(a.hsm.is_stalled() && !b.hsm.is_stalled());
+    let began = std::time::Instant::now();
+    signer.sign(b"to be signed").await.unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "the other was asked first"
+    );
+    a.wire.hold(false);
+    // It goes on where it stood.
+    a.hsm.sign(KEY, ECDSA, vec![7; 32]).await.unwrap();
+    assert!(!a.hsm.is_stalled());
+    assert!(a.hsm.state().is_unlocked());
+}

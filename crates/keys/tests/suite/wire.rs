@@ -46,6 +46,8 @@ struct Far {
     /// Commands until the fault.
     fault: Mutex<Option<(usize, Fault)>>,
     gone: AtomicBool,
+    /// Commands wait before the token.
+    held: (Mutex<bool>, Condvar),
     /// The token knows no secure messaging.
     deaf: AtomicBool,
     /// The token whose device certificates are shown instead.
@@ -67,6 +69,7 @@ impl Wire {
             connect: Mutex::new(connect),
             fault: Mutex::new(None),
             gone: AtomicBool::new(false),
+            held: <_>::default(),
             deaf: AtomicBool::new(false),
             mask: Mutex::new(None),
             window: AtomicUsize::new(1),
@@ -106,6 +109,12 @@ impl Wire {
 
     pub(crate) fn mend(&self) {
         self.0.gone.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether commands wait before the token, as while a cut line is awaited.
+    pub(crate) fn hold(&self, held: bool) {
+        *self.0.held.0.lock().unwrap() = held;
+        self.0.held.1.notify_all();
     }
 
     pub(crate) fn without_secure_messaging(&self) {
@@ -265,6 +274,8 @@ fn far_end(
 }
 
 fn carry_out(far: &Far, token: &mut VirtualToken, command: &[u8]) -> Answer {
+    let held = far.held.0.lock().unwrap();
+    drop(far.held.1.wait_while(held, |held| *held).unwrap());
     let fault = {
         let mut fault = far.fault.lock().unwrap();
         match &mut *fault {
