@@ -53,8 +53,8 @@ pub(super) fn mechanisms<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Vec<O
     const EC: ck::CK_FLAGS = ck::CKF_EC_F_P | ck::CKF_EC_NAMEDCURVE | ck::CKF_EC_UNCOMPRESS;
     let mut offers = Vec::new();
     if rsa {
+        // Programs that try the first one have their message hashed here.
         let kinds = [
-            ck::CKM_RSA_PKCS,
             ck::CKM_SHA256_RSA_PKCS,
             ck::CKM_SHA384_RSA_PKCS,
             ck::CKM_SHA512_RSA_PKCS,
@@ -62,6 +62,7 @@ pub(super) fn mechanisms<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Vec<O
             ck::CKM_SHA256_RSA_PKCS_PSS,
             ck::CKM_SHA384_RSA_PKCS_PSS,
             ck::CKM_SHA512_RSA_PKCS_PSS,
+            ck::CKM_RSA_PKCS,
         ];
         offers.extend(kinds.map(|kind| Offer {
             kind,
@@ -72,10 +73,10 @@ pub(super) fn mechanisms<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Vec<O
     }
     if ec {
         let kinds = [
-            ck::CKM_ECDSA,
             ck::CKM_ECDSA_SHA256,
             ck::CKM_ECDSA_SHA384,
             ck::CKM_ECDSA_SHA512,
+            ck::CKM_ECDSA,
         ];
         offers.extend(kinds.map(|kind| Offer {
             kind,

@@ -117,7 +117,7 @@ fn list(names: &[String]) -> String {
 }
 
 fn time(left: Duration) -> String {
-    match left.as_secs() {
+    match u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX) {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds => format!("{} min", seconds.div_ceil(60)),
     }
