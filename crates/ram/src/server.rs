@@ -16,9 +16,11 @@
 //! * No template is handed out twice with other content, and no job twice in two templates.
 
 mod batch;
+mod giving;
 mod handed;
 mod limits;
 mod output;
+mod posts;
 mod session;
 mod timing;
 

@@ -248,6 +248,7 @@ fn an_error_goes_alone_and_last() {
     assert_eq!(bench.ended().unwrap(), "revoked");
     bench.post(&response(&["9000"]));
     assert_eq!(bench.body(2), bytes("AA0E E00C 0201FF 0C077265766F6B6564"));
+    assert_eq!(bench.too_late, [0x84], "what the card did is dropped, and known");
     bench.post(&empty());
     assert_eq!(bench.answer(3), Some(Answer::Over));
     bench.pass(5 * SECOND);
@@ -521,6 +522,14 @@ fn closing_answers_the_post_that_waits() {
     bench.session.close("the node stops", bench.now);
     assert_eq!(bench.answer(1), Some(Answer::Over));
     assert_eq!(bench.ended().unwrap(), "the node stops");
+
+    let mut bench = Bench::open(Kind::Foreign);
+    let job = bench.command("8068012000");
+    bench.session.close("the node stops", bench.now);
+    assert!(bench.done(job).unwrap_err().is_lost());
+    bench.post(&response(&["9000"]));
+    assert_eq!(bench.answer(2), Some(Answer::Over));
+    assert_eq!(bench.too_late, [0x68]);
 }
 
 #[test]

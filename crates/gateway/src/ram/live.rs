@@ -9,7 +9,7 @@ use chancery_iso7816::TransportError;
 use chancery_ram::message::Initiation;
 use chancery_ram::server::{Answer, JobId, JobResult, Kind, Limits, Output, PostId, Session};
 use tokio::sync::{Notify, oneshot};
-use zeroize::Zeroizing;
+use tracing::warn;
 
 /// Told once when a session takes no more commands: its number and why.
 pub(super) type OnEnd = dyn Fn(u64, &str) + Send + Sync;
@@ -35,8 +35,8 @@ struct Inner {
     session: Session,
     posts: HashMap<PostId, oneshot::Sender<Answer>>,
     next_post: u64,
-    /// Jobs whose results somebody wants, and the results that came.
-    jobs: HashMap<JobId, Option<JobResult>>,
+    /// Jobs whose results are to come, or wait to be taken.
+    jobs: HashMap<JobId, Slot>,
     /// Told of results.
     ready: Option<Arc<dyn Fn() + Send + Sync>>,
     /// Why the session takes no more commands.
@@ -46,6 +46,16 @@ struct Inner {
     proven: bool,
     /// When the token is to be locked, once that was said: an inner `None` takes it back.
     lock_at: Option<Option<Instant>>,
+}
+
+/// What becomes of a job's result.
+enum Slot {
+    /// Somebody wants it.
+    Wanted,
+    /// It is here.
+    Here(JobResult),
+    /// Whoever wanted it has given it up after the command, with this INS, had gone out.
+    GivenUp(u8),
 }
 
 /// A POST that waits for its answer. Given up, it tells the session that its connection is gone.
@@ -146,7 +156,7 @@ impl Live {
         let (result, ready, ended) = {
             let mut inner = self.lock();
             let result = act(&mut inner.session, Instant::now());
-            let (results, ended) = inner.pass_on();
+            let (results, ended) = inner.pass_on(self.id);
             let ready = results.then(|| inner.ready.clone()).flatten();
             if results {
                 self.done.notify_all();
@@ -174,7 +184,7 @@ impl Live {
         // The result may be there before anybody could say that it is wanted: want it under the same lock.
         let mut inner = self.lock();
         let job = act(&mut inner.session, Instant::now());
-        inner.jobs.insert(job, None);
+        inner.jobs.insert(job, Slot::Wanted);
         drop(inner);
         self.with(|_, _| ());
         Ok(job)
@@ -207,12 +217,17 @@ impl Live {
         self.lock().take(job)
     }
 
-    /// Gives up jobs: what is not with the client yet never goes there, other results are dropped.
-    pub(super) fn give_up(&self, jobs: impl Iterator<Item = JobId>) {
+    /// Gives up jobs, each with its INS: what is not with the client yet never goes there, other results are dropped.
+    pub(super) fn give_up(&self, jobs: impl Iterator<Item = (JobId, u8)>) {
         let mut inner = self.lock();
-        for job in jobs {
-            inner.jobs.remove(&job);
-            inner.session.cancel(job);
+        for (job, instruction) in jobs {
+            match inner.jobs.remove(&job) {
+                Some(Slot::Wanted) if !inner.session.cancel(job) => {
+                    inner.jobs.insert(job, Slot::GivenUp(instruction));
+                }
+                Some(Slot::Here(Ok(_))) => dropped(self.id, instruction),
+                _ => {}
+            }
         }
     }
 
@@ -267,7 +282,7 @@ impl Live {
 
 impl Inner {
     /// Passes on what the session gives out; whether a wanted result is among it, and whether the session ended.
-    fn pass_on(&mut self) -> (bool, Option<String>) {
+    fn pass_on(&mut self, id: u64) -> (bool, Option<String>) {
         let mut results = false;
         let mut ended = None;
         while let Some(output) = self.session.poll() {
@@ -278,10 +293,17 @@ impl Inner {
                         let _ = answers.send(answer);
                     }
                 }
-                Output::Done { job, result } => {
-                    if let Some(slot) = self.jobs.get_mut(&job) {
-                        *slot = Some(result);
+                Output::Done { job, result } => match self.jobs.remove(&job) {
+                    Some(Slot::GivenUp(instruction)) if result.is_ok() => dropped(id, instruction),
+                    Some(Slot::Wanted) => {
+                        self.jobs.insert(job, Slot::Here(result));
                         results = true;
+                    }
+                    _ => {}
+                },
+                Output::TooLate { instructions } => {
+                    for instruction in instructions {
+                        dropped(id, instruction);
                     }
                 }
                 Output::Ended { because } => {
@@ -293,11 +315,11 @@ impl Inner {
         (results, ended)
     }
 
-    fn take(&mut self, job: JobId) -> Option<Result<Zeroizing<Vec<u8>>, TransportError>> {
+    fn take(&mut self, job: JobId) -> Option<JobResult> {
         match self.jobs.remove(&job) {
-            Some(Some(result)) => Some(result),
-            Some(None) => {
-                self.jobs.insert(job, None);
+            Some(Slot::Here(result)) => Some(result),
+            Some(slot) => {
+                self.jobs.insert(job, slot);
                 None
             }
             None => Some(Err(TransportError::Failed {
@@ -305,6 +327,15 @@ impl Inner {
             })),
         }
     }
+}
+
+/// A card has carried out a command that nobody waits for any more.
+fn dropped(session: u64, instruction: u8) {
+    warn!(
+        session,
+        instruction = format_args!("{instruction:02X}"),
+        "a token carried out a command whose answer came too late and was dropped"
+    );
 }
 
 impl Held {

@@ -12,6 +12,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use chancery_ram::message::{Initiation, MAX_BODY, Posted};
 use chancery_ram::server::{Answer, Kind};
+use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::Connectors;
@@ -114,7 +115,13 @@ async fn answer(
     match Posted::parse(&request.body) {
         Err(_) => plain(StatusCode::BAD_REQUEST),
         Ok(Posted::Initiation(initiation)) => match admit(connectors) {
-            None => plain(refused),
+            None => {
+                debug!(
+                    address = request.address.map(tracing::field::display),
+                    "a ticket was refused"
+                );
+                plain(refused)
+            }
             Some(name) => first(connectors, &name, &request, initiation).await,
         },
         Ok(Posted::Response(response)) => {

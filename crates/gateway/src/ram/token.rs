@@ -18,8 +18,8 @@ use super::live::Live;
 /// that exchanges are lost but the card keeps its state. Dropping it leaves the session as it is, for the next to take it.
 pub struct RemoteToken {
     live: Arc<Live>,
-    /// Commands that were sent and not received, oldest first.
-    under_way: VecDeque<JobId>,
+    /// Commands that were sent and not received, oldest first, each with its INS.
+    under_way: VecDeque<(JobId, u8)>,
 }
 
 /// Commands that may be under way: one template at the card and one ahead.
@@ -79,19 +79,20 @@ impl Transport for RemoteToken {
     fn send(&mut self, command: &[u8]) -> Result<(), TransportError> {
         let work = self.work(command)?;
         let job = self.live.submit(|session, now| session.submit_ahead(work, now))?;
-        self.under_way.push_back(job);
+        self.under_way
+            .push_back((job, command.get(1).copied().unwrap_or_default()));
         Ok(())
     }
 
     fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, TransportError> {
-        let job = self.under_way.pop_front().ok_or_else(nothing_sent)?;
+        let (job, _) = self.under_way.pop_front().ok_or_else(nothing_sent)?;
         self.live.with(Session::flush);
         let result = self.live.wait_for(job);
         self.checked(result)
     }
 
     fn try_receive(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, TransportError> {
-        let job = self.under_way.front().copied().ok_or_else(nothing_sent)?;
+        let &(job, _) = self.under_way.front().ok_or_else(nothing_sent)?;
         let Some(result) = self.live.try_take(job) else {
             return Ok(None);
         };

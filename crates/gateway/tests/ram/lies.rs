@@ -1,6 +1,7 @@
 //! What HTTP clients in the field need, and clients that lie.
 
 use chancery_iso7816::TransportError;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::raw::{ATR, Client, bytes, hello};
 use crate::server::{NAME, Server, TICKET, quick};
@@ -167,6 +168,24 @@ async fn a_second_post_is_refused_unless_it_closes_the_session() {
     let status = server.connectors.status(NAME).unwrap();
     assert!(status.connected.is_none());
     assert_eq!(status.lost.unwrap().because, "the client ended the session: bye");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_to_be_asked_for_its_body_is_asked() {
+    let server = Server::start_with(quick()).await;
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "POST /rt/connector HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TICKET}\r\n\
+         Expect: 100-continue\r\nContent-Length: 28\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut told = [0; 25];
+    stream.read_exact(&mut told).await.unwrap();
+    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(&hello()).await.unwrap();
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,14 @@ impl Work {
         }
     }
 
+    /// INS of a command.
+    fn instruction(&self) -> Option<u8> {
+        match self {
+            Self::Command(command) => command.get(1).copied(),
+            Self::Reset => None,
+        }
+    }
+
     /// Time the card may take for it.
     pub(super) fn time(&self) -> Duration {
         match self {
@@ -68,6 +76,8 @@ pub(super) enum Expected {
 pub(super) struct Batch {
     pub(super) objects: Vec<CommandObject>,
     pub(super) jobs: Vec<(JobId, Expected)>,
+    /// Instruction of each job; none for a reset.
+    pub(super) instructions: Vec<Option<u8>>,
     /// Time for all its jobs together.
     pub(super) time: Duration,
 }
@@ -149,6 +159,7 @@ impl Queue {
                         Work::Reset => Expected::Atr,
                     };
                     batch.jobs.push((id, expected));
+                    batch.instructions.push(work.instruction());
                     batch.time += time;
                     batch.objects.push(work.object());
                 }

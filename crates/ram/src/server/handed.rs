@@ -16,6 +16,8 @@ pub(super) struct Handed {
     pub(super) number: u64,
     pub(super) body: Zeroizing<Vec<u8>>,
     pub(super) jobs: Vec<(JobId, Expected)>,
+    /// Instruction of each job; none for a reset.
+    pub(super) instructions: Vec<Option<u8>>,
     /// When the card can have begun with it.
     pub(super) started: Instant,
     /// Time for all its jobs.
@@ -32,6 +34,16 @@ pub(super) struct Outcome {
 }
 
 impl Handed {
+    /// Instructions the card has carried out according to this answer.
+    pub(super) fn carried_out(&self, response: &ResponseTemplate) -> Vec<u8> {
+        let done = |result: &ResponseObject| matches!(result, ResponseObject::Response(response) if response.len() >= 2);
+        let results = self.instructions.iter().zip(&response.results);
+        results
+            .filter(|(_, result)| done(result))
+            .filter_map(|(instruction, _)| *instruction)
+            .collect()
+    }
+
     /// Gives each job its result. Counts are the number of results, never what the client says it executed.
     pub(super) fn settle(self, response: ResponseTemplate) -> Outcome {
         let mut results = response.results.into_iter();

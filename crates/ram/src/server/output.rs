@@ -34,6 +34,12 @@ pub enum Output {
         /// ended, [`TransportError::Failed`] when only this exchange is lost and the card keeps its state.
         result: JobResult,
     },
+    /// The card has carried out commands whose jobs had failed already, since the session was ended here. Their responses
+    /// are dropped; whoever keeps a log writes it down.
+    TooLate {
+        /// INS of each.
+        instructions: Vec<u8>,
+    },
     /// The session takes no more jobs. Comes once.
     Ended {
         /// Why, for people; text of the client is escaped.

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use chancery_iso7816::TransportError;
 
-use super::batch::{Batch, Queue, Work, notice};
-use super::handed::{Handed, closed};
-use super::limits::{AHEAD, Limits, MAX_COMMAND, MAX_HANDED, MAX_JOBS};
+use super::batch::{Queue, Work};
+use super::handed::Handed;
+use super::limits::{Limits, MAX_COMMAND, MAX_JOBS};
 use super::output::JobResult;
 use super::{Answer, JobId, Output, PostId};
-use crate::message::{CommandTemplate, Initiation, ResponseTemplate};
+use crate::message::Initiation;
 
 /// Who the client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Session {
     pub(super) state: State,
     pub(super) queue: Queue,
     /// Number of the next template.
-    next: u64,
+    pub(super) next: u64,
     /// Templates with the client, oldest first.
     pub(super) handed: VecDeque<Handed>,
     /// The POST the next template answers.
@@ -40,7 +40,7 @@ pub struct Session {
     pub(super) contact: Instant,
     pub(super) authenticated: bool,
     next_job: u64,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 #[derive(Debug)]
@@ -60,10 +60,10 @@ pub(super) enum State {
 /// A POST that is held.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    post: PostId,
+    pub(super) post: PostId,
     pub(super) since: Instant,
     /// Whether it is a fetch, not an answer.
-    fetch: bool,
+    pub(super) fetch: bool,
 }
 
 /// The next template waits for more jobs.
@@ -183,88 +183,6 @@ impl Session {
         self.authenticated = true;
     }
 
-    /// A POST with the answer to a template. Our own agent says to which one.
-    pub fn answered(&mut self, post: PostId, number: Option<u64>, response: ResponseTemplate, now: Instant) {
-        self.contact = now;
-        match self.state {
-            State::Gone => return self.answer(post, Answer::Unknown),
-            State::Over { .. } => return self.answer(post, Answer::Over),
-            _ => {}
-        }
-        let found = match (self.kind, number) {
-            (Kind::Foreign, _) => self.handed.pop_front(),
-            (Kind::Own, Some(number)) => self
-                .handed
-                .iter()
-                .position(|handed| handed.number == number)
-                .and_then(|index| self.handed.remove(index)),
-            (Kind::Own, None) => None,
-        };
-        // A close counts whenever it comes, also beside a POST that is held.
-        if let Some(reason) = response.close().map(closed)
-            && found.is_none()
-        {
-            return self.stop(post, &reason, now);
-        }
-        let Some(found) = found else {
-            return self.unexpected(post, number, &response, now);
-        };
-        let number = found.number;
-        if matches!(self.state, State::Failing { .. }) && response.close().is_none() {
-            self.hold_answer(post, number, now);
-            return self.pump(now);
-        }
-        let gathered = found.jobs.len().min(MAX_JOBS);
-        let outcome = found.settle(response);
-        self.finish_jobs(outcome.done);
-        if let Some(reason) = outcome.end {
-            return self.stop(post, &reason, now);
-        }
-        if let Some(next) = self.handed.front_mut() {
-            next.started = next.started.max(now);
-        }
-        if gathered > 0 {
-            self.gather = Some(Gather {
-                until: now + self.limits.gather,
-                jobs: gathered,
-            });
-        }
-        self.hold_answer(post, number, now);
-        self.pump(now);
-    }
-
-    /// A POST of our own agent that asks for the template with this number.
-    pub fn fetch(&mut self, post: PostId, number: u64, now: Instant) {
-        self.contact = now;
-        match self.state {
-            State::Gone => return self.answer(post, Answer::Unknown),
-            State::Over { .. } => return self.answer(post, Answer::Over),
-            _ => {}
-        }
-        if let Some(handed) = self.handed.iter().find(|handed| handed.number == number) {
-            let body = handed.body.clone();
-            let sequence = Some(number);
-            return self.answer(post, Answer::Template { body, sequence });
-        }
-        if self.kind == Kind::Foreign || number > self.next || self.handed.len() >= MAX_HANDED {
-            return self.answer(post, Answer::OutOfStep);
-        }
-        if number < self.next {
-            // It came by another way and was answered already.
-            return self.acknowledge(post);
-        }
-        self.hold(post, true, now);
-        self.pump(now);
-    }
-
-    /// The connection of a POST is gone. What answered it may or may not have arrived.
-    pub fn post_gone(&mut self, post: PostId, now: Instant) {
-        if self.waiting.as_ref().is_some_and(|waiting| waiting.post == post) {
-            self.waiting = None;
-            self.contact = now;
-        }
-    }
-
     /// The next thing that has become of something.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -316,141 +234,6 @@ impl Session {
         id
     }
 
-    /// An answer to nothing that is with the client.
-    fn unexpected(&mut self, post: PostId, number: Option<u64>, response: &ResponseTemplate, now: Instant) {
-        match (self.kind, number) {
-            // The held POST was lost on the way and the client posts again.
-            (Kind::Foreign, _) if self.waiting.is_none() && response.results.is_empty() => {
-                self.hold(post, false, now);
-                self.pump(now);
-            }
-            // Recorded already.
-            (Kind::Own, Some(number)) if (1..self.next).contains(&number) => {
-                let again = self.handed.iter().find(|handed| handed.number == number + 1);
-                if let Some(handed) = again.filter(|handed| !handed.fetched) {
-                    let body = handed.body.clone();
-                    let sequence = Some(handed.number);
-                    return self.answer(post, Answer::Template { body, sequence });
-                }
-                self.hold_answer(post, number, now);
-                self.pump(now);
-            }
-            _ => self.answer(post, Answer::OutOfStep),
-        }
-    }
-
-    /// Holds the POST that answered template `number`, unless it need not wait: then it is acknowledged.
-    fn hold_answer(&mut self, post: PostId, number: u64, now: Instant) {
-        let next_is_asked_for = number + 1 < self.next || self.waiting.as_ref().is_some_and(|it| it.fetch);
-        if self.kind == Kind::Own && next_is_asked_for {
-            self.acknowledge(post);
-        } else {
-            self.hold(post, false, now);
-        }
-    }
-
-    /// Makes this the POST that waits. The one before was lost on the way, or needs no template any more.
-    fn hold(&mut self, post: PostId, fetch: bool, now: Instant) {
-        let waiting = Waiting {
-            post,
-            since: now,
-            fetch,
-        };
-        if let Some(before) = self.waiting.replace(waiting) {
-            self.acknowledge(before.post);
-        }
-    }
-
-    /// Answers with an empty template without a number, which asks for nothing.
-    fn acknowledge(&mut self, post: PostId) {
-        if let Ok(body) = CommandTemplate::default().encode() {
-            self.answer(post, Answer::Template { body, sequence: None });
-        }
-    }
-
-    /// Hands out what waits, if somebody waits for it.
-    pub(super) fn pump(&mut self, now: Instant) {
-        if self.waiting.is_none() {
-            return;
-        }
-        match &self.state {
-            State::Open | State::Finishing => {}
-            State::Failing { text } => {
-                let objects = vec![notice(ERROR, text, None)];
-                self.hand_out(
-                    Batch {
-                        objects,
-                        ..Batch::default()
-                    },
-                    now,
-                );
-                let until = now + self.limits.farewell;
-                self.state = State::Over { until };
-                return;
-            }
-            State::Over { .. } => return self.answer_waiting(Answer::Over, now),
-            State::Gone => return self.answer_waiting(Answer::Unknown, now),
-        }
-        if self.handed.len() >= self.ahead() {
-            return;
-        }
-        if self.queue.is_empty() {
-            if matches!(self.state, State::Finishing) && self.handed.is_empty() {
-                let until = now + self.limits.farewell;
-                self.state = State::Over { until };
-                self.answer_waiting(Answer::Over, now);
-            }
-            return;
-        }
-        let enough = |gather: &Gather| now >= gather.until || self.queue.jobs() >= gather.jobs;
-        if self.gather.as_ref().is_none_or(enough) {
-            self.gather = None;
-            let batch = self.queue.take(self.share());
-            self.hand_out(batch, now);
-        }
-    }
-
-    /// Answers the POST that waits with a template.
-    pub(super) fn hand_out(&mut self, batch: Batch, now: Instant) {
-        let Some(waiting) = self.waiting.take() else {
-            return;
-        };
-        self.contact = now;
-        let number = self.next;
-        self.next += 1;
-        let body = match CommandTemplate(batch.objects).encode() {
-            Ok(body) => body,
-            Err(error) => {
-                // The limits of a batch keep this from happening; nobody may wait for ever if they do not.
-                let reason = error.to_string();
-                for (job, _) in batch.jobs {
-                    let reason = reason.clone();
-                    let result = Err(TransportError::Failed { reason });
-                    self.outputs.push_back(Output::Done { job, result });
-                }
-                return self.answer(waiting.post, Answer::OutOfStep);
-            }
-        };
-        self.handed.push_back(Handed {
-            number,
-            body: body.clone(),
-            jobs: batch.jobs,
-            started: now,
-            time: batch.time,
-            fetched: waiting.fetch,
-        });
-        let sequence = (self.kind == Kind::Own).then_some(number);
-        self.answer(waiting.post, Answer::Template { body, sequence });
-    }
-
-    /// Ends the session at the client's wish or through its fault, and says so to the POST that brought it.
-    fn stop(&mut self, post: PostId, because: &str, now: Instant) {
-        let until = now + self.limits.farewell;
-        self.end(because, State::Over { until });
-        self.answer(post, Answer::Over);
-        self.answer_waiting(Answer::Over, now);
-    }
-
     /// Ends the session: every job fails.
     pub(super) fn end(&mut self, because: &str, state: State) {
         if matches!(self.state, State::Open) {
@@ -467,7 +250,7 @@ impl Session {
         self.finish_jobs(jobs.into_iter().map(|job| (job, lost())).collect());
     }
 
-    fn finish_jobs(&mut self, done: Vec<(JobId, JobResult)>) {
+    pub(super) fn finish_jobs(&mut self, done: Vec<(JobId, JobResult)>) {
         self.outputs
             .extend(done.into_iter().map(|(job, result)| Output::Done { job, result }));
     }
@@ -479,27 +262,7 @@ impl Session {
         }
     }
 
-    fn answer(&mut self, post: PostId, answer: Answer) {
+    pub(super) fn answer(&mut self, post: PostId, answer: Answer) {
         self.outputs.push_back(Output::Answer { post, answer });
     }
-
-    /// Jobs to hand out now. Where one template can be ahead of the card, some stay for that one: were all in one, the card
-    /// would rest until their callers came back.
-    fn share(&self) -> usize {
-        match self.kind {
-            Kind::Own if self.handed.is_empty() => self.queue.jobs().div_ceil(2).clamp(1, MAX_JOBS),
-            Kind::Own | Kind::Foreign => MAX_JOBS,
-        }
-    }
-
-    /// Templates that may be with the client while another goes out.
-    fn ahead(&self) -> usize {
-        match self.kind {
-            Kind::Foreign => 1,
-            Kind::Own => AHEAD,
-        }
-    }
 }
-
-/// Number of the notice that ends a session with an error.
-const ERROR: i32 = -1;

@@ -52,6 +52,7 @@ pub(crate) struct Bench {
     answers: HashMap<u64, Answer>,
     done: HashMap<JobId, Vec<Done>>,
     ended: Vec<String>,
+    pub(crate) too_late: Vec<u8>,
     numbers: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -75,6 +76,7 @@ impl Bench {
             answers: HashMap::new(),
             done: HashMap::new(),
             ended: Vec::new(),
+            too_late: Vec::new(),
             numbers: BTreeMap::new(),
         }
     }
@@ -141,6 +143,7 @@ impl Bench {
                     );
                 }
                 Output::Done { job, result } => self.done.entry(job).or_default().push(result),
+                Output::TooLate { instructions } => self.too_late.extend(instructions),
                 Output::Ended { because } => self.ended.push(because),
             }
         }
