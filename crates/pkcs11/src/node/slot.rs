@@ -113,9 +113,10 @@ impl NodeSlot {
             // They were asked before, and their HSMs were locked or lost since.
             ("quorum", _) => true,
             ("lease" | "lease-over", Wait::Sign) => true,
-            // What other processes were given limits this one only once it has had a lease of its own.
+            // A number is a limit for the process that was given it, not for the next one.
             ("lease-manifest" | "lease-spent", Wait::Sign) => {
-                self.config.beyond == Beyond::Ask || !self.has_asked.load(Ordering::Acquire)
+                let has_its_own = self.config.count == 1 || self.has_asked.load(Ordering::Acquire);
+                self.config.beyond == Beyond::Ask || !has_its_own
             }
             _ => false,
         }
