@@ -8,10 +8,12 @@
 //! - `driver`: the same through driver and virtual token, on the calling thread;
 //! - `thread`: through the token's own thread, as a node uses it;
 //! - `OpenSC`: through pcscd, vpcd and OpenSC's PKCS#11 module, as an unchanged program has it;
+//! - `far`: tokens that take their time, far away: how busy they are kept;
 //! - `center`: certificates from approved requests, with people's acts, rules, audit log and database.
 
 mod certificates;
 mod counting;
+mod far;
 mod line;
 mod opensc;
 mod options;
@@ -43,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut lines = raw::lines(&options)?;
     lines.extend(tokens::lines(&options, runtime.handle())?);
     lines.extend(opensc::lines(&options));
+    lines.extend(far::lines(&options, runtime.handle()));
     lines.extend(certificates::lines(&options, runtime.handle())?);
     let mut lines: Vec<Line> = match &options.only {
         None => lines,

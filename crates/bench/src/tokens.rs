@@ -295,7 +295,7 @@ fn start(connect: &Counted, anchors: Arc<TrustAnchors>) -> anyhow::Result<Hsm> {
     Ok(Hsm::start("thread", connect, anchors, Arc::new(|| 0))?)
 }
 
-fn custodian(directory: &Path, at_rest: &AtRest) -> anyhow::Result<Authenticated<VirtualToken>> {
+pub(crate) fn custodian(directory: &Path, at_rest: &AtRest) -> anyhow::Result<Authenticated<VirtualToken>> {
     let mut card = Card::new(VirtualToken::open(directory, at_rest)?)
         .select()
         .map_err(|failed| failed.error)?;
@@ -312,7 +312,7 @@ fn log_in<T: chancery_iso7816::Transport>(token: T) -> anyhow::Result<Authentica
         .map_err(|failed| failed.into_error().into())
 }
 
-fn setup() -> anyhow::Result<Initialize> {
+pub(crate) fn setup() -> anyhow::Result<Initialize> {
     Ok(Initialize {
         options: InitializeOptions(0),
         user_pin: None,
