@@ -6,10 +6,30 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        attest::AttestCommand, audit::AuditCommand, ca::CaCommand, cert::CertCommand, completion::Completion,
-        connect::Connect, crl::CrlCommand, custodian::CustodianCommand, dkek::DkekCommand, hsm::HsmCommand,
-        init::Init, node, person::PersonCommand, quickstart::Quickstart, request::RequestCommand,
-        signer::SignerCommand, token::TokenCommand, vtoken::VtokenCommand,
+        approve::Approve,
+        attest::AttestCommand,
+        audit::AuditCommand,
+        ca::CaCommand,
+        cert::CertCommand,
+        completion::Completion,
+        connect::Connect,
+        crl::CrlCommand,
+        custodian::CustodianCommand,
+        dkek::DkekCommand,
+        hsm::HsmCommand,
+        init::Init,
+        lease::LeaseCommand,
+        network::{ClientCommand, ConnectorCommand, TicketCommand},
+        node,
+        person::PersonCommand,
+        quickstart::Quickstart,
+        receipt::ReceiptCommand,
+        request::RequestCommand,
+        sign::Sign,
+        signer::SignerCommand,
+        token::TokenCommand,
+        unlock::UnlockCommand,
+        vtoken::VtokenCommand,
     },
     context::Context,
     error::CliError,
@@ -88,9 +108,22 @@ pub(crate) enum Command {
     /// Certification authorities
     #[command(subcommand)]
     Ca(CaCommand),
-    /// CA keys and their replicas on HSMs
+    /// CA keys and signing keys, and their replicas on HSMs
     #[command(subcommand)]
     Signer(SignerCommand),
+    /// Ask the custodians for a lease, to sign something
+    #[command(subcommand)]
+    Unlock(UnlockCommand),
+    /// Decide on leases as a custodian: what is asked is shown here, and your own token answers here
+    Approve(Approve),
+    /// Leases: what custodians permitted
+    #[command(subcommand)]
+    Lease(LeaseCommand),
+    /// Sign digests or files under a lease
+    Sign(Sign),
+    /// Receipts of signatures
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
     /// Requests: import, approve, sign, and why one cannot go on
     #[command(subcommand)]
     Request(RequestCommand),
@@ -100,6 +133,15 @@ pub(crate) enum Command {
     /// Revocation lists
     #[command(subcommand)]
     Crl(CrlCommand),
+    /// Connectors: how tokens that are elsewhere come to the node
+    #[command(subcommand)]
+    Connector(ConnectorCommand),
+    /// Single-use tickets for terminals of others
+    #[command(subcommand)]
+    Ticket(TicketCommand),
+    /// Clients: programs that ask for leases and sign, and the agents of custodians elsewhere
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -139,9 +181,17 @@ impl Command {
             Self::Person(group) => group.run(context),
             Self::Ca(group) => group.run(context),
             Self::Signer(group) => group.run(context),
+            Self::Unlock(group) => group.run(context),
+            Self::Approve(command) => command.run(context),
+            Self::Lease(group) => group.run(context),
+            Self::Sign(command) => command.run(context),
+            Self::Receipt(group) => group.run(context),
             Self::Request(group) => group.run(context),
             Self::Cert(group) => group.run(context),
             Self::Crl(group) => group.run(context),
+            Self::Connector(group) => group.run(context),
+            Self::Ticket(group) => group.run(context),
+            Self::Client(group) => group.run(context),
             Self::Audit(group) => group.run(context),
             Self::Completion(command) => command.run(context),
         }

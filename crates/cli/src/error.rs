@@ -208,6 +208,7 @@ impl From<ServeError> for CliError {
             }
             ServeError::Layout(error) => error.into(),
             ServeError::Center(failure) => Self::Failed(failure),
+            other @ ServeError::Network(_) => Self::Failed(other.into()),
             other => Self::new(FailureKind::Unavailable, chain(&other)),
         }
     }
@@ -281,9 +282,7 @@ impl From<AgentError> for CliError {
             AgentError::Pin { .. }
             | AgentError::NoPin { .. }
             | AgentError::Reason(_)
-            | AgentError::BadFile { .. } => {
-                failed(FailureKind::Invalid)
-            }
+            | AgentError::BadFile { .. } => failed(FailureKind::Invalid),
             AgentError::Manage(_) => match error {
                 AgentError::Manage(inner) => inner.into(),
                 _ => failed(FailureKind::Unavailable),

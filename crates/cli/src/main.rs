@@ -14,6 +14,7 @@ mod cli;
 mod commands;
 mod context;
 mod error;
+mod node_link;
 mod progress;
 mod report;
 mod secrets;

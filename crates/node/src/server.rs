@@ -246,6 +246,16 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
     };
     let node = Arc::new(Node::new(center, about));
 
+    // Before the socket: who finds that finds a node that is whole.
+    let opened = Online::open(&node, data_dir, options.network, &remembered, connectors).await;
+    let online = match opened {
+        Ok(online) => online,
+        Err(error) => {
+            // Nobody was told that the node is there; what it held is given back in order.
+            end(node, shared, None).await;
+            return Err(error.into());
+        }
+    };
     let bound = socket::bind(data_dir.path()).and_then(|listener| {
         listener.set_nonblocking(true)?;
         UnixListener::from_std(listener)
@@ -254,16 +264,6 @@ async fn run(options: Options) -> Result<Stopped, ServeError> {
         path: data_dir.socket(),
         source,
     })?;
-    let opened = Online::open(&node, data_dir, options.network, &remembered, connectors).await;
-    let online = match opened {
-        Ok(online) => online,
-        Err(error) => {
-            // Nobody was told that the node is ready; what it held is given back in order.
-            let _ = socket::unbind(data_dir.path());
-            end(node, shared, None).await;
-            return Err(error.into());
-        }
-    };
     info!(
         pid = std::process::id(),
         epoch = node.center.epoch(),

@@ -1,5 +1,6 @@
 //! The commands, one file a group.
 
+pub(crate) mod approve;
 pub(crate) mod attest;
 pub(crate) mod audit;
 pub(crate) mod ca;
@@ -11,12 +12,18 @@ pub(crate) mod custodian;
 pub(crate) mod dkek;
 pub(crate) mod hsm;
 pub(crate) mod init;
+pub(crate) mod lease;
+pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod person;
 pub(crate) mod quickstart;
+pub(crate) mod receipt;
 pub(crate) mod request;
+pub(crate) mod sign;
 pub(crate) mod signer;
+pub(crate) mod signing_key;
 pub(crate) mod token;
+pub(crate) mod unlock;
 pub(crate) mod vtoken;
 
 use std::{

@@ -1,9 +1,9 @@
 //! `serve`, `stop`, `status`.
 
-use std::{io, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use chancery_api::{NodeStatus, Status};
-use chancery_node::{Client, DEFAULT_IDLE_STOP, Options, Stopped, serve, stop};
+use chancery_node::{Client, DEFAULT_IDLE_STOP, NetworkSettings, Options, Stopped, serve, stop};
 use clap::Args;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -18,12 +18,34 @@ use crate::{
 
 /// Runs the node.
 #[derive(Args)]
-#[command(after_help = "Example: chancery serve --idle-stop 0\n\
-A node in the foreground; commands start one in the background when none runs. Ctrl-C ends it and locks every HSM.")]
+#[command(after_help = "\
+Example: chancery serve --idle-stop 0
+Example: chancery serve --listen 0.0.0.0:8443 --api-listen 0.0.0.0:8444 --name ca.example
+A node in the foreground; commands start one in the background when none runs. Ctrl-C ends it and locks every HSM. Where it \
+listens on the network is remembered in network.toml of the data directory, also for nodes in the background; such a node does not \
+end itself. Without --tls-cert it makes a key and a certificate of its own, network/node.pem, which clients and agents are given.")]
 pub(crate) struct Serve {
     /// End after so many seconds without a call while no HSM is unlocked; 0 for never
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_IDLE_STOP.as_secs())]
     idle_stop: u64,
+    /// Answer agents that attach tokens here, over TLS without client certificates
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Answer enrolled clients here, over TLS with client certificates
+    #[arg(long, value_name = "HOST:PORT")]
+    api_listen: Option<String>,
+    /// A name of this host for the certificate the node makes; may be repeated
+    #[arg(long = "name", value_name = "DNS")]
+    names: Vec<String>,
+    /// Certificate with its chain, PEM, in place of the node's own
+    #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "names")]
+    tls_cert: Option<PathBuf>,
+    /// Its key, PEM without a passphrase
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Listen on no network address any more, whatever is remembered
+    #[arg(long, conflicts_with_all = ["listen", "api_listen", "names", "tls_cert"])]
+    local_only: bool,
     /// How a command starts its node
     #[arg(long, hide = true)]
     background: bool,
@@ -42,6 +64,7 @@ impl Serve {
         let mut options = Options::new(data);
         options.idle_stop = (self.idle_stop > 0).then(|| Duration::from_secs(self.idle_stop));
         options.background = self.background;
+        options.network = self.network()?;
         env!("CARGO_PKG_VERSION").clone_into(&mut options.version);
         let why = match serve(options)? {
             Stopped::Idle => "the node ended itself: nobody called it, and no HSM was unlocked".to_owned(),
@@ -49,6 +72,37 @@ impl Serve {
             Stopped::Signal(name) => format!("the node ended on {name}"),
         };
         Report::new(&json!({ "stopped": why }), why)
+    }
+}
+
+impl Serve {
+    /// Where to listen from now on; `None` for what is remembered.
+    fn network(&self) -> Result<Option<NetworkSettings>, CliError> {
+        if self.local_only {
+            return Ok(Some(NetworkSettings::default()));
+        }
+        if self.listen.is_none() && self.api_listen.is_none() {
+            if self.names.is_empty() && self.tls_cert.is_none() {
+                return Ok(None);
+            }
+            return Err(CliError::Usage(
+                "--name, --tls-cert and --tls-key go with --listen or --api-listen".to_owned(),
+            ));
+        }
+        // Remembered for nodes that are started elsewhere.
+        let absolute = |path: &Option<PathBuf>| match path {
+            Some(path) => std::path::absolute(path)
+                .map(Some)
+                .map_err(CliError::file("find", path)),
+            None => Ok(None),
+        };
+        Ok(Some(NetworkSettings {
+            listen: self.listen.clone(),
+            api_listen: self.api_listen.clone(),
+            names: self.names.clone(),
+            tls_cert: absolute(&self.tls_cert)?,
+            tls_key: absolute(&self.tls_key)?,
+        }))
     }
 }
 
@@ -90,6 +144,7 @@ impl ShowStatus {
             0 => "never".to_owned(),
             seconds => format!("after {seconds} s without a call while no HSM is unlocked"),
         };
+        let address = |at: &Option<String>| at.clone().unwrap_or_else(|| "no network address".to_owned());
         let names: Vec<_> = status.hsms.iter().map(|hsm| hsm.name.as_str()).collect();
         let mut text = facts(&[
             ("process", status.pid.to_string()),
@@ -98,6 +153,8 @@ impl ShowStatus {
             ("data directory", status.data_dir.clone()),
             ("started", format!("{} (start {})", status.started, status.epoch)),
             ("ends itself", idle),
+            ("answers agents at", address(&status.listen)),
+            ("answers clients at", address(&status.api_listen)),
             ("HSMs", list(&names)),
         ]);
         if !status.hsms.is_empty() {

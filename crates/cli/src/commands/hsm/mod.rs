@@ -52,10 +52,17 @@ impl HsmCommand {
 
 /// Attaches an HSM.
 #[derive(Args)]
-#[command(after_help = "Example: chancery hsm attach hsm-a --as alice")]
+#[command(after_help = "\
+Example: chancery hsm attach hsm-a --as alice
+Example: chancery hsm attach hsm-b --connector cupboard --as alice
+With a connector the token is where that agent is; the node opens a channel into the token itself and sends nothing plain after \
+it. An HSM that is known may move from the node's machine to a connector and back.")]
 pub(crate) struct Attach {
     /// Name of the token, which is that of the HSM
     name: String,
+    /// Connector it is found through; on the node's own machine without it
+    #[arg(long, value_name = "CONNECTOR")]
+    connector: Option<String>,
     /// Who decides
     #[arg(long = "as", value_name = "NAME")]
     actor: String,
@@ -67,7 +74,14 @@ impl Attach {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let actor = Actor::new(&self.actor, self.pin.pin_file.as_deref());
-        let hsms = act::hsms(decide(context, actor, Intent::HsmAttach { token: self.name })?)?;
+        let hsms = act::hsms(decide(
+            context,
+            actor,
+            Intent::HsmAttach {
+                token: self.name,
+                connector: self.connector,
+            },
+        )?)?;
         Report::new(&hsms, states(&hsms))
     }
 }
