@@ -95,6 +95,11 @@ impl Context {
     /// Calls the node, which is started in the background when none runs.
     pub(crate) fn call<M: Method>(&self, method: &M) -> Result<M::Reply, CliError> {
         let _progress = Progress::start(&format!("waiting for the node ({})", M::NAME));
+        self.call_quietly(method)
+    }
+
+    /// As [`Context::call`], for somebody who shows what is waited for.
+    pub(crate) fn call_quietly<M: Method>(&self, method: &M) -> Result<M::Reply, CliError> {
         let mut slot = self.client.borrow_mut();
         let mut client = match slot.take() {
             Some(client) => client,

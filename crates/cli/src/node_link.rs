@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -105,12 +108,13 @@ impl NodeLink<'_> {
         matches!(self, Self::Here(_))
     }
 
-    /// Makes a call when this process is interrupted or told to end, and ends it then. What is told comes before.
+    /// Makes a call when this process is interrupted or told to end, and ends it then. What is told comes before. Who waits meanwhile
+    /// asks the [`Interrupt`] before it draws conclusions.
     pub(crate) fn call_when_interrupted<M: Method + 'static>(
         &self,
         method: M,
         told: &'static str,
-    ) -> Result<(), CliError> {
+    ) -> Result<Interrupt, CliError> {
         let there = match self {
             Self::There(client) => Ok(Arc::clone(client)),
             Self::Here(context) => Err((context.data()?.path().to_owned(), context.json())),
@@ -140,8 +144,23 @@ fn there<M: Method>(client: &NodeClient, method: &M) -> Result<M::Reply, chancer
     client.call(method).map_err(chancery_api::Failure::from)
 }
 
+/// Whether this process was interrupted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Goes no further when the process is about to end: another thread has the last word.
+    pub(crate) fn stop_here_if_interrupted(&self) {
+        while self.0.load(Ordering::SeqCst) {
+            thread::park();
+        }
+    }
+}
+
 /// Does something at the first SIGINT, SIGTERM or SIGHUP, and then ends the process as shells count it.
-fn when_interrupted(act: impl FnOnce() + Send + 'static) -> Result<(), std::io::Error> {
+fn when_interrupted(act: impl FnOnce() + Send + 'static) -> Result<Interrupt, std::io::Error> {
+    let interrupted = Interrupt::default();
+    let seen = interrupted.clone();
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut interrupt, mut terminate, mut hangup) = {
         let _entered = runtime.enter();
@@ -159,8 +178,9 @@ fn when_interrupted(act: impl FnOnce() + Send + 'static) -> Result<(), std::io::
                 _ = hangup.recv() => SignalKind::hangup(),
             }
         });
+        seen.0.store(true, Ordering::SeqCst);
         act();
         std::process::exit(128 + kind.as_raw_value());
     })?;
-    Ok(())
+    Ok(interrupted)
 }

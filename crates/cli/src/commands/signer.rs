@@ -1,10 +1,11 @@
-//! `signer`: CA keys and their replicas.
+//! `signer`: CA keys, signing keys, and their replicas.
 
 use chancery_api::{Intent, SignerList, SignerVerify, SignerView};
 use clap::{Args, Subcommand};
 
 use crate::{
     act::{self, Actor, decide},
+    commands::signing_key,
     context::Context,
     error::CliError,
     report::Report,
@@ -16,9 +17,17 @@ use crate::{
 #[derive(Subcommand)]
 #[command(after_help = "Example: chancery signer list")]
 pub(crate) enum SignerCommand {
-    /// Show every CA key and its presence on every HSM
+    /// Ask for a new signing key; a TrustCenter Manager approves it
+    Create(signing_key::Create),
+    /// Show the signing keys, for which leases can be asked
+    Keys(signing_key::Keys),
+    /// Show a signing key's public key
+    Key(signing_key::PublicKey),
+    /// Store an X.509 certificate beside a signing key
+    Certificate(signing_key::Certificate),
+    /// Show every key and its presence on every HSM
     List(List),
-    /// Copy a CA's key to another HSM of its key domain, and prove it there
+    /// Copy a key to another HSM of its key domain, and prove it there
     Replicate(Replicate),
     /// Have replicas sign a test value
     Verify(Verify),
@@ -28,6 +37,10 @@ impl SignerCommand {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         match self {
+            Self::Create(command) => command.run(context),
+            Self::Keys(command) => command.run(context),
+            Self::Key(command) => command.run(context),
+            Self::Certificate(command) => command.run(context),
             Self::List(command) => command.run(context),
             Self::Replicate(command) => command.run(context),
             Self::Verify(command) => command.run(context),
@@ -57,7 +70,7 @@ impl List {
 The key leaves its HSM wrapped under the key domain's key and never in clear. Both HSMs must be unlocked."
 )]
 pub(crate) struct Replicate {
-    /// The CA
+    /// The CA or signing key
     ca: String,
     /// HSM that gets the copy
     #[arg(long, value_name = "HSM")]
@@ -90,7 +103,7 @@ impl Replicate {
 #[derive(Args)]
 #[command(after_help = "Example: chancery signer verify root --hsm hsm-b")]
 pub(crate) struct Verify {
-    /// The CA
+    /// The CA or signing key
     ca: String,
     /// Only this HSM
     #[arg(long, value_name = "HSM")]
@@ -125,7 +138,7 @@ fn show(signers: &[SignerView]) -> String {
         })
         .collect();
     table(
-        &["CA", "KEY", "KEY DOMAIN", "HSM", "REPLICA", "CHECKED"],
+        &["SIGNER", "KEY", "KEY DOMAIN", "HSM", "REPLICA", "CHECKED"],
         rows,
         "no signers yet",
     )

@@ -105,14 +105,16 @@ impl Request {
             strict: self.strict,
             wait_seconds: self.timeout.map(|timeout| timeout.as_secs()),
             reuse: false,
+            attended_seconds: self.wait.then_some(ATTENDED),
             claimed: claims(),
         })?;
         if !self.wait {
             wait::ended(&view)?;
             return show::report(&view);
         }
-        link.call_when_interrupted(LeaseWithdraw { lease: view.lease }, "the request was withdrawn")?;
-        let view = wait::until_live(context, &link, view)?;
+        let withdraw = LeaseWithdraw { lease: view.lease };
+        let interrupt = link.call_when_interrupted(withdraw, "the request was withdrawn")?;
+        let view = wait::until_live(context, &link, &interrupt, view)?;
         show::report(&view)
     }
 
@@ -127,6 +129,9 @@ impl Request {
             .ok_or_else(|| CliError::new(FailureKind::Invalid, "the time of --until is over"))
     }
 }
+
+/// A requester that waits and has not asked for so long is gone, in seconds.
+const ATTENDED: u32 = 60;
 
 /// A signing key by name.
 pub(crate) fn signing_key(link: &NodeLink<'_>, name: &str) -> Result<SigningKeyView, CliError> {

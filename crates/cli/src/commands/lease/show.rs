@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     error::CliError,
     report::Report,
-    table::{facts, list as names, table},
+    table::{counted, facts, list as names, table},
 };
 
 /// A lease with its text readable.
@@ -92,14 +92,20 @@ pub(crate) fn requester(requester: &Requester) -> String {
 pub(crate) fn extent(extent: &Extent) -> String {
     match extent {
         Extent::Manifest { manifest, count } => {
-            format!("exactly {count} named digests, manifest SHA-256 {manifest}")
+            format!(
+                "exactly {}, manifest SHA-256 {manifest}",
+                counted(*count, "named digest")
+            )
         }
         Extent::Named {
             manifest,
             count,
             further,
-        } => format!("{count} named digests, manifest SHA-256 {manifest}, and the next {further}"),
-        Extent::Count { count } => format!("any {count} distinct digests"),
+        } => format!(
+            "{}, manifest SHA-256 {manifest}, and the next {further}",
+            counted(*count, "named digest")
+        ),
+        Extent::Count { count } => format!("any {}", counted(*count, "distinct digest")),
     }
 }
 

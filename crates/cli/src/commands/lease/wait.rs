@@ -5,7 +5,7 @@ use chancery_api::{FailureKind, LeaseShow, LeaseState, LeaseView};
 use crate::{
     context::Context,
     error::CliError,
-    node_link::NodeLink,
+    node_link::{Interrupt, NodeLink},
     progress::Progress,
     table::{counted, list},
 };
@@ -18,6 +18,7 @@ const SECONDS: u32 = 25;
 pub(crate) fn until_live(
     context: &Context,
     link: &NodeLink<'_>,
+    interrupt: &Interrupt,
     mut view: LeaseView,
 ) -> Result<LeaseView, CliError> {
     while view.state == LeaseState::Waiting {
@@ -26,11 +27,13 @@ pub(crate) fn until_live(
         let _progress = Progress::start(&line);
         let known = view.version;
         while view.state == LeaseState::Waiting && view.version == known {
-            view = link.call_quietly(&LeaseShow {
+            let changed = link.call_quietly(&LeaseShow {
                 lease: view.lease,
                 known: Some(known),
                 wait_seconds: SECONDS,
-            })?;
+            });
+            interrupt.stop_here_if_interrupted();
+            view = changed?;
         }
     }
     ended(&view)?;

@@ -14,7 +14,7 @@ use crate::{cli::Cli, context::Context, error::CliError, report::Report};
 pub(super) struct Guide {
     pub(super) context: Context,
     directory: PathBuf,
-    json: bool,
+    pub(super) json: bool,
     interactive: bool,
 }
 

@@ -9,6 +9,8 @@ mod check;
 mod csr;
 mod guide;
 mod look;
+mod process;
+mod remote;
 mod steps;
 
 use std::path::{Path, PathBuf};
@@ -23,15 +25,23 @@ use guide::Guide;
 /// Builds a trust center for rehearsal.
 #[derive(Args)]
 #[command(
-    after_help = "Example: chancery quickstart\n         chancery quickstart --data-dir /tmp/center --csr server.csr\n\
+    after_help = "Example: chancery quickstart\n         chancery quickstart --data-dir /tmp/center --csr server.csr\n         \
+chancery quickstart --remote\n\
 Asks nothing. Made of ordinary commands, printed as they run. Run again, it recognises what is there, finishes or verifies it, \
 and issues one more certificate. It never initialises a token that holds keys.\n\
-Data directory: ./chancery-quickstart unless --data-dir or CHANCERY_DATA_DIR says otherwise."
+With --remote the HSM comes from an agent, custodians agree over TLS, and openssl signs through the PKCS#11 module, all on this machine.\n\
+Data directory: ./chancery-quickstart, or ./chancery-quickstart-remote, unless --data-dir or CHANCERY_DATA_DIR says otherwise."
 )]
 pub(crate) struct Quickstart {
     /// Issue the certificate for this PKCS#10 request instead of one made on the spot
     #[arg(long, value_name = "FILE")]
     csr: Option<PathBuf>,
+    /// Show a quorum at work from afar: an HSM attached by an agent, two custodians, and openssl that waits for them
+    #[arg(long, conflicts_with_all = ["csr", "algorithm"])]
+    remote: bool,
+    /// With --remote: the PKCS#11 module [default: libchancery_pkcs11.so beside this program]
+    #[arg(long, value_name = "FILE", requires = "remote")]
+    module: Option<PathBuf>,
     /// Pause before each step and explain it
     #[arg(long)]
     interactive: bool,
@@ -73,14 +83,24 @@ pub(crate) struct IssuedView {
 impl Quickstart {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
+        let default = if self.remote {
+            REMOTE_DIRECTORY
+        } else {
+            DEFAULT_DIRECTORY
+        };
         let directory = context
             .named_directory()
-            .unwrap_or_else(|| Path::new(DEFAULT_DIRECTORY))
+            .unwrap_or_else(|| Path::new(default))
             .to_owned();
         let guide = Guide::new(directory, context.json(), self.interactive);
+        if self.remote {
+            return remote::all(&guide, self.module.as_deref());
+        }
         steps::all(&guide, self.csr.as_deref(), &self.algorithm)
     }
 }
 
 /// Where the data is unless somebody says otherwise.
 const DEFAULT_DIRECTORY: &str = "chancery-quickstart";
+/// The same with `--remote`: a node that listens on the network is another.
+const REMOTE_DIRECTORY: &str = "chancery-quickstart-remote";

@@ -17,7 +17,7 @@ use crate::{context::Context, error::CliError, report::Report};
 
 const HSMS: [&str; 2] = ["hsm-a", "hsm-b"];
 const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
-const MANAGER: &str = "alice";
+pub(super) const MANAGER: &str = "alice";
 pub(super) const REGISTRATION_OFFICER: &str = "bob";
 pub(super) const CERTIFICATION_OFFICER: &str = "carol";
 pub(super) const CA: &str = "root";
@@ -53,7 +53,7 @@ pub(super) fn all(guide: &Guide, csr: Option<&Path>, algorithm: &str) -> Result<
     end(guide, &data, certificates, one_more, &good)
 }
 
-fn begin(guide: &Guide) -> Result<DataDir, CliError> {
+pub(super) fn begin(guide: &Guide) -> Result<DataDir, CliError> {
     let data = guide.context.data_or_new()?;
     match data.installation() {
         Ok(installation) if !installation.rehearsal => {
@@ -83,7 +83,7 @@ fn begin(guide: &Guide) -> Result<DataDir, CliError> {
 }
 
 /// Step 1.
-fn people_and_tokens(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
+pub(super) fn people_and_tokens(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
     guide.step(
         1,
         "Tokens and people",
@@ -143,7 +143,7 @@ fn people_and_tokens(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
 }
 
 /// Step 2.
-fn hsms_and_custodians(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
+pub(super) fn hsms_and_custodians(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
     guide.step(
         2,
         "Two HSMs of one key domain, three custodians",
