@@ -64,3 +64,16 @@ macro_rules! unsupported {
 }
 
 pub(crate) use {exported, unsupported};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_pkcs11_library::Code;
+
+    #[test]
+    fn a_panic_does_not_leave_and_errors_become_their_numbers() {
+        assert_eq!(guard(|| Ok(())), ck::CKR_OK);
+        assert_eq!(guard(|| Err(Code::PIN_LOCKED.into())), ck::CKR_PIN_LOCKED);
+        assert_eq!(guard(|| panic!("on purpose")), ck::CKR_GENERAL_ERROR);
+    }
+}

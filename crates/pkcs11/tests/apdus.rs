@@ -114,7 +114,8 @@ impl Place for Shared {
     }
 
     fn connect(&self) -> Result<Box<dyn Device>> {
-        self.lock().reset().unwrap();
+        let reset = self.lock().reset();
+        reset.map_err(|error| Code::DEVICE_ERROR.because(error.to_string()))?;
         Ok(Box::new(self.clone()))
     }
 }

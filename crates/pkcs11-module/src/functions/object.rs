@@ -60,9 +60,12 @@ exported! {
         let object = ObjectHandle(number_of(object));
         let found = library.object(SessionHandle(number_of(session)), object, &kinds)?;
         // All are filled in, whatever is wrong with one of them.
-        blank.iter_mut().fold(Ok(()), |outcome, attribute| {
-            outcome.and(fill(&call, &found, attribute))
-        })
+        let mut outcome = Ok(());
+        for attribute in blank {
+            let filled = fill(&call, &found, attribute);
+            outcome = outcome.and(filled);
+        }
+        outcome
     }
 
     /// `C_SetAttributeValue`

@@ -198,7 +198,8 @@ impl Module {
             ck::CKR_OK => {}
             other => return Err(other),
         }
-        let mut value = vec![0; usize::try_from(wanted.ulValueLen).unwrap()];
+        let length = usize::try_from(wanted.ulValueLen).map_err(|_| ck::CKR_GENERAL_ERROR)?;
+        let mut value = vec![0; length];
         wanted.pValue = value.as_mut_ptr().cast();
         match c!(self.list, C_GetAttributeValue(session, object, &mut wanted, 1)) {
             ck::CKR_OK => Ok(value),

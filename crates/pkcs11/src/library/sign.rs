@@ -40,7 +40,7 @@ enum Prepared {
 /// The data so far.
 enum Collected {
     /// Hashed here.
-    Hashed(Hash, Hasher),
+    Hashed(Hash, Box<Hasher>),
     /// Taken as it is.
     Plain(Zeroizing<Vec<u8>>),
 }
@@ -70,7 +70,7 @@ impl Library {
             is_authenticated: !key.attributes.get_flag(ck::CKA_ALWAYS_AUTHENTICATE),
             scheme,
             collected: match kind.hashed_by {
-                Some(hash) => Collected::Hashed(hash, hash.start()),
+                Some(hash) => Collected::Hashed(hash, Box::new(hash.start())),
                 None => Collected::Plain(Zeroizing::default()),
             },
             length: signature_length(&key, kind.scheme),

@@ -50,9 +50,15 @@ impl Files {
         self.list.as_deref().filter(|_| !self.stale)
     }
 
-    /// The token lists this now. When it is not what it was, nothing that was read counts.
+    /// The token lists this now. When it is not what it was, nothing that was read counts. In which order it lists is its own
+    /// affair.
     pub(super) fn listed(&mut self, list: Vec<Fid>) {
-        if self.list.as_ref() != Some(&list) {
+        let sorted = |list: &[Fid]| {
+            let mut list = list.to_vec();
+            list.sort_unstable();
+            list
+        };
+        if self.list.as_deref().map(sorted) != Some(sorted(&list)) {
             if self.list.is_some() {
                 self.content.retain(|file, _| file.prefix() == DEVICE);
             }
@@ -97,7 +103,7 @@ impl Files {
             }
             self.dirty = true;
         }
-        // In which order the token lists what it has is its own affair.
+        // What else the token has done is seen when it lists again.
         self.stale = true;
     }
 
@@ -118,7 +124,7 @@ impl Files {
     }
 
     /// What is worth remembering, once after each change.
-    pub(super) fn take_changes(&mut self) -> Option<(Vec<Fid>, BTreeMap<Fid, Option<Vec<u8>>>)> {
+    pub(super) fn take_changes(&mut self, firmware: (u8, u8), pin_good: bool) -> Option<Remembered> {
         if !self.dirty || self.stale {
             return None;
         }
@@ -129,7 +135,12 @@ impl Files {
             .filter(|(file, _)| file.prefix() != prefix::PRIVATE_DATA)
             .map(|(file, content)| (*file, content.as_deref().map(<[u8]>::to_vec)))
             .collect();
-        Some((self.list.clone()?, files))
+        Some(Remembered {
+            list: self.list.clone()?,
+            files,
+            firmware,
+            pin_good,
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use chancery_iso7816::{
 use chancery_schsm::{Fid, KeyId, TokenInfo, fid};
 
 use super::{
-    cache::{CacheFolder, Remembered},
+    cache::CacheFolder,
     card::{Card, PinReference, PinState},
     failure::Failure,
     files::{Files, Known},
@@ -160,13 +160,7 @@ impl Hand {
         let (Some(cache), Identity::Device(name) | Identity::Place(name)) = (&self.cache, &self.name) else {
             return;
         };
-        if let Some((list, files)) = self.files.take_changes() {
-            let what = Remembered {
-                list,
-                files,
-                firmware: self.firmware,
-                pin_good: self.pin_good,
-            };
+        if let Some(what) = self.files.take_changes(self.firmware, self.pin_good) {
             cache.store(name, &what);
         }
     }
