@@ -22,16 +22,21 @@ use crate::agent::Agent;
 use crate::relay::Relay;
 use crate::server::{NAME, Server, TICKET, quick};
 
-type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Every PIN of these tests.
+pub(crate) const PIN: &str = "648219";
+/// Every SO PIN, hexadecimal.
+pub(crate) const SO_PIN: &str = "3537363231383830";
 
 /// Tokens of one factory.
-struct Installation {
+pub(crate) struct Installation {
     dir: tempfile::TempDir,
     factory: Factory,
-    anchors: Arc<TrustAnchors>,
+    pub(crate) anchors: Arc<TrustAnchors>,
 }
 
-struct Custodian {
+pub(crate) struct Custodian {
     token: Authenticated<VirtualToken>,
     chain: Vec<u8>,
     request: Vec<u8>,
@@ -43,7 +48,7 @@ struct Custodian {
 struct Shared(Arc<Mutex<(VirtualToken, Vec<u8>)>>);
 
 impl Installation {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at_rest = AtRest::MachineSecret(dir.path().join("secret"));
         let factory =
@@ -74,10 +79,10 @@ impl Installation {
         VirtualToken::open(path, &self.at_rest()).unwrap()
     }
 
-    fn custodian(&self, name: &str) -> Custodian {
+    pub(crate) fn custodian(&self, name: &str) -> Custodian {
         let token = self.open(&self.make(name));
         let mut card = Card::new(token).select().map_err(|failed| failed.error).unwrap();
-        let pin = Pin::new("648219").unwrap();
+        let pin = Pin::new(PIN).unwrap();
         card.initialize(&Initialize {
             options: InitializeOptions::RESET_RETRY_COUNTER,
             user_pin: Some(pin.clone()),
@@ -98,8 +103,24 @@ impl Installation {
         }
     }
 
-    /// An HSM that two of these custodians open, set up here and ready to be attached; its CHR.
+    /// An HSM that these custodians open, set up here and ready to be attached; its CHR.
     async fn hsm(&self, custodians: &[Custodian]) -> (VirtualToken, String) {
+        let (hsm, path) = self.hsm_here(custodians).await;
+        let device = hsm.identity().device.clone();
+        hsm.closed("it is attached elsewhere").await;
+        (self.open(&path), device)
+    }
+
+    /// The same with a key in it, whose SubjectPublicKeyInfo is given.
+    pub(crate) async fn hsm_with_key(&self, custodians: &mut [Custodian]) -> (VirtualToken, Vec<u8>) {
+        let (hsm, path) = self.hsm_here(custodians).await;
+        open(&hsm, custodians).await;
+        let key = hsm.generate(key()).await.unwrap();
+        hsm.closed("it is attached elsewhere").await;
+        (self.open(&path), key.public_key_spki)
+    }
+
+    async fn hsm_here(&self, custodians: &[Custodian]) -> (Hsm, PathBuf) {
         let path = self.make("hsm");
         let connect = Arc::new(VirtualConnect::new(&path, self.at_rest()));
         let anchors = Arc::clone(&self.anchors);
@@ -119,9 +140,7 @@ impl Installation {
                 .await
                 .unwrap();
         }
-        let device = hsm.identity().device.clone();
-        hsm.closed("it is attached elsewhere").await;
-        (self.open(&path), device)
+        (hsm, path)
     }
 }
 
@@ -150,15 +169,24 @@ impl Shared {
     }
 }
 
-fn so_pin() -> SoPin {
-    SoPin::from_hex("3537363231383830").unwrap()
+pub(crate) fn so_pin() -> SoPin {
+    SoPin::from_hex(SO_PIN).unwrap()
 }
 
-fn clock() -> Clock {
+fn key() -> GenerateSpec {
+    GenerateSpec {
+        key_id: 1,
+        algorithm: KeyAlgorithm::EcP256,
+        chr: None,
+        label: "firmware".to_owned(),
+    }
+}
+
+pub(crate) fn clock() -> Clock {
     Arc::new(|| 1_795_000_000_000)
 }
 
-async fn open(hsm: &Hsm, custodians: &mut [Custodian]) {
+pub(crate) async fn open(hsm: &Hsm, custodians: &mut [Custodian]) {
     for custodian in custodians {
         let challenge = hsm.challenge(&custodian.chr).await.unwrap();
         let target = Reference::new(&hsm.identity().device).unwrap();
@@ -170,7 +198,7 @@ async fn open(hsm: &Hsm, custodians: &mut [Custodian]) {
 }
 
 /// Callers who sign at the same time; each signature is checked.
-async fn sign(hsm: &Hsm, spki: &[u8], callers: u8, each: u8) {
+pub(crate) async fn sign(hsm: &Hsm, spki: &[u8], callers: u8, each: u8) {
     let key = PKey::public_key_from_der(spki).unwrap().ec_key().unwrap();
     let tasks: Vec<_> = (0..callers)
         .map(|caller| {
@@ -228,15 +256,7 @@ async fn an_hsm_at_our_agent_is_opened_signs_and_stays_open_over_a_cut() {
         .unwrap();
     assert_eq!(hsm.identity().device, device);
     open(&hsm, &mut custodians).await;
-    let key = hsm
-        .generate(GenerateSpec {
-            key_id: 1,
-            algorithm: KeyAlgorithm::EcP256,
-            chr: None,
-            label: "firmware".to_owned(),
-        })
-        .await
-        .unwrap();
+    let key = hsm.generate(key()).await.unwrap();
     sign(&hsm, &key.public_key_spki, 8, 5).await;
 
     // Every connection is cut while callers wait: nobody has to approve again.
