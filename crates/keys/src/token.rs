@@ -20,6 +20,17 @@ pub trait Token: Transport {
     /// channel.
     fn authenticated(&mut self) {}
 
+    /// Keeps the device certificates of a token that has proven which device it is, as long as whoever holds it at the other end
+    /// is connected: the next to use it then begins with chip authentication.
+    fn remember(&mut self, chain: &[u8]) {
+        let _ = chain;
+    }
+
+    /// What was kept.
+    fn remembered(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Told when the token is to be locked at the latest, from now on; `None` when nothing says so any more. Whoever holds
     /// the token at the other end then locks it even when the node cannot.
     fn lock_in(&mut self, after: Option<Duration>) {

@@ -44,6 +44,8 @@ struct Inner {
     /// Whether somebody has the token.
     taken: bool,
     proven: bool,
+    /// Device certificates of the token, once it has proven which device it is.
+    chain: Option<Vec<u8>>,
     /// When the token is to be locked, once that was said: an inner `None` takes it back.
     lock_at: Option<Option<Instant>>,
 }
@@ -104,6 +106,7 @@ impl Live {
                 ended: None,
                 taken: false,
                 proven: false,
+                chain: None,
                 lock_at: None,
             }),
             done: Condvar::new(),
@@ -255,6 +258,14 @@ impl Live {
         let mut inner = self.lock();
         inner.proven = true;
         inner.session.authenticated();
+    }
+
+    pub(super) fn remember(&self, chain: &[u8]) {
+        self.lock().chain = Some(chain.to_vec());
+    }
+
+    pub(super) fn remembered(&self) -> Option<Vec<u8>> {
+        self.lock().chain.clone()
     }
 
     /// Whether chip authentication has proven the token.

@@ -119,6 +119,14 @@ impl Token for RemoteToken {
         self.live.set_authenticated();
     }
 
+    fn remember(&mut self, chain: &[u8]) {
+        self.live.remember(chain);
+    }
+
+    fn remembered(&self) -> Option<Vec<u8>> {
+        self.live.remembered()
+    }
+
     fn lock_in(&mut self, after: Option<Duration>) {
         self.live.set_lock(after);
     }

@@ -43,31 +43,20 @@ fn attach_token(
 ) -> Result<Attached, HsmError> {
     let mut way = Way::new(token);
     let tells = way.on_ready(ready);
-    let failed = |error| HsmError::Token {
-        hsm: hsm.to_owned(),
-        doing: "be selected",
-        source: Box::new(error),
-    };
-    let mut card = Card::with_limits(way.clone(), way.limits())
-        .select()
-        .map_err(|refused| failed(refused.into_error()))?;
-    let chain = card
-        .read_file(fid::DEVICE_CERTIFICATES)
-        .map_err(failed)?
-        .unwrap_or_default();
-    let refused = |source| HsmError::Chain {
-        hsm: hsm.to_owned(),
-        source,
-    };
-    let device = DeviceChain::parse(&chain)
-        .map_err(|error| refused(Box::new(error)))?
-        .verify(anchors, None)
-        .map_err(|error| refused(Box::new(error)))?;
+    if way.is_remote()
+        && let Some(attached) = attach_known(&way, tells, anchors)
+    {
+        return Ok(attached);
+    }
+    way.begin_anew();
+    let (card, chain) = look(hsm, &way)?;
+    let device = verified(hsm, &chain, anchors)?;
     if way.is_remote() {
         way.secure(&device).map_err(|source| HsmError::NoChannel {
             hsm: hsm.to_owned(),
             source: Box::new(source),
         })?;
+        way.remember(&chain);
     }
     Ok(Attached {
         card,
@@ -76,6 +65,47 @@ fn attach_token(
         chain,
         tells,
     })
+}
+
+/// A remote token that has proven itself before, to somebody else on this node: another channel is opened at once, and the
+/// application is selected in it. `None` where that does not work; then it is not what it was.
+fn attach_known(way: &Way, tells: bool, anchors: &TrustAnchors) -> Option<Attached> {
+    let chain = way.remembered()?;
+    let device = verified("", &chain, anchors).ok()?;
+    way.secure(&device).ok()?;
+    let (card, found) = look("", way).ok()?;
+    (found == chain).then(|| Attached {
+        card,
+        way: way.clone(),
+        device,
+        chain,
+        tells,
+    })
+}
+
+/// Selects, and reads the chain.
+fn look(hsm: &str, way: &Way) -> Result<(Selected<Way>, Vec<u8>), HsmError> {
+    let failed = |error| HsmError::Token {
+        hsm: hsm.to_owned(),
+        doing: "be selected",
+        source: Box::new(error),
+    };
+    let mut card = Card::with_limits(way.clone(), way.limits())
+        .select()
+        .map_err(|refused| failed(refused.into_error()))?;
+    let chain = card.read_file(fid::DEVICE_CERTIFICATES).map_err(failed)?;
+    Ok((card, chain.unwrap_or_default()))
+}
+
+fn verified(hsm: &str, chain: &[u8], anchors: &TrustAnchors) -> Result<DeviceIdentity, HsmError> {
+    let refused = |source| HsmError::Chain {
+        hsm: hsm.to_owned(),
+        source,
+    };
+    DeviceChain::parse(chain)
+        .map_err(|error| refused(Box::new(error)))?
+        .verify(anchors, None)
+        .map_err(|error| refused(Box::new(error)))
 }
 
 impl Attached {

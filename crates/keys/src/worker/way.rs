@@ -71,6 +71,19 @@ impl Way {
         held(&self.token.0).mark()
     }
 
+    pub(super) fn remembered(&self) -> Option<Vec<u8>> {
+        held(&self.token.0).remembered()
+    }
+
+    pub(super) fn remember(&self, chain: &[u8]) {
+        held(&self.token.0).remember(chain);
+    }
+
+    /// Goes on in plain, to find out which device this is.
+    pub(super) fn begin_anew(&self) {
+        *held(&self.secured) = Secured::default();
+    }
+
     pub(super) fn lock_in(&self, after: Option<Duration>) {
         held(&self.token.0).lock_in(after);
     }

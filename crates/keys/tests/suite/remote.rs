@@ -1,14 +1,14 @@
 //! A token that is far away: everything goes through a secure channel, and nothing else does.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chancery_api::HsmId;
 use chancery_driver::secure::ChannelError;
 use chancery_iso7816::CommandApdu;
 use chancery_keys::{
-    Connect, Hsm, HsmError, ImportState, KeyAlgorithm, Pool, SignatureAlgorithm, StartOptions, State,
-    identify,
+    Connect, ConnectError, Hsm, HsmError, ImportState, KeyAlgorithm, Pool, SignatureAlgorithm, StartOptions,
+    State, Token, identify,
 };
 use openssl::hash::MessageDigest;
 
@@ -173,16 +173,32 @@ async fn whoever_shows_the_certificates_of_another_device_gets_nowhere() {
     );
 }
 
+/// Gives a token that is connected already.
+struct Once(Mutex<Option<Box<dyn Token>>>);
+
+impl Connect for Once {
+    fn connect(&self) -> Result<Box<dyn Token>, ConnectError> {
+        Ok(self.0.lock().unwrap().take().unwrap())
+    }
+}
+
 #[tokio::test]
 async fn a_device_is_identified_before_it_takes_a_place() {
     let installation = Installation::new();
     let wire = Wire::to(installation.token("hsm-a"));
     let (identity, token) = identify("hsm-a", wire.connect().unwrap(), &installation.anchors).unwrap();
     assert_eq!(wire.authenticated(), 1);
-    drop(token);
+    // Whoever has it next goes on without a word in plain but those that open a channel.
+    let once = Arc::new(Once(Mutex::new(Some(token))));
     let anchors = Arc::clone(&installation.anchors);
-    let hsm = Hsm::start("hsm-a", Arc::new(wire.clone()), anchors, installation.clock()).unwrap();
+    let hsm = Hsm::start("hsm-a", once, anchors, installation.clock()).unwrap();
     assert_eq!(*hsm.identity(), identity);
+    assert_eq!(trespasses(&wire.seen()), Vec::<String>::new());
+    assert_eq!(
+        wire.selections(),
+        2,
+        "in plain to find out who it is, and in the channel"
+    );
     hsm.closed("it was looked at").await;
     let none = chancery_cvc::TrustAnchors::none();
     assert!(matches!(

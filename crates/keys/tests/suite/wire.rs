@@ -61,6 +61,7 @@ struct Far {
     most_under_way: AtomicUsize,
     authenticated: AtomicUsize,
     told: Mutex<Vec<Option<Duration>>>,
+    chain: Mutex<Option<Vec<u8>>>,
 }
 
 impl Wire {
@@ -79,6 +80,7 @@ impl Wire {
             most_under_way: AtomicUsize::new(0),
             authenticated: AtomicUsize::new(0),
             told: Mutex::default(),
+            chain: Mutex::default(),
         }))
     }
 
@@ -401,6 +403,14 @@ impl Token for Near {
 
     fn authenticated(&mut self) {
         self.far.authenticated.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn remember(&mut self, chain: &[u8]) {
+        *self.far.chain.lock().unwrap() = Some(chain.to_vec());
+    }
+
+    fn remembered(&self) -> Option<Vec<u8>> {
+        self.far.chain.lock().unwrap().clone()
     }
 
     fn lock_in(&mut self, after: Option<Duration>) {
