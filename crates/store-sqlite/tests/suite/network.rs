@@ -19,7 +19,7 @@ fn client(name: &str, key: u8) -> ClientRecord {
         name: name.to_owned(),
         key_hash: vec![key; 32],
         public_key: vec![key; 91],
-        custodian: (key % 2 == 0).then(|| "ann".to_owned()),
+        custodian: key.is_multiple_of(2).then(|| "ann".to_owned()),
         created_ms: i64::from(key),
         revoked_ms: None,
     }
