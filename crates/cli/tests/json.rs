@@ -93,7 +93,11 @@ fn every_documented_shape_is_what_its_command_prints() {
     let home = Home::new();
     let shapes = shapes();
     // connect has a test of its own.
-    let mut seen = vec!["hsm".to_owned(), "token certificate".to_owned(), "connect".to_owned()];
+    let mut seen = vec![
+        "hsm".to_owned(),
+        "token certificate".to_owned(),
+        "connect".to_owned(),
+    ];
     let mut found = Vec::new();
     let mut check = |name: &str, words: &[&str], expected: i32| {
         let (code, value) = home.json(words);
@@ -127,6 +131,48 @@ fn every_documented_shape_is_what_its_command_prints() {
     check("cert show", &["cert", "show", "#8"], 0);
     check("failure", &["cert", "show", "#99"], 5);
     check("failure", &["hsm", "unlock", "hsm-a", "--as", "nobody"], 5);
+    // A lease, from what asks for it to the receipt.
+    for hsm in ["hsm-a", "hsm-b"] {
+        home.run(&["hsm", "attach", hsm, "--as", "alice"]);
+        home.run(&["hsm", "unlock", hsm, "--as", "alice"]);
+        home.run(&["hsm", "unlock", hsm, "--as", "bob"]);
+    }
+    home.run(&["signer", "create", "firmware", "--hsm", "hsm-a", "--as", "alice"])
+        .ok();
+    check("signer keys", &["signer", "keys"], 0);
+    home.run(&["hsm", "lock"]).ok();
+    let image = home.private("fit.itb", "an image");
+    let (_, asked) = home.json(&[
+        "unlock",
+        "request",
+        "--signer",
+        "firmware",
+        "--for",
+        "a release",
+        "--count",
+        "1",
+        "--for-time",
+        "1h",
+    ]);
+    let lease = asked["lease"].as_str().unwrap_or_default().to_owned();
+    check("lease show", &["lease", "show", &lease], 0);
+    check("approve", &["approve", &lease, "--as", "alice"], 0);
+    check("approve", &["approve", &lease, "--as", "bob"], 0);
+    check("sign", &["sign", &image, "--signer", "firmware"], 0);
+    check("receipt show", &["receipt", "show", &lease, &image], 0);
+    check("failure", &["lease", "show", "ffffffff"], 5);
+    // Who may come from the network. What the data directory remembers counts for nodes in the background, too.
+    home.run(&["stop"]).ok();
+    std::fs::write(home.data().join("network.toml"), "listen = \"127.0.0.1:0\"\n").unwrap();
+    check("client key", &["client", "key", "--out", "build.key"], 0);
+    home.run(&["client", "add", "build", "--key", "build.key.crt"])
+        .ok();
+    check("client list", &["client", "list"], 0);
+    let add = ["connector", "add", "cupboard", "--ticket-file", "cupboard.ticket"];
+    check("connector add", &add, 0);
+    check("connector list", &["connector", "list"], 0);
+    check("ticket create", &["ticket", "create", "cupboard", "--show"], 0);
+    check("status", &["status"], 0);
     let vector = |name: &str| format!("{}/../../testdata/vectors/{name}.hex", env!("CARGO_MANIFEST_DIR"));
     let chain = vector("nitrokey-hsm2-fw4.1-ef2f02");
     let request = vector("nitrokey-hsm2-fw4.1-efce01");
