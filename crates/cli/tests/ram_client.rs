@@ -34,14 +34,10 @@ exec "$@"
 /// How long anything that should happen at once may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What comes before a channel and opens it: SELECT, READ of the device's certificates, MANAGE SECURITY ENVIRONMENT, GENERAL
-/// AUTHENTICATE.
-const PLAIN_OPENING: [[u8; 3]; 4] = [
-    [0xA4, 0x04, 0x00],
-    [0xB1, 0x2F, 0x02],
-    [0x22, 0x41, 0xA4],
-    [0x86, 0x00, 0x00],
-];
+/// What opens a channel: MANAGE SECURITY ENVIRONMENT, GENERAL AUTHENTICATE.
+const OPENING: [[u8; 3]; 2] = [[0x22, 0x41, 0xA4], [0x86, 0x00, 0x00]];
+/// What comes before the first: SELECT, READ of the device's certificates.
+const BEFORE: [[u8; 3]; 2] = [[0xA4, 0x04, 0x00], [0xB1, 0x2F, 0x02]];
 
 /// A process that is ended when the test is.
 struct Background(Child);
@@ -180,17 +176,19 @@ fn it_attaches_a_token_that_is_unlocked_and_signs() {
     assert_eq!(client.0.wait().unwrap().code(), Some(1));
     let told = log();
     assert!(told.contains("(-1) the connector was revoked"), "{told}");
-    // By its own account: no PIN came, and in clear nothing but what opens a channel.
+    // By its own account: no PIN came, and in clear nothing but what opens a channel, the first or another.
     let seen = commands(&told);
-    let last = seen
+    let is_authentication = |header: &[u8; 4]| header[1] == 0x86;
+    let first = seen
         .iter()
-        .rposition(|header| header[1] == 0x86)
+        .position(is_authentication)
         .expect("chip authentication");
-    assert!(seen.len() > last + 10, "{told}");
+    assert!(seen.len() > first + 10, "{told}");
     for (index, header) in seen.iter().enumerate() {
         let [class, instruction, p1, p2] = *header;
         assert!(!matches!(instruction, 0x20 | 0x24 | 0x2C), "{header:02X?}");
-        let opens = index <= last && PLAIN_OPENING.contains(&[instruction, p1, p2]);
+        let what = [instruction, p1, p2];
+        let opens = OPENING.contains(&what) || index < first && BEFORE.contains(&what);
         assert!(opens || class & 0x0C == 0x0C, "{header:02X?} in clear: {told}");
     }
     // A ticket opens one session.

@@ -263,7 +263,8 @@ fn a_remote_quorum_opens_a_remote_hsm_and_who_waits_is_told_why_not() {
     let again = world.run(&world.alice, &["approve", &lease, "--as", "alice"]);
     assert_eq!(world.state(&lease), "waiting", "{}", again.err);
     let posing = world.run(&world.alice, &["approve", &lease, "--as", "bob"]);
-    assert_ne!(posing.code, 0, "{}{}", posing.out, posing.err);
+    assert_eq!(posing.code, 7, "{}{}", posing.out, posing.err);
+    assert!(posing.err.contains("not of bob"), "{}", posing.err);
     assert_eq!(world.state(&lease), "waiting");
     assert_eq!(world.run(&world.build, &sign).code, 4);
     // Two open it, and it signs.
