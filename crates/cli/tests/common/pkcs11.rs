@@ -1,0 +1,34 @@
+//! The PKCS#11 module as programs load it.
+
+#![allow(dead_code, reason = "each test binary uses a part of this")]
+
+use std::{path::PathBuf, process::Command, sync::OnceLock};
+
+/// `libchancery_pkcs11.so` beside the program under test. Tests of another package do not have it built, so it is built here,
+/// once, which takes no time when it is there.
+pub(crate) fn module() -> PathBuf {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE
+        .get_or_init(|| {
+            let mut build = Command::new(env!("CARGO"));
+            build
+                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+                .args(["build", "--quiet", "--locked", "-p", "chancery-pkcs11-module"]);
+            if !cfg!(debug_assertions) {
+                build.arg("--release");
+            }
+            assert!(build.status().unwrap().success(), "the module is not built");
+            // The program is in the folder to which libraries are built, too.
+            let path = assert_cmd::cargo::cargo_bin!("chancery").with_file_name("libchancery_pkcs11.so");
+            assert!(path.exists(), "{} is not there", path.display());
+            path
+        })
+        .clone()
+}
+
+/// The engine with which openssl 3.0 uses a PKCS#11 module, as a file.
+pub(crate) fn engine() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let mut files = folders.map(|folder| folder.path().join("engines-3/pkcs11.so"));
+    files.find(|file| file.is_file()).unwrap()
+}
