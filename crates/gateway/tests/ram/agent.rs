@@ -57,8 +57,21 @@ impl Agent {
         card: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static,
         cuts: Cuts,
     ) -> Self {
+        Self::with_client(Client::bearer(server, TICKET), card, cuts)
+    }
+
+    /// With a ticket of its own.
+    pub(crate) fn start_as(
+        server: SocketAddr,
+        ticket: &str,
+        card: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static,
+    ) -> Self {
+        Self::with_client(Client::bearer(server, ticket), card, Box::new(|_| Cut::No))
+    }
+
+    fn with_client(client: Client, card: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static, cuts: Cuts) -> Self {
         let (stop, stopped) = mpsc::channel(1);
-        let task = tokio::spawn(run(server, Box::new(card), cuts, stopped));
+        let task = tokio::spawn(run(client, Box::new(card), cuts, stopped));
         Self { stop, task }
     }
 
@@ -83,9 +96,8 @@ struct Answer {
     body: Vec<u8>,
 }
 
-async fn run(server: SocketAddr, mut card: Card, cuts: Cuts, mut stop: mpsc::Receiver<()>) -> Told {
+async fn run(mut client: Client, mut card: Card, cuts: Cuts, mut stop: mpsc::Receiver<()>) -> Told {
     let mut told = Told::default();
-    let mut client = Client::bearer(server, TICKET);
     client.with("X-Chancery-Agent", "1");
     let first = client.post(&hello()).await;
     assert_eq!(first.sequence(), Some(1));

@@ -6,6 +6,7 @@ mod busy;
 mod cuts;
 mod hsm;
 mod lies;
+mod many;
 mod raw;
 mod relay;
 mod second;
