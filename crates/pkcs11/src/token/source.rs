@@ -54,7 +54,7 @@ impl LocalTokens {
         for path in &self.tokens.sockets {
             if path.is_dir() {
                 paths.extend(sockets_in(path).into_iter().map(|path| (path, false)));
-            } else {
+            } else if is_socket_name(path) || path.exists() {
                 paths.push((path.clone(), true));
             }
         }
@@ -130,10 +130,15 @@ fn sockets_in(folder: &Path) -> Vec<PathBuf> {
     };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sock"))
+        .filter(|path| is_socket_name(path))
         .collect();
     paths.sort();
     paths
+}
+
+/// A folder that is not there, yet, is no socket that is not served.
+fn is_socket_name(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sock")
 }
 
 /// Whether a card says it is one: all of them have these historical bytes, or are a platform that carries the application.
@@ -146,6 +151,22 @@ fn is_smartcard_hsm(atr: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_there_is_no_slot_and_a_socket_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let slots = |path: PathBuf| {
+            let tokens = Tokens {
+                readers: Readers::None,
+                sockets: vec![path],
+                ..Tokens::default()
+            };
+            LocalTokens::new(tokens, None).slots().len()
+        };
+        assert_eq!(slots(folder.path().join("readers")), 0);
+        assert_eq!(slots(folder.path().to_owned()), 0);
+        assert_eq!(slots(folder.path().join("one.sock")), 1);
+    }
 
     #[test]
     fn cards_are_told_by_their_historical_bytes() {
