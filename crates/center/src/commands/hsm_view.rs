@@ -220,17 +220,26 @@ impl Center {
             State::Unlocked { since_ms } => HsmState::Unlocked {
                 since: rfc3339(since_ms),
                 by: people(true),
-                lease: self
-                    .lock(&self.authorities)
-                    .values()
-                    .map(|authority| authority.name.clone())
-                    .collect(),
+                lease: self.open_for(record.id),
             },
             State::Lost { at_ms, because } => HsmState::Lost {
                 at: rfc3339(at_ms),
                 because,
             },
         }
+    }
+
+    /// Signers that an open HSM is open for.
+    fn open_for(&self, hsm: HsmId) -> Vec<String> {
+        let mut names = std::collections::BTreeSet::new();
+        if self.desk.is_open_for_all(hsm) {
+            let authorities = self.lock(&self.authorities);
+            names.extend(authorities.values().map(|authority| authority.name.clone()));
+        }
+        let open = self.desk.book();
+        let granted = open.values().filter(|lease| lease.granted().contains(&hsm));
+        names.extend(granted.map(|lease| lease.text.signer.clone()));
+        names.into_iter().collect()
     }
 
     /// Names of the people behind custodian keys, by CHR; only registrations that managers approved.

@@ -68,6 +68,7 @@ impl Center {
             StatementKind::Unlock => self.agreed_unlock(call, &asked, &record, hsm).await?,
         }
         self.desk.tell();
+        self.desk.wake();
         self.lease_view(call.lease).await
     }
 

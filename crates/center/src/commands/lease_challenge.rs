@@ -1,12 +1,12 @@
 //! `lease.challenge`: what a custodian's agent needs to answer for one HSM of a lease.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chancery_api::{
-    Base64, Condition, Failure, FailureKind, HsmDocument, LeaseChallenge, LeaseChallengeView, LeaseId,
-    LeaseText, StatementKind,
+    Base64, Condition, Failure, FailureKind, HsmDocument, HsmId, LeaseChallenge, LeaseChallengeView, LeaseId,
+    LeaseText, PersonId, StatementKind,
 };
-use chancery_keys::Hsm;
+use chancery_keys::{Hsm, State};
 use chancery_store::{CustodianRecord, HsmRecord};
 
 use super::{hsm_attach::document, lease_view::unknown};
@@ -17,6 +17,10 @@ use crate::{
 
 /// How long the node waits for an answer to a nonce of its own, milliseconds.
 const NONCE_LIFETIME_MS: u64 = 5 * 60 * 1000;
+/// How long a custodian's agent may take for an HSM's challenge while another one waits, milliseconds.
+const TURN_MS: u64 = 10 * 1000;
+/// How often that is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Most questions kept; the one that ends first gives way.
 const MOST_ASKED: usize = 4096;
 
@@ -75,6 +79,10 @@ impl Center {
             {
                 waiting.remove(&first);
             }
+            if kind == StatementKind::Unlock {
+                // An HSM has one challenge open: the one before is replaced.
+                waiting.retain(|_, asked| asked.hsm != record.id || asked.kind != StatementKind::Unlock);
+            }
             waiting.insert(session.clone(), asked);
         }
         Ok(LeaseChallengeView {
@@ -121,7 +129,8 @@ impl Center {
         record: &HsmRecord,
         registration: &CustodianRecord,
     ) -> Result<(StatementKind, String, [u8; 8]), Failure> {
-        let hsm = self.held(record)?;
+        let hsm = self.reachable(record)?;
+        self.wait_for_turn(record.id, registration.person).await;
         let mut answered = self.counted_by(record, &hsm, &registration.chr).await?;
         {
             let mut open = self.desk.book();
@@ -167,8 +176,43 @@ impl Center {
         Ok((StatementKind::Unlock, challenge.session, challenge.challenge))
     }
 
+    /// An HSM that custodians can answer now; others have nothing to be asked for.
+    fn reachable(&self, record: &HsmRecord) -> Result<Hsm, Failure> {
+        let conflict = |what: String| Failure::new(FailureKind::Conflict, what);
+        let name = &record.name;
+        let hsm = self
+            .pool
+            .get(record.id)
+            .ok_or_else(|| conflict(format!("HSM {name} is not attached now")))?;
+        match hsm.state() {
+            State::Locked | State::Quorum { .. } | State::Unlocked { .. } => Ok(hsm),
+            state => Err(conflict(format!("HSM {name} is out of reach now: {state}"))),
+        }
+    }
+
+    /// An HSM has one challenge open at a time: the question to another custodian is waited for a little before it is replaced.
+    async fn wait_for_turn(&self, hsm: HsmId, person: PersonId) {
+        let mut changed = self.desk.changed.subscribe();
+        let begun = self.desk.now();
+        loop {
+            let now = self.desk.now();
+            let taken = self.lock(&self.desk.asked).values().any(|asked| {
+                let age = NONCE_LIFETIME_MS.saturating_sub(asked.until.saturating_sub(now));
+                asked.hsm == hsm
+                    && asked.person != person
+                    && asked.kind == StatementKind::Unlock
+                    && age < TURN_MS
+            });
+            if !taken || now.saturating_sub(begun) >= TURN_MS {
+                return;
+            }
+            // Somebody answered, or time passed: both are looked at again.
+            drop(tokio::time::timeout(LOOK_AGAIN, changed.changed()).await);
+        }
+    }
+
     /// Whether an HSM counts answers that were given for this lease, or is open by them.
-    fn opened_for(&self, lease: LeaseId, hsm: chancery_api::HsmId) -> bool {
+    fn opened_for(&self, lease: LeaseId, hsm: HsmId) -> bool {
         let open = self.desk.book();
         open.get(&lease).is_some_and(|lease| lease.needs(hsm))
     }
@@ -262,6 +306,6 @@ pub(crate) fn opened_already(hsm: &str) -> Failure {
 }
 
 /// An HSM of a lease by its identifier.
-pub(crate) fn hsm_of(text: &LeaseText, id: chancery_api::HsmId) -> Option<&HsmDocument> {
+pub(crate) fn hsm_of(text: &LeaseText, id: HsmId) -> Option<&HsmDocument> {
     text.hsms.iter().find(|hsm| hsm.id == id)
 }

@@ -119,10 +119,20 @@ impl Center {
         let data = json!({ "lease": id, "state": state, "because": because });
         events.push(event(now_ms, "lease-ended", actor, &data)?);
         // It stays in memory, ended, until this is recorded: the desk tries again.
-        self.commit(Change { writes, events }).await?;
-        self.desk.book().remove(&id);
+        let recorded = self.commit(Change { writes, events }).await;
+        {
+            let mut open = self.desk.book();
+            match &recorded {
+                Ok(()) => drop(open.remove(&id)),
+                Err(_) => {
+                    if let Some(lease) = open.get_mut(&id) {
+                        lease.recording = false;
+                    }
+                }
+            }
+        }
         self.desk.tell();
-        Ok(true)
+        recorded.map(|()| true)
     }
 
     /// Ends a lease in memory; the write that records it, if it was open.
@@ -132,6 +142,7 @@ impl Center {
         let lease = open.get_mut(&id).filter(|lease| lease.ended_ms.is_none())?;
         lease.settle(state, Some(because.to_owned()));
         lease.ended_ms = Some(now_ms);
+        lease.recording = true;
         Some(lease.update(self.epoch, now))
     }
 }

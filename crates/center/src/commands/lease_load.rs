@@ -136,6 +136,7 @@ impl Center {
             attempts,
             answers,
             ended_ms: None,
+            recording: false,
             attended: None,
         };
         self.load_digests(record, &mut lease).await?;

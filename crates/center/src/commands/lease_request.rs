@@ -157,6 +157,7 @@ impl Center {
             attempts: HashMap::new(),
             answers: 0,
             ended_ms: None,
+            recording: false,
             attended: call.attended_seconds.map(|seconds| Attended {
                 grace_ms: u64::from(seconds).saturating_mul(1000),
                 looking: 0,

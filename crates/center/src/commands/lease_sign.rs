@@ -1,20 +1,19 @@
 //! `signing.sign`: digests are counted durably, signed by the HSMs that custodians opened for the lease, and recorded with their
 //! receipts before a signature is given out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use chancery_api::{
     Base64, DigestValue, Failure, FailureKind, Hash32, HsmId, LeaseId, LeaseState, Requester, SignatureView,
     SigningSign, canonical_json,
 };
 use chancery_audit::leaf_hash;
-use chancery_keys::{Hsm, HsmError};
 use chancery_store::{Change, LeaseCallRecord, LeaseSignatureRecord, Write};
-use futures::{StreamExt as _, stream};
 use serde_json::json;
 
 use super::{
     lease_challenge::hsm_of,
+    lease_make::Made,
     lease_refusal::{no_quorum, over},
     lease_request::one_hash,
     lease_view::altered,
@@ -24,29 +23,15 @@ use crate::{
     Center,
     committer::{CommitError, store_failure},
     event::{Actor, event},
-    leases::{Desk, InForce, Scheme, Standing, requester_key},
-    tokens::hsm_failure,
+    leases::{Desk, Scheme, Standing, requester_key},
 };
 
 /// Most digests in one call.
 const MOST_DIGESTS: usize = 1000;
-/// Requests an HSM has waiting, so that the next one is there when an answer comes.
-const WAITING: usize = 16;
 /// Recorded signatures that are read one by one; more are read together.
 const ONE_BY_ONE: usize = 16;
-/// Channels that may be lost under one signature.
-const CHANNELS: u32 = 3;
 /// Longest idempotency key, bytes.
 const LONGEST_KEY: usize = 128;
-
-/// A signature on its way.
-struct Made {
-    digest: DigestValue,
-    signature: Vec<u8>,
-    hsm: HsmId,
-    name: String,
-    in_force: Arc<InForce>,
-}
 
 /// Digests that this call works on; others wait until it is done or given up.
 struct Busy {
@@ -232,131 +217,6 @@ impl Center {
             }
         }
         Ok(())
-    }
-
-    /// Has HSMs sign, as many at a time as keep all of them at work. What could not be signed is told by the first failure.
-    async fn make(
-        &self,
-        id: LeaseId,
-        digests: &[DigestValue],
-    ) -> Result<(Vec<Made>, Option<Failure>), Failure> {
-        let (key_id, scheme, hsms, doubts) = {
-            let open = self.desk.book();
-            let Some(lease) = open.get(&id) else {
-                return Ok((Vec::new(), None));
-            };
-            let doubt = |digest: &&DigestValue| lease.counted.get(digest) == Some(&Standing::Doubt);
-            let doubts: Vec<DigestValue> = digests.iter().filter(doubt).cloned().collect();
-            (
-                lease.key.key_id,
-                Arc::clone(&lease.scheme),
-                lease.granted().len(),
-                doubts,
-            )
-        };
-        let mut recorded = Vec::new();
-        for digest in doubts {
-            let row = self.store.lease_signature(id, &digest.to_string()).await;
-            if row.map_err(|error| store_failure(&error))?.is_some() {
-                if let Some(lease) = self.desk.book().get_mut(&id) {
-                    lease.note_signed(&digest);
-                }
-                recorded.push(digest);
-            }
-        }
-        let jobs: Vec<_> = digests
-            .iter()
-            .filter(|digest| !recorded.contains(digest))
-            .map(|digest| self.make_one(id, key_id, &scheme, digest))
-            .collect();
-        let results: Vec<_> = stream::iter(jobs)
-            .buffer_unordered(WAITING * hsms.max(1))
-            .collect()
-            .await;
-        let mut made = Vec::new();
-        let mut failure = None;
-        for result in results {
-            match result {
-                Ok(signature) => made.push(signature),
-                Err(why) => {
-                    failure.get_or_insert(why);
-                }
-            }
-        }
-        Ok((made, failure))
-    }
-
-    /// One signature, by the open HSM with the least to do, or by the next one.
-    async fn make_one(
-        &self,
-        id: LeaseId,
-        key_id: u8,
-        scheme: &Scheme,
-        digest: &DigestValue,
-    ) -> Result<Made, Failure> {
-        let mut salt = vec![0; digest.bytes().len()];
-        self.entropy.fill(&mut salt);
-        let (algorithm, input) = scheme
-            .prepare(digest, &salt)
-            .map_err(|why| Failure::new(FailureKind::Invalid, why))?;
-        let mut tried = Vec::new();
-        let mut failure = None;
-        // A channel that was lost is opened again by the next command, and the HSM is open as before.
-        let mut again = CHANNELS;
-        while let Some((hsm_id, hsm, in_force)) = self.next_hsm(id, &tried)? {
-            match hsm.sign(key_id, algorithm, input.clone()).await {
-                Ok(signature) => {
-                    let name = hsm.name().to_owned();
-                    return match scheme.finish(digest, &input, signature) {
-                        Some(signature) => Ok(Made {
-                            digest: digest.clone(),
-                            signature,
-                            hsm: hsm_id,
-                            name,
-                            in_force,
-                        }),
-                        None => Err(Failure::new(
-                            FailureKind::Refused,
-                            format!(
-                                "HSM {name} gave a signature that does not verify with the key's public key"
-                            ),
-                        )
-                        .with_remedy("nothing was given out; find out what stands behind that HSM's name")),
-                    };
-                }
-                Err(error @ HsmError::Input { .. }) => return Err(hsm_failure(&error)),
-                Err(HsmError::ChannelLost { .. }) if again > 0 => again -= 1,
-                Err(error) => {
-                    tracing::warn!(hsm = hsm.name(), key = key_id, %error, "HSM did not sign, trying another");
-                    tried.push(hsm_id);
-                    failure = Some(error);
-                }
-            }
-        }
-        Err(match failure {
-            Some(error) => hsm_failure(&error),
-            None => Failure::new(FailureKind::Unavailable, "no HSM is open for the lease"),
-        })
-    }
-
-    /// The HSM to ask, with the attempt of its custodians; looked up before each command, so that a lease that ends stops at once.
-    fn next_hsm(&self, id: LeaseId, tried: &[HsmId]) -> Result<Option<(HsmId, Hsm, Arc<InForce>)>, Failure> {
-        let now = self.desk.now();
-        let open = self.desk.book();
-        let Some(lease) = open.get(&id) else {
-            return Err(Failure::new(FailureKind::Conflict, format!("lease {id} is over")));
-        };
-        if lease.state != LeaseState::Live || now >= lease.ends_at {
-            return Err(no_quorum(lease));
-        }
-        let untried = lease.attempts.iter().filter(|(hsm, _)| !tried.contains(hsm));
-        let held = untried.filter_map(|(hsm, attempt)| {
-            let in_force = Arc::clone(attempt.in_force.as_ref()?);
-            Some((*hsm, self.pool.get(*hsm)?, in_force))
-        });
-        Ok(held
-            .filter(|(_, hsm, _)| hsm.state().is_unlocked())
-            .min_by_key(|(_, hsm, _)| hsm.outstanding()))
     }
 
     /// Records signatures with everything their receipts need.

@@ -18,6 +18,7 @@ mod lease_answer;
 mod lease_challenge;
 mod lease_end;
 mod lease_load;
+mod lease_make;
 mod lease_refusal;
 mod lease_request;
 mod lease_sign;

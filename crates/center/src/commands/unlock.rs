@@ -122,6 +122,7 @@ impl Center {
         let outcome = hsm.answer(&call.session, &call.signature.0).await;
         if matches!(outcome, Ok(State::Unlocked { .. })) {
             self.desk.opened_for_all(record.id);
+            self.desk.wake();
         }
         let recorded = self.record_answer(&record, call, &outcome).await;
         if outcome.is_ok() && recorded.is_err() {

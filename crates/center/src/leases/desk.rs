@@ -27,6 +27,9 @@ use crate::{
 /// How often the task looks while there are leases.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How much later an HSM locks itself than the node would: who comes first says why.
+const SLACK: Duration = Duration::from_secs(2);
+
 /// What a custodian was asked.
 #[derive(Clone)]
 pub(crate) struct Asked {
@@ -54,6 +57,8 @@ pub(crate) struct Leases {
     pub(crate) asked: Mutex<HashMap<String, Asked>>,
     /// HSMs that custodians opened by `hsm unlock`, for CAs and for work on the HSM itself.
     pub(crate) for_all: Mutex<HashSet<HsmId>>,
+    /// When each open HSM locks itself, as it was told: a reading of the node's monotonic clock.
+    pub(crate) limits: Mutex<HashMap<HsmId, Option<u64>>>,
     /// Counts changes that somebody may wait for.
     pub(crate) changed: watch::Sender<u64>,
     /// One answer of a custodian, or one locking for want of leases, at a time.
@@ -93,6 +98,7 @@ impl Desk {
                 open: Mutex::default(),
                 asked: Mutex::default(),
                 for_all: Mutex::default(),
+                limits: Mutex::default(),
                 changed: watch::Sender::new(0),
                 answering: tokio::sync::Mutex::new(()),
                 closed: AtomicBool::new(false),
@@ -188,6 +194,35 @@ impl Desk {
     pub(crate) async fn look(&self) {
         self.notice().await;
         self.lock_unneeded().await;
+        self.limit().await;
+    }
+
+    /// Has each HSM that is open for leases lock itself when the last of them is over, whatever becomes of this node; an HSM that
+    /// `hsm unlock` opened has no such limit.
+    async fn limit(&self) {
+        for (id, hsm) in self.inner.pool.all() {
+            if !hsm.state().is_unlocked() {
+                held(&self.limits).remove(&id);
+                continue;
+            }
+            let until = match self.is_open_for_all(id) {
+                true => None,
+                false => {
+                    let open = self.book();
+                    let needing = open.values().filter(|lease| lease.needs(id));
+                    needing.map(|lease| lease.ends_at).max()
+                }
+            };
+            if held(&self.limits).get(&id) == Some(&until) {
+                continue;
+            }
+            let after = until.map(|until| Duration::from_millis(until.saturating_sub(self.now())) + SLACK);
+            match hsm.lock_in(after).await {
+                Ok(()) => drop(held(&self.limits).insert(id, until)),
+                // It is not open any more: nothing is to be limited.
+                Err(error) => tracing::debug!(hsm = hsm.name(), %error, "no limit is set"),
+            }
+        }
     }
 
     /// Notices what happened to HSMs and whose time is over, and records it. Memory changes first: what is over is not used any more,
@@ -209,6 +244,9 @@ impl Desk {
         {
             let mut open = self.book();
             for lease in open.values_mut() {
+                if lease.recording {
+                    continue;
+                }
                 let unrecorded = lease.ended_ms.is_some();
                 let lost = self.notice_hsms(lease);
                 let mut events = Vec::new();
@@ -221,6 +259,7 @@ impl Desk {
                     lease.ended_ms = Some(now_ms);
                 }
                 if lease.ended_ms.is_some() {
+                    lease.recording = true;
                     let data = json!({ "lease": lease.id, "state": lease.state, "because": lease.because });
                     events.push(event(now_ms, "lease-ended", &Actor::Node, &data));
                 }
@@ -258,7 +297,12 @@ impl Desk {
                     open.remove(&lease);
                 }
             }
-            Err(failure) => warn!(%lease, because = failure.message, "the state of a lease is not recorded"),
+            Err(failure) => {
+                warn!(%lease, because = failure.message, "the state of a lease is not recorded");
+                if let Some(lease) = self.book().get_mut(&lease) {
+                    lease.recording = false;
+                }
+            }
         }
         self.tell();
     }

@@ -157,6 +157,8 @@ pub(crate) struct OpenLease {
     pub(crate) answers: i64,
     /// When it ended; it is here until that is recorded.
     pub(crate) ended_ms: Option<i64>,
+    /// Whether somebody is recording its end.
+    pub(crate) recording: bool,
     /// Of a request that its requester has to look after while it waits for its first quorum.
     pub(crate) attended: Option<Attended>,
 }

@@ -62,14 +62,10 @@ async fn a_schema_from_the_future_is_refused_and_left_alone() {
     .await;
     let before = std::fs::read(&path).unwrap();
     let error = SqliteStore::open(&path).await.unwrap_err();
+    let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+    let newest = i64::try_from(migrations.count()).unwrap();
     assert!(
-        matches!(
-            error,
-            StoreError::UnknownSchema {
-                found: 9000,
-                known: 1
-            }
-        ),
+        matches!(error, StoreError::UnknownSchema { found: 9000, known } if known == newest),
         "{error}"
     );
     assert!(error.to_string().contains("use a newer program"), "{error}");

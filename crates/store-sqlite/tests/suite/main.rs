@@ -11,6 +11,7 @@ mod dump;
 mod file;
 mod full;
 mod groups;
+mod leases;
 mod network;
 mod power;
 mod queries;
