@@ -140,6 +140,7 @@ pub(super) async fn request_lease(
         strict: asked.strict,
         wait_seconds: asked.wait_seconds,
         reuse: asked.reuse,
+        attended_seconds: None,
         claimed: asked.claimed,
     };
     answer(&*service, &caller, &method, StatusCode::OK).await
