@@ -33,6 +33,16 @@ pub(crate) enum Need {
     Pkcs11Engine,
     /// `p11tool`.
     P11tool,
+    /// `mkimage`, which signs FIT images, and the programs that look into them.
+    Mkimage,
+    /// `sbsign`, which signs EFI programs.
+    Sbsign,
+    /// `osslsigncode`, which signs programs for Windows.
+    Osslsigncode,
+    /// `jarsigner`, which signs JAR files.
+    Jarsigner,
+    /// `certutil` and `modutil` of NSS.
+    Nss,
     /// `unshare`: a pcscd of the tests' own runs in a mount namespace.
     Unshare,
 }
@@ -64,6 +74,11 @@ impl Need {
             Self::OpenSc => Source::Debian(&["opensc", "opensc-pkcs11"]),
             Self::Pkcs11Engine => Source::Debian(&["libengine-pkcs11-openssl"]),
             Self::P11tool => Source::Debian(&["gnutls-bin"]),
+            Self::Mkimage => Source::Debian(&["u-boot-tools", "device-tree-compiler"]),
+            Self::Sbsign => Source::Debian(&["sbsigntool"]),
+            Self::Osslsigncode => Source::Debian(&["osslsigncode"]),
+            Self::Jarsigner => Source::Debian(&["openjdk-17-jdk-headless"]),
+            Self::Nss => Source::Debian(&["libnss3-tools"]),
             Self::Unshare => Source::Debian(&["util-linux", "mount"]),
         }
     }
@@ -85,6 +100,11 @@ impl Need {
             Self::OpenSc => "OpenSC's programs and PKCS#11 module, as clients of virtual tokens",
             Self::Pkcs11Engine => "the pkcs11 engine of openssl, as a client of virtual tokens",
             Self::P11tool => "p11tool, as a client of virtual tokens",
+            Self::Mkimage => "mkimage, dtc and fdtget, as clients of the PKCS#11 module",
+            Self::Sbsign => "sbsign, as a client of the PKCS#11 module",
+            Self::Osslsigncode => "osslsigncode, as a client of the PKCS#11 module",
+            Self::Jarsigner => "jarsigner of JDK 17, as a client of the PKCS#11 module",
+            Self::Nss => "certutil and modutil, as clients of the PKCS#11 module",
             Self::Unshare => "unshare and mount, to run a pcscd of the tests' own",
         }
     }
@@ -110,6 +130,13 @@ impl Need {
             }
             Self::Pkcs11Engine => !succeeds(Command::new("openssl").args(["engine", "-t", "pkcs11"])),
             Self::P11tool => !succeeds(Command::new("p11tool").arg("--version")),
+            Self::Mkimage => ["mkimage", "dtc", "fdtget"]
+                .iter()
+                .any(|program| !is_in_path(program)),
+            Self::Sbsign => !is_in_path("sbsign") || !is_in_path("sbverify"),
+            Self::Osslsigncode => !is_in_path("osslsigncode"),
+            Self::Jarsigner => !is_in_path("jarsigner"),
+            Self::Nss => !is_in_path("certutil") || !is_in_path("modutil"),
             Self::Unshare => !is_in_path("unshare") || !is_in_path("mount"),
         }
     }

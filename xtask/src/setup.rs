@@ -49,6 +49,11 @@ pub(crate) const TEST: &[Need] = &[
     Need::OpenSc,
     Need::Pkcs11Engine,
     Need::P11tool,
+    Need::Mkimage,
+    Need::Sbsign,
+    Need::Osslsigncode,
+    Need::Jarsigner,
+    Need::Nss,
     Need::Unshare,
 ];
 
