@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod common;
+#[path = "common/terminal.rs"]
+mod terminal;
 
 use std::{
     fs,
@@ -14,6 +16,7 @@ use std::{
 use common::{Ended, Home};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use terminal::Terminal;
 
 /// A trust center with a signing key, its HSMs locked.
 struct Scene {
@@ -70,6 +73,7 @@ impl Scene {
     }
 
     /// A request that waits, and the lease it waits for.
+    #[expect(clippy::zombie_processes, reason = "who asked waits for it")]
     fn waiting(&self, more: &[&str]) -> (Child, String) {
         let before = self.open();
         let words = [
@@ -296,4 +300,37 @@ fn a_hook_is_told_and_decides_nothing() {
         serde_json::from_str(&fs::read_to_string(told.with_extension("json")).unwrap()).unwrap();
     assert_eq!(details["lease"]["lease"], lease.as_str());
     assert_eq!(scene.state(&lease), "waiting");
+}
+
+#[test]
+fn somebody_at_the_terminal_decides_and_nothing_else_does() {
+    let scene = Scene::new();
+    let words = ["approve", "--as", "alice", "--watch"];
+    let mut watch = Terminal::start(&scene.home.command(&words), 200, 50);
+    watch.wait_for("waiting for leases that alice could agree to");
+    let count = ["--for", "nightly", "--count", "2", "--for-time", "5m"];
+    let question = "Type `agree`, `refuse REASON`, or Enter to leave it: ";
+    let lease = scene.ask(&count);
+    let shown = watch.wait_for(question);
+    assert!(
+        shown.contains("any 2 distinct digests: DIGESTS UNKNOWN") && shown.contains(&lease),
+        "{shown}"
+    );
+    watch.type_line("yes");
+    watch.wait_for("not decided");
+    assert_eq!(scene.state(&lease), "waiting");
+    let agreed = scene.ask(&count);
+    watch.wait_for(question);
+    watch.type_line("agree");
+    watch.wait_for("alice agreed; lease");
+    let (_, view) = scene.home.json(&["lease", "show", &agreed]);
+    assert_eq!(view["agreed"], serde_json::json!(["alice"]), "{view}");
+    let refused = scene.ask(&count);
+    watch.wait_for(question);
+    watch.type_line("refuse not on a Friday");
+    watch.wait_for("alice refused; lease");
+    assert_eq!(scene.state(&refused), "refused");
+    watch.type_key(3);
+    let (code, _) = watch.end();
+    assert_ne!(code, 0);
 }
