@@ -205,17 +205,19 @@ impl World {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let lease = self.waiting();
+        (child, lease)
+    }
+
+    /// The lease that waits.
+    fn waiting(&self) -> String {
         let began = Instant::now();
         loop {
             let (code, leases) = self.home.json(&["lease", "list", "--open"]);
             assert_eq!(code, 0, "{leases}");
-            let waits = leases
-                .as_array()
-                .unwrap()
-                .iter()
-                .find(|lease| lease["state"] == "waiting");
-            if let Some(lease) = waits {
-                return (child, lease["lease"].as_str().unwrap().to_owned());
+            let mut leases = leases.as_array().unwrap().iter();
+            if let Some(lease) = leases.find(|lease| lease["state"] == "waiting") {
+                return lease["lease"].as_str().unwrap().to_owned();
             }
             assert!(began.elapsed() < PATIENCE, "no lease came");
             thread::sleep(Duration::from_millis(50));
@@ -232,18 +234,15 @@ impl World {
 #[test]
 fn a_remote_quorum_opens_a_remote_hsm_and_who_waits_is_told_why_not() {
     let world = World::new();
-    #[expect(clippy::print_stderr, reason = "which it was belongs into the test's output")]
-    {
-        let separate = world.build.place.is_separate();
-        eprintln!(
-            "parties in {}",
-            if separate {
-                "separate network namespaces"
-            } else {
-                "addresses 127.0.0.x: network namespaces are not permitted here"
-            }
-        );
-    }
+    let separate = world.build.place.is_separate();
+    eprintln!(
+        "parties in {}",
+        if separate {
+            "separate network namespaces"
+        } else {
+            "addresses 127.0.0.x: network namespaces are not permitted here"
+        }
+    );
     let image = world.home.dir.path().join("image");
     fs::write(&image, "firmware").unwrap();
     let (image, signature, key) = (
