@@ -65,14 +65,18 @@ impl Center {
         let deadline = wait_until(call.wait_seconds);
         loop {
             self.desk.notice().await;
-            let view = self.lease_view(call.lease).await?;
-            let news = call.known.is_none_or(|known| known != view.version) || !view.state.is_open();
-            if news
+            // Nothing is read while nothing changed: many may wait while others sign.
+            let known = self
+                .desk
+                .book()
+                .get(&call.lease)
+                .is_some_and(|lease| lease.state.is_open() && call.known == Some(lease.version));
+            if !known
                 || tokio::time::timeout_at(deadline, changed.changed())
                     .await
                     .is_err()
             {
-                return Ok(view);
+                return self.lease_view(call.lease).await;
             }
         }
     }
@@ -102,43 +106,39 @@ impl Center {
     /// [`FailureKind::NotFound`] for an unknown person.
     pub async fn lease_pending(&self, call: &LeasePending) -> Result<Vec<LeaseView>, Failure> {
         self.people().await?.by_name(&call.person)?;
-        let mut changed = self.desk.changed.subscribe();
-        let deadline = wait_until(call.wait_seconds);
-        loop {
-            self.desk.notice().await;
-            let mut pending = Vec::new();
-            for id in self.asking(&call.person).await? {
-                pending.push(self.lease_view(id).await?);
-            }
-            let news = pending.iter().any(|lease| !call.known.contains(&lease.lease));
-            let over = call
-                .known
-                .iter()
-                .any(|known| pending.iter().all(|lease| lease.lease != *known));
-            if news
-                || over
-                || tokio::time::timeout_at(deadline, changed.changed())
-                    .await
-                    .is_err()
-            {
-                return Ok(pending);
-            }
-        }
-    }
-
-    /// Leases that could use an answer of this person for an HSM that is within reach, oldest first.
-    async fn asking(&self, person: &str) -> Result<Vec<LeaseId>, Failure> {
         let mut of_person = BTreeSet::new();
         for hsm in self.hsm_records().await? {
             if self
                 .custodian_names(hsm.id)
                 .await?
                 .values()
-                .any(|name| name == person)
+                .any(|name| *name == call.person)
             {
                 of_person.insert(hsm.id);
             }
         }
+        let mut changed = self.desk.changed.subscribe();
+        let deadline = wait_until(call.wait_seconds);
+        loop {
+            self.desk.notice().await;
+            let asking = self.asking(&call.person, &of_person);
+            let news = asking.iter().any(|lease| !call.known.contains(lease));
+            if news
+                || tokio::time::timeout_at(deadline, changed.changed())
+                    .await
+                    .is_err()
+            {
+                let mut pending = Vec::new();
+                for id in asking {
+                    pending.push(self.lease_view(id).await?);
+                }
+                return Ok(pending);
+            }
+        }
+    }
+
+    /// Leases that could use an answer of this person for an HSM that is within reach, oldest first.
+    fn asking(&self, person: &str, of_person: &BTreeSet<HsmId>) -> Vec<LeaseId> {
         let reachable = |hsm: HsmId| {
             let state = self.pool.get(hsm).map(|hsm| hsm.state());
             matches!(
@@ -168,7 +168,7 @@ impl Center {
             .map(|lease| (lease.text.asked.clone(), lease.id))
             .collect();
         asking.sort();
-        Ok(asking.into_iter().map(|(_, id)| id).collect())
+        asking.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Refuses leases of others in the words for those that do not exist.

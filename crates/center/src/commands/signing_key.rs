@@ -314,7 +314,7 @@ impl Center {
             .await
             .map_err(|error| store_failure(&error))?;
         let request = record.and_then(|record| AuthenticatedRequest::parse(&record.attestation).ok());
-        Ok(request.is_some_and(|request| is_for_signing(&request.request().chr().to_string())))
+        Ok(request.is_some_and(|request| is_for_signing(request.request().chr().as_str())))
     }
 
     /// A name is one signing key's.

@@ -14,7 +14,7 @@ use chancery_api::{Failure, HsmId, LeaseId, LeaseState, LogPlace, PersonId, Stat
 use chancery_keys::{HsmError, Pool, State};
 use chancery_store::Change;
 use serde_json::json;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast::error::RecvError, watch};
 use tracing::warn;
 
 use super::OpenLease;
@@ -110,23 +110,32 @@ impl Desk {
             wake: Arc::clone(&wake),
         });
         let weak = Arc::downgrade(&inner);
+        let mut states = inner.pool.changes();
         tokio::spawn(async move {
             loop {
                 let idle = match weak.upgrade() {
                     Some(inner) => held(&inner.leases.open).is_empty(),
                     None => return,
                 };
+                let mut moved = false;
                 if idle {
                     // Woken by the first lease, or ended by the last clone.
                     wake.notified().await;
                 } else {
                     tokio::select! {
                         () = wake.notified() => {}
+                        // One that was missed is looked at with the next.
+                        state = states.recv() => moved = !matches!(state, Err(RecvError::Closed)),
                         () = tokio::time::sleep(LOOK) => {}
                     }
                 }
                 let Some(inner) = weak.upgrade() else { return };
-                Self { inner }.look().await;
+                let desk = Self { inner };
+                desk.look().await;
+                if moved {
+                    // An HSM that came back may be asked for.
+                    desk.tell();
+                }
             }
         });
         Self { inner }

@@ -190,15 +190,13 @@ fn pss_block(digest: &DigestValue, salt: &[u8], modulus_bits: usize) -> Result<V
     masked.push(0x01);
     masked.extend_from_slice(salt);
     // MGF1 (RFC 8017 appendix B.2.1).
-    let mut counter = 0_u32;
-    for chunk in masked.chunks_mut(hash_length) {
+    for (counter, chunk) in (0_u32..).zip(masked.chunks_mut(hash_length)) {
         let mut input = seed.to_vec();
         input.extend_from_slice(&counter.to_be_bytes());
         let mask = openssl::hash::hash(hash, &input).map_err(failed)?;
         for (byte, mask) in chunk.iter_mut().zip(mask.iter()) {
             *byte ^= mask;
         }
-        counter += 1;
     }
     if let Some(first) = masked.first_mut() {
         // The leftmost bits beyond `bits` are zero.
