@@ -144,6 +144,30 @@ impl Transport for Shared {
     }
 }
 
+/// A reader: any token may be in it.
+struct Reader {
+    token: Shared,
+    name: String,
+}
+
+impl Place for Reader {
+    fn description(&self) -> SlotDescription {
+        self.token.description()
+    }
+
+    fn is_present(&self) -> bool {
+        true
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::Place(self.name.clone())
+    }
+
+    fn connect(&self) -> Result<Box<dyn Device>> {
+        self.token.connect()
+    }
+}
+
 struct Only(Arc<dyn Slot>);
 
 impl Source for Only {
@@ -355,6 +379,46 @@ fn certificate_for(spki: &[u8]) -> Vec<u8> {
         .unwrap();
     builder.sign(&issuer, MessageDigest::sha256()).unwrap();
     builder.build().to_der().unwrap()
+}
+
+#[test]
+fn another_token_in_the_same_reader_is_not_taken_for_the_one_before() {
+    let (one, two) = (Desk::with_keys(1), Desk::with_keys(1));
+    let folder = CacheFolder::new(&one.cache());
+    let library = |desk: &Desk, name: &str| {
+        let place = Reader {
+            token: desk.token.clone(),
+            name: name.to_owned(),
+        };
+        let slot = LocalSlot::new(Arc::new(place), Some(folder.clone()), Duration::from_secs(1));
+        Library::new(vec![Box::new(Only(Arc::new(slot)))], Notices::new(true))
+    };
+    let serial = |library: &Library| {
+        let _ = library.slots(true, true);
+        library.token_info(SlotId(0)).unwrap().token.serial
+    };
+    let start = |desk: &Desk, name: &str| {
+        let library = library(desk, name);
+        let serial = serial(&library);
+        let (commands, signed) = first_signature(desk, &library);
+        assert!(matches!(signed, Ok(Output::Done(_))), "{signed:?}");
+        library.close();
+        (serial, commands)
+    };
+    let (first, _) = start(&one, "a reader");
+    let (again, commands) = start(&one, "a reader");
+    // SELECT and the device certificate were for the name of the token.
+    assert_eq!((&again, commands), (&first, 3));
+    let (other, commands) = start(&two, "a reader");
+    assert_ne!(other, first);
+    assert!(commands > 3, "the other token is read: {commands}");
+    // A reader that is called as the token is holds that token.
+    let name = format!("Token ({first}) 00 00");
+    start(&one, &name);
+    one.log.clear();
+    let library = library(&one, &name);
+    assert_eq!(serial(&library), first);
+    assert_eq!(one.log.count(), 1, "SELECT and nothing else");
 }
 
 #[test]
