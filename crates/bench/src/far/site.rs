@@ -20,7 +20,7 @@ use chancery_driver::{
     replicate,
 };
 use chancery_gateway::ram::{ConnectorChange, Connectors, Options as Endpoint, router};
-use chancery_keys::{Hsm, Pool, PooledKey};
+use chancery_keys::{Hsm, Pool, PooledKey, SigningKey as _};
 use chancery_schsm::{AlgorithmList, KekShare, KeyId};
 use chancery_vtoken::VirtualToken;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch};
