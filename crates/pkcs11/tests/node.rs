@@ -1,6 +1,6 @@
 //! Slots of a node against a node that does what the test says: above all what a real one does rarely.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "tests")]
 
 use std::{
     collections::VecDeque,
