@@ -1,8 +1,8 @@
 //! `lease.answer`: a custodian's answer for one HSM of a lease, or a refusal.
 
 use chancery_api::{
-    Base64, Failure, FailureKind, Hash32, HsmDocument, LeaseAnswer, LeaseState, LeaseView, StatementKind,
-    lease_statement,
+    Base64, Failure, FailureKind, Hash32, HsmDocument, LeaseAnswer, LeaseId, LeaseState, LeaseView,
+    StatementKind, lease_statement,
 };
 use chancery_keys::State;
 use chancery_store::{Change, HsmRecord, LeaseAnswerRecord, Write};
@@ -260,6 +260,9 @@ impl Center {
                     _ => lease.version += 1,
                 }
             } else {
+                if lease.waits_until.is_some() {
+                    lease.because = None;
+                }
                 lease.version += 1;
             }
             lease.update(self.epoch, now)
@@ -284,7 +287,23 @@ impl Center {
         committed
     }
 
+    /// Tells the requester of a lease that waits what went wrong; the next answer that counts takes it back.
+    pub(crate) fn note(&self, lease: LeaseId, what: String) {
+        if let Some(lease) = self.desk.book().get_mut(&lease)
+            && lease.state == LeaseState::Waiting
+            && lease.waits_until.is_some()
+        {
+            lease.because = Some(what);
+            lease.version += 1;
+        }
+        self.desk.tell();
+    }
+
     async fn refuse_answer(&self, asked: &Asked, hsm: &HsmDocument, because: &str) -> Result<(), Failure> {
+        self.note(
+            asked.lease,
+            format!("an answer given as {} did not count: {because}", asked.name),
+        );
         let data = json!({
             "lease": asked.lease, "hsm": hsm.name, "person": asked.name, "chr": asked.chr,
             "kind": asked.kind, "because": because,

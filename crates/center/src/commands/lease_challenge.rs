@@ -47,7 +47,13 @@ impl Center {
                 format!("HSM {} is another one now than in the lease", call.hsm),
             ));
         }
-        let registration = self.registration(person, &record).await?;
+        let registration = match self.registration(person, &record).await {
+            Ok(registration) => registration,
+            Err(failure) => {
+                self.note(call.lease, failure.message.clone());
+                return Err(failure);
+            }
+        };
         let (kind, session, challenge) = match call.refuse {
             true => (StatementKind::Refuse, self.session(), self.random()),
             false => self.question(call, &text, &record, &registration).await?,

@@ -32,7 +32,10 @@ async fn the_wrong_custodian_does_not_count() {
     answer.unlock.as_mut().unwrap().0[5] ^= 1;
     let failure = world.center.lease_answer(&answer).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused, "{failure:?}");
-    assert!(world.show(lease).await.agreed.is_empty());
+    let view = world.show(lease).await;
+    assert!(view.agreed.is_empty());
+    let told = view.because.unwrap();
+    assert!(told.contains("given as alice did not count"), "{told}");
     assert!(matches!(
         world.center.hsm_status("hsm-a").await.unwrap().state,
         HsmState::Locked { .. }
