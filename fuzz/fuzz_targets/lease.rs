@@ -5,9 +5,7 @@
 use std::sync::LazyLock;
 
 use chancery_agent::{Accepted, AcceptedHsm, ShownLease};
-use chancery_api::{
-    Base64, Hash32, InstallationId, LeaseState, LeaseText, LeaseView, canonical_json,
-};
+use chancery_api::{Base64, Hash32, InstallationId, LeaseState, LeaseText, LeaseView, canonical_json};
 use chancery_attest::{encode_receipt, parse_receipt};
 use libfuzzer_sys::fuzz_target;
 use time::OffsetDateTime;
