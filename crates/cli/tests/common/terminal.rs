@@ -51,7 +51,8 @@ impl Terminal {
         let device = OpenOptions::new().read(true).write(true).open(name).unwrap();
         let mut at_terminal = Command::new("setsid");
         at_terminal
-            .args(["--ctty", "--wait"])
+            // Signals that whoever started the tests ignores are not ignored at a terminal.
+            .args(["--ctty", "--wait", "env", "--default-signal"])
             .arg(command.get_program())
             .args(command.get_args())
             .env("TERM", "xterm")

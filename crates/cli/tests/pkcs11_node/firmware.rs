@@ -7,7 +7,7 @@ use openssl::{bn::BigNum, rsa::Padding, rsa::Rsa};
 use crate::{
     artefacts::fit_source,
     common::Ended,
-    world::{Waits, World, ended},
+    world::{Custodians, Waits, World, ended},
 };
 
 #[test]
@@ -21,9 +21,11 @@ fn mkimage_signs_two_configurations_in_both_waits() {
         assert!(built.err.contains("permitted by alice and bob"), "{}", built.err);
         check_image(&world);
 
-        // Without one it signs four digests, and two are not enough.
+        // Without one it signs four digests, and two are not enough. It dates its two attempts by the second: the custodians take longer.
         world.end_leases();
+        world.set(Custodians::AgreeLater);
         let refused = mkimage(&world, waits, 2, None);
+        world.set(Custodians::Agree);
         assert_ne!(refused.code, 0, "{}", refused.err);
         let last = refused.err.lines().last().unwrap();
         for cause in [

@@ -28,6 +28,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) enum Custodians {
     /// Two of them agree.
     Agree,
+    /// Two of them agree, in another second than the one they were asked in.
+    AgreeLater,
     /// One agrees and one refuses, for this reason.
     Refuse(&'static str),
     /// Nobody answers.
@@ -119,7 +121,10 @@ impl World {
                 let policy = *custodians.lock().unwrap();
                 for lease in open_leases(&home, "waiting") {
                     match policy {
-                        Custodians::Agree => {
+                        Custodians::Agree | Custodians::AgreeLater => {
+                            if matches!(policy, Custodians::AgreeLater) {
+                                thread::sleep(Duration::from_millis(1100));
+                            }
                             for who in ["alice", "bob"] {
                                 home.run(&["approve", &lease, "--as", who]);
                             }
