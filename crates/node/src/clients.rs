@@ -138,7 +138,12 @@ impl Service for Clients {
     async fn call(&self, caller: &Caller, method: &str, params: &RawValue) -> Result<Box<RawValue>, Failure> {
         let _busy = self.0.activity.begin();
         let begun = tokio::time::Instant::now();
-        let outcome = dispatch(&self.0, &Seen::of(caller), method, params).await;
+        // A task of its own: who hangs up in the middle leaves nothing half done.
+        let (node, seen) = (Arc::clone(&self.0), Seen::of(caller));
+        let (name, params) = (method.to_owned(), params.to_owned());
+        let outcome = tokio::spawn(async move { dispatch(&node, &seen, &name, &params).await })
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(FailureKind::Internal, "the call failed")));
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &outcome {
             Ok(_) => tracing::debug!(method, client = caller.name, milliseconds, "answered a client"),

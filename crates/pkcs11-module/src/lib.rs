@@ -1,7 +1,7 @@
 //! `libchancery_pkcs11.so`: the C symbols of the PKCS#11 module.
 //!
-//! Every function turns pointers into values ([`raw`]), asks the library of `chancery-pkcs11`, and writes the answer back. No
-//! panic passes [`guard`]; a process that was forked off starts with nothing ([`instance`]); what a person must know is the last line ([`exit`]); [`lists`] has what
+//! Every function turns pointers into values (`raw`), asks the library of `chancery-pkcs11`, and writes the answer back. No
+//! panic passes `guard`; a process that was forked off starts with nothing (`instance`); what a person must know is the last line (`exit`); `lists` has what
 //! `C_GetFunctionList` and `C_GetInterface` give out. Only symbols that begin with `C_` are exported.
 
 mod exit;

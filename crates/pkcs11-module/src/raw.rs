@@ -102,6 +102,11 @@ impl Call {
                 Err(Code::BUFFER_TOO_SMALL.into())
             }
             Output::Done(data) => {
+                // The caller's own word for its room, whatever was computed before: output may come from a lying token.
+                let room = usize::try_from(self.get(length)?).unwrap_or(usize::MAX);
+                if data.len() > room {
+                    return Err(Code::DEVICE_ERROR.into());
+                }
                 self.slice_mut(buffer, data.len())?.copy_from_slice(data);
                 self.put(length, number(data.len()))
             }

@@ -112,9 +112,14 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Of this process. Relative paths are left out, but for the one that names the file.
+    /// Of this process. Relative paths are left out, but for the one that names the file. A program that runs with more rights than
+    /// its user has (set-uid, set-gid) takes nothing from its environment.
     #[must_use]
     pub fn of_process() -> Self {
+        use rustix::process::{getegid, geteuid, getgid, getuid};
+        if getuid() != geteuid() || getgid() != getegid() {
+            return Self::default();
+        }
         let path = |name: &str| {
             std::env::var_os(name)
                 .filter(|value| !value.is_empty())

@@ -169,7 +169,7 @@ impl ShownLease {
         let text = &self.text;
         let mut lines = vec![format!("lease {}", text.lease)];
         let mut fact = |name: &str, value: String| lines.push(format!("  {name:<11} {value}"));
-        fact("what for", format!("{:?}", Quoted(&text.purpose)));
+        fact("what for", quoted(&text.purpose, LONGEST_PURPOSE));
         fact(
             "signs with",
             format!(
@@ -353,10 +353,18 @@ struct Quoted<'a>(&'a str);
 
 impl std::fmt::Debug for Quoted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "\"{}\"",
-            short_line(self.0, LONGEST_CLAIM).replace('"', "\\\"")
-        )
+        f.write_str(&quoted(self.0, LONGEST_CLAIM))
     }
+}
+
+/// Backslashes and quotation marks are escaped first, so that nothing foreign looks like an escape of ours.
+fn quoted(text: &str, limit: usize) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    // Escaping makes up to two characters of one.
+    let room = if text.chars().count() <= limit {
+        limit.saturating_mul(2)
+    } else {
+        limit
+    };
+    format!("\"{}\"", short_line(&escaped, room))
 }

@@ -224,6 +224,16 @@ impl Center {
         if made.is_empty() {
             return Ok(());
         }
+        let over = self
+            .desk
+            .book()
+            .get(&id)
+            .is_none_or(|lease| lease.ended_ms.is_some());
+        if over {
+            let because = format!("lease {id} ended before they could be recorded");
+            self.discard(id, made, &because).await?;
+            return Err(Failure::new(FailureKind::Conflict, because));
+        }
         let now_ms = self.clock.now_ms();
         let mut writes = Vec::with_capacity(made.len() + 1);
         let mut events = Vec::with_capacity(made.len() + 1);
@@ -283,18 +293,23 @@ impl Center {
         }
         let outcome = self.committer.commit(Change { writes, events }).await;
         if let Err(CommitError::Conflict(conflict)) = &outcome {
-            // The lease ended, or another node serves it: the signatures are given to nobody, and that they were made stays known.
-            let digests: Vec<_> = made.iter().map(|made| &made.digest).collect();
-            let data = json!({ "lease": id, "digests": digests, "because": conflict.to_string() });
-            let discarded = event(now_ms, "signatures-discarded", &Actor::Node, &data)?;
-            self.commit(Change {
-                writes: Vec::new(),
-                events: vec![discarded],
-            })
-            .await?;
+            // The lease ended, or another node serves it.
+            self.discard(id, made, &conflict.to_string()).await?;
         }
         outcome?;
         self.recorded(id, made).await
+    }
+
+    /// Signatures that are given to nobody; that they were made stays known.
+    async fn discard(&self, id: LeaseId, made: &[Made], because: &str) -> Result<(), Failure> {
+        let digests: Vec<_> = made.iter().map(|made| &made.digest).collect();
+        let data = json!({ "lease": id, "digests": digests, "because": because });
+        let discarded = event(self.clock.now_ms(), "signatures-discarded", &Actor::Node, &data)?;
+        self.commit(Change {
+            writes: Vec::new(),
+            events: vec![discarded],
+        })
+        .await
     }
 
     /// Notes in memory what is recorded; a lease that permits nothing else any more is exhausted.

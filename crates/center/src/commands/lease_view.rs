@@ -244,7 +244,7 @@ impl Center {
             hsms: hsms.collect(),
         };
         let now = self.desk.now();
-        if let Some(lease) = self.desk.book().get(&record.id) {
+        let held = self.desk.book().get(&record.id).is_some_and(|lease| {
             view.state = lease.state;
             view.version = lease.version;
             view.because = lease.because.clone();
@@ -258,6 +258,14 @@ impl Center {
                 let names: BTreeSet<String> = given.map(|given| given.name.clone()).collect();
                 view.agreed = names.into_iter().collect();
             }
+            true
+        });
+        if !held && view.state.is_open() {
+            // It ended, and left the book, after its row was read.
+            let record = self.lease_record(record.id).await?;
+            view.state = record.state;
+            view.because = record.because;
+            view.used = u64::try_from(record.used).unwrap_or(0);
         }
         if view.state.is_open() {
             custodians.retain(|name| !view.agreed.contains(name));

@@ -42,6 +42,20 @@ impl Center {
                 call.hsm
             )));
         }
+        self.desk.notice().await;
+        if self.desk.counts_for_a_lease(record.id) {
+            return Err(Failure::new(
+                FailureKind::Conflict,
+                format!(
+                    "HSM {} counts an answer that a custodian gave for a lease, and for nothing else",
+                    call.hsm
+                ),
+            )
+            .with_remedy(format!(
+                "wait until that lease is answered, or forget the answer: chancery hsm lock {}",
+                call.hsm
+            )));
+        }
         let inspection = self
             .inspect(record.id, &hsm)
             .await

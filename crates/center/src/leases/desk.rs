@@ -194,6 +194,18 @@ impl Desk {
         open && for_all.contains(&hsm)
     }
 
+    /// Whether an HSM counts answers that custodians gave to open it for a lease.
+    pub(crate) fn counts_for_a_lease(&self, hsm: HsmId) -> bool {
+        self.book().values().any(|lease| {
+            lease.attempts.get(&hsm).is_some_and(|attempt| {
+                attempt
+                    .given
+                    .iter()
+                    .any(|given| given.kind == StatementKind::Unlock)
+            })
+        })
+    }
+
     /// Notes that custodians opened an HSM by `hsm unlock`.
     pub(crate) fn opened_for_all(&self, hsm: HsmId) {
         held(&self.for_all).insert(hsm);

@@ -21,7 +21,7 @@ impl Library {
     ///
     /// # Errors
     /// `CKR_TEMPLATE_INCOMPLETE`, `CKR_TEMPLATE_INCONSISTENT`, `CKR_SESSION_READ_ONLY`, `CKR_USER_NOT_LOGGED_IN`, and as of
-    /// [`Manage::create`](crate::Manage::create).
+    /// [`Manage::create`].
     pub fn create_object(&self, session: SessionHandle, template: &Template) -> Result<ObjectHandle> {
         let desk = self.desk(session)?;
         let class = template.number(ck::CKA_CLASS)?.ok_or(Code::TEMPLATE_INCOMPLETE)?;
@@ -69,7 +69,7 @@ impl Library {
     ///
     /// # Errors
     /// `CKR_OBJECT_HANDLE_INVALID`, `CKR_SESSION_READ_ONLY`, `CKR_USER_NOT_LOGGED_IN`, and as of
-    /// [`Manage::destroy`](crate::Manage::destroy).
+    /// [`Manage::destroy`].
     pub fn destroy_object(&self, session: SessionHandle, handle: ObjectHandle) -> Result<()> {
         let desk = self.desk(session)?;
         self.seen_from(&desk, handle, &[])?;
@@ -86,7 +86,7 @@ impl Library {
     ///
     /// # Errors
     /// `CKR_OBJECT_HANDLE_INVALID`, `CKR_ATTRIBUTE_READ_ONLY`, `CKR_SESSION_READ_ONLY`, `CKR_USER_NOT_LOGGED_IN`, and as of
-    /// [`Manage::change`](crate::Manage::change).
+    /// [`Manage::change`].
     pub fn change_object(
         &self,
         session: SessionHandle,

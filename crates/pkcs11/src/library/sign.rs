@@ -180,7 +180,14 @@ impl Library {
                 SignInput::Ecdsa { hash, digest: &data }
             }
         };
-        let signature = desk.device.sign(signing.key, &input);
+        let signature = desk.device.sign(signing.key, &input).and_then(|signature| {
+            // A signature of another length is no signature, and callers made room for this one.
+            if signature.len() == signing.length {
+                Ok(signature)
+            } else {
+                Err(Code::DEVICE_ERROR.into())
+            }
+        });
         self.signed(desk, signature)
     }
 

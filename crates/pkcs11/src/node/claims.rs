@@ -8,21 +8,8 @@ use chancery_api::Claims;
 const LONGEST: usize = 1000;
 /// Longest purpose, in characters.
 const LONGEST_PURPOSE: usize = 200;
-/// Options after which a secret stands.
-const SECRET_OPTIONS: [&str; 12] = [
-    "pin",
-    "so-pin",
-    "new-pin",
-    "puk",
-    "pass",
-    "passin",
-    "passout",
-    "password",
-    "passphrase",
-    "storepass",
-    "keypass",
-    "passarg",
-];
+/// What is in the names of options after which a secret stands.
+const SECRET_OPTIONS: [&str; 3] = ["pin", "pass", "puk"];
 
 /// Of this process.
 pub(super) fn of_process() -> Claims {
@@ -72,7 +59,16 @@ fn command(arguments: &[String]) -> String {
             .split_once(['=', ':'])
             .map_or((bare, None), |(name, value)| (name, Some(value)));
         let is_option = bare.len() < argument.len();
-        if is_option && SECRET_OPTIONS.contains(&name.to_ascii_lowercase().as_str()) {
+        let lower = name.to_ascii_lowercase();
+        if is_option
+            && bare.len() > 1
+            && bare.starts_with('p')
+            && bare.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+        {
+            out.push("-p***".to_owned());
+            continue;
+        }
+        if is_option && (lower == "p" || SECRET_OPTIONS.iter().any(|part| lower.contains(part))) {
             match value {
                 Some(_) => {
                     let kept = argument.len() - bare.len() + name.len();
@@ -90,16 +86,20 @@ fn command(arguments: &[String]) -> String {
     one_line(&out.join(" "))
 }
 
-/// A PKCS#11 URI may carry a PIN (RFC 7512 section 2.4).
+/// A PKCS#11 URI may carry PINs (RFC 7512 section 2.4).
 fn without_pin_value(argument: &str) -> String {
     const NAME: &str = "pin-value=";
-    let Some(at) = argument.find(NAME) else {
-        return argument.to_owned();
-    };
-    let (before, after) = argument.split_at(at + NAME.len());
-    let end = after.find(['&', ';']).unwrap_or(after.len());
-    let rest = after.get(end..).unwrap_or_default();
-    format!("{before}***{rest}")
+    let mut out = String::new();
+    let mut rest = argument;
+    // Lower case of ASCII has the same places.
+    while let Some(at) = rest.to_ascii_lowercase().find(NAME) {
+        let (before, after) = rest.split_at(at + NAME.len());
+        let end = after.find(['&', ';', '?']).unwrap_or(after.len());
+        out.push_str(before);
+        out.push_str("***");
+        rest = after.get(end..).unwrap_or_default();
+    }
+    out + rest
 }
 
 fn one_line(text: &str) -> String {

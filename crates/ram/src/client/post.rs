@@ -75,6 +75,8 @@ pub(super) const COOKIE: &str = "cookie";
 const SET_COOKIE: &str = "set-cookie";
 /// Longest secret taken.
 const LONGEST_SECRET: usize = 512;
+/// Longest lock time that is believed, seconds: 31 days.
+const LONGEST_LOCK: u64 = 31 * 24 * 3600;
 
 impl SessionSecret {
     fn new(text: &str) -> Option<Self> {
@@ -108,7 +110,10 @@ impl Reply {
             } else if name.eq_ignore_ascii_case(SEQUENCE) {
                 reply.sequence = value.parse().ok().filter(|number| *number > 0);
             } else if name.eq_ignore_ascii_case(LOCK_IN) {
-                reply.lock_in = value.parse().ok().map(Duration::from_secs);
+                reply.lock_in = value
+                    .parse::<u64>()
+                    .ok()
+                    .map(|seconds| Duration::from_secs(seconds.min(LONGEST_LOCK)));
             } else if name.eq_ignore_ascii_case(SET_COOKIE) {
                 reply.cookies.push(Zeroizing::new(value.to_owned()));
             }
