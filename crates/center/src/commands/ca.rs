@@ -1,17 +1,19 @@
 //! `ca create`, `ca list`, `ca show`, and the birth of a CA's key inside an HSM.
 
 use chancery_api::{
-    Base64, CaCreate, CaDetail, CaDocument, CaId, CaView, Failure, FailureKind, Hash32, RequestView,
-    SignerId, Subject,
+    Base64, CaCreate, CaDetail, CaDocument, CaId, CaView, Failure, FailureKind, Hash32, RequestView, Subject,
 };
-use chancery_keys::{GenerateSpec, KeyAlgorithm};
+use chancery_keys::KeyAlgorithm;
 use chancery_pki::{DistinguishedName, Kind};
-use chancery_store::{
-    CaRecord, Change, ReplicaRecord, ReplicaState, RequestRecord, RequestState, SignerRecord, Write,
-};
+use chancery_store::{CaRecord, Change, RequestRecord, RequestState, Write};
 use serde_json::json;
 
-use super::{hsm_attach::document, person::check_name, signer::Owner};
+use super::{
+    birth::{Birth, Wanted},
+    hsm_attach::document,
+    person::check_name,
+    signer::Owner,
+};
 use crate::{
     Center,
     committer::store_failure,
@@ -19,7 +21,6 @@ use crate::{
     event::{Actor, event},
     request::{Opening, altered, subject_of, view},
     text::chain,
-    tokens::hsm_failure,
 };
 
 impl Center {
@@ -138,65 +139,34 @@ impl Center {
         if record.signer.is_some() {
             return Ok(record);
         }
-        let hsm_record = self.hsm_record(&document.hsm.name).await?;
-        if super::hsm_attach::document(&hsm_record) != document.hsm {
-            return Err(altered(request.number, "it names an HSM that is another one now"));
-        }
-        self.refuse_open_for_leases(&hsm_record)?;
-        self.refuse_unknown_custodians(&hsm_record).await?;
-        let hsm = self.held(&hsm_record)?;
-        let spec = GenerateSpec {
-            key_id: u8::try_from(record.key_id)
-                .map_err(|_| altered(request.number, "the CA's key id is impossible"))?,
-            algorithm: document
-                .algorithm
-                .parse()
-                .map_err(|error| altered(request.number, &format!("its algorithm: {error}")))?,
+        let hsm = self.approved_hsm(request, &document.hsm).await?;
+        self.refuse_open_for_leases(&hsm)?;
+        let wanted = Wanted {
+            request,
+            key_id: record.key_id,
+            algorithm: &document.algorithm,
             chr: None,
-            label: document.name.clone(),
+            label: &document.name,
         };
-        let key = hsm.generate(spec).await.map_err(|error| hsm_failure(&error))?;
-        let inspection = self
-            .inspect(hsm_record.id, &hsm)
-            .await
-            .map_err(|error| hsm_failure(&error))?;
-        let kcv = inspection.kcv.ok_or_else(|| {
-            Failure::new(
-                FailureKind::Conflict,
-                format!("HSM {} has no key domain", hsm_record.name),
-            )
-        })?;
-        let now = self.clock.now_ms();
-        let signer = SignerId::new(self.uuid());
-        let data = json!({
-            "ca": document.name, "signer": signer, "hsm": hsm_record.name,
-            "key": Hash32::of(&key.public_key_spki), "attestation": Base64(key.request.clone()),
-            "chain": Base64(hsm.identity().chain.clone()), "request": request.number,
+        let born = self.generate(&hsm, wanted).await?;
+        let Birth {
+            signer,
+            mut writes,
+            mut data,
+        } = self
+            .birth(&hsm, born, record.key_id, &document.algorithm, request)
+            .await?;
+        data["ca"] = json!(document.name);
+        writes.push(Write::SetCaSigner {
+            ca: record.id,
+            signer,
         });
-        let mut writes = vec![
-            Write::InsertSigner(SignerRecord {
-                id: signer,
-                kcv: kcv.to_vec(),
-                key_id: record.key_id,
-                algorithm: document.algorithm.clone(),
-                public_key: key.public_key_spki,
-                attestation: key.request,
-                chain: hsm.identity().chain.clone(),
-                created_ms: now,
-            }),
-            Write::PutReplica(ReplicaRecord {
-                signer,
-                hsm: hsm_record.id,
-                state: ReplicaState::Present,
-                checked_ms: now,
-            }),
-            Write::SetCaSigner {
-                ca: record.id,
-                signer,
-            },
-        ];
-        writes.extend(Self::mark_write(hsm_record.id, &inspection));
-        let events = vec![event(now, "signer-generated", &Actor::Node, &data)?];
+        let events = vec![event(
+            self.clock.now_ms(),
+            "signer-generated",
+            &Actor::Node,
+            &data,
+        )?];
         self.commit(Change { writes, events }).await?;
         Ok(CaRecord {
             signer: Some(signer),

@@ -3,6 +3,7 @@
 mod act;
 mod approve;
 mod audit;
+mod birth;
 mod ca;
 mod certificate;
 mod connectors;

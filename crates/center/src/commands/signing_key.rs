@@ -9,13 +9,15 @@ use chancery_api::{
     SignerId, SigningCertificate, SigningKeyView, Subject,
 };
 use chancery_cvc::AuthenticatedRequest;
-use chancery_keys::{GenerateSpec, KeyAlgorithm, State};
-use chancery_store::{
-    Change, ReplicaRecord, ReplicaState, RequestRecord, RequestState, SignerRecord, SigningKeyRecord, Write,
-};
+use chancery_keys::{KeyAlgorithm, State};
+use chancery_store::{Change, RequestRecord, RequestState, SigningKeyRecord, Write};
 use serde_json::json;
 
-use super::{hsm_attach::document, person::check_name};
+use super::{
+    birth::{Birth, Wanted},
+    hsm_attach::document,
+    person::check_name,
+};
 use crate::{
     Center, acts,
     attest::attested,
@@ -23,7 +25,6 @@ use crate::{
     committer::store_failure,
     event::{Actor, event},
     request::{Opening, altered, subject_of, view},
-    tokens::hsm_failure,
 };
 
 /// Country of the holder reference of signing keys: one that ISO 3166 leaves to users.
@@ -132,30 +133,23 @@ impl Center {
         if record.signer.is_some() {
             return Ok(());
         }
-        let hsm_record = self.hsm_record(&document.hsm.name).await?;
-        if super::hsm_attach::document(&hsm_record) != document.hsm {
-            return Err(altered(request.number, "it names an HSM that is another one now"));
-        }
+        let hsm_record = self.approved_hsm(request, &document.hsm).await?;
         let unmet = self.quorum_conditions(&[hsm_record.id]).await?;
         if !unmet.is_empty() {
             return Err(Failure::blocked("the key cannot be generated now", unmet));
         }
-        self.refuse_unknown_custodians(&hsm_record).await?;
-        let hsm = self.held(&hsm_record)?;
         let chr = self.signing_chr(&document.name, record.key_id);
-        let spec = GenerateSpec {
-            key_id: u8::try_from(record.key_id)
-                .map_err(|_| altered(request.number, "the key id is impossible"))?,
-            algorithm: document
-                .algorithm
-                .parse()
-                .map_err(|error| altered(request.number, &format!("its algorithm: {error}")))?,
+        let wanted = Wanted {
+            request,
+            key_id: record.key_id,
+            algorithm: &document.algorithm,
             chr: Some(chr.clone()),
-            label: document.name.clone(),
+            label: &document.name,
         };
-        let key = hsm.generate(spec).await.map_err(|error| hsm_failure(&error))?;
+        let generated = self.generate(&hsm_record, wanted).await?;
         let what = format!("the key of signer {}", document.name);
-        let born = attested(&self.anchors, &hsm.identity().chain, &key.request, &what)?;
+        let (chain, key) = (&generated.hsm.identity().chain, &generated.key);
+        let born = attested(&self.anchors, chain, &key.request, &what)?;
         if born.chr != chr || born.spki != key.public_key_spki {
             return Err(Failure::new(
                 FailureKind::Refused,
@@ -165,40 +159,22 @@ impl Center {
                 ),
             ));
         }
-        let inspection = self
-            .inspect(hsm_record.id, &hsm)
-            .await
-            .map_err(|error| hsm_failure(&error))?;
-        let kcv = inspection.kcv.ok_or_else(|| {
-            Failure::new(
-                FailureKind::Conflict,
-                format!("HSM {} has no key domain", hsm_record.name),
+        let Birth {
+            signer,
+            mut writes,
+            mut data,
+        } = self
+            .birth(
+                &hsm_record,
+                generated,
+                record.key_id,
+                &document.algorithm,
+                request,
             )
-        })?;
-        let now = self.clock.now_ms();
-        let signer = SignerId::new(self.uuid());
-        let data = json!({
-            "name": document.name, "purpose": "signing", "signer": signer, "hsm": hsm_record.name,
-            "key": Hash32::of(&key.public_key_spki), "attestation": Base64(key.request.clone()),
-            "chain": Base64(hsm.identity().chain.clone()), "request": request.number,
-        });
-        let mut writes = vec![
-            Write::InsertSigner(SignerRecord {
-                id: signer,
-                kcv: kcv.to_vec(),
-                key_id: record.key_id,
-                algorithm: document.algorithm.clone(),
-                public_key: key.public_key_spki,
-                attestation: key.request,
-                chain: hsm.identity().chain.clone(),
-                created_ms: now,
-            }),
-            Write::PutReplica(ReplicaRecord {
-                signer,
-                hsm: hsm_record.id,
-                state: ReplicaState::Present,
-                checked_ms: now,
-            }),
+            .await?;
+        data["name"] = json!(document.name);
+        data["purpose"] = json!("signing");
+        writes.extend([
             Write::SetSigningKeySigner {
                 request: request.number,
                 signer,
@@ -208,9 +184,13 @@ impl Center {
                 from: RequestState::Approved,
                 to: RequestState::Done,
             },
-        ];
-        writes.extend(Self::mark_write(hsm_record.id, &inspection));
-        let events = vec![event(now, "signer-generated", &Actor::Node, &data)?];
+        ]);
+        let events = vec![event(
+            self.clock.now_ms(),
+            "signer-generated",
+            &Actor::Node,
+            &data,
+        )?];
         self.commit(Change { writes, events }).await
     }
 
