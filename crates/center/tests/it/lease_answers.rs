@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use chancery_api::{FailureKind, HsmState, LeasePending, LeaseRevoke, LeaseState, StatementKind};
+use chancery_api::{
+    FailureKind, HsmState, LeasePending, LeaseRevoke, LeaseState, StatementKind, UnlockChallenge,
+};
 
 use crate::support::{
     World,
@@ -157,6 +159,24 @@ async fn where_an_hsm_is_open_the_node_decides_and_says_so() {
         world.center.hsm_status("hsm-a").await.unwrap().state,
         HsmState::Unlocked { .. }
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_for_a_lease_opens_nothing_else() {
+    let world = World::signing().await;
+    let lease = world.request(wanted(vec![], 1)).await.unwrap();
+    world.agree(lease, "alice", "hsm-a").await.unwrap();
+    // The HSM counts one of two; the other for everything would open it with an answer that was given for this lease.
+    let unlock = UnlockChallenge {
+        hsm: "hsm-a".to_owned(),
+        person: "bob".to_owned(),
+    };
+    let failure = world.center.unlock_challenge(&unlock).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Conflict, "{failure:?}");
+    assert!(failure.message.contains("for a lease"), "{failure:?}");
+    // Once the HSM has forgotten it, everybody is asked for everything.
+    world.lock_all().await;
+    world.center.unlock_challenge(&unlock).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
