@@ -6,11 +6,14 @@ use std::{
     fs,
     path::PathBuf,
     ptr::null_mut,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 
-use chancery_iso7816::Transport as _;
+use chancery_iso7816::{Transport, TransportError};
 use chancery_pkcs11 as module;
 use chancery_reader::{
     Stop, WithAtr,
@@ -20,6 +23,7 @@ use chancery_vtoken::{AtRest, Factory, TokenName, VirtualToken};
 use cryptoki_sys as ck;
 use tempfile::TempDir;
 use time::macros::date;
+use zeroize::Zeroizing;
 
 pub(crate) const PIN: &[u8] = b"648219";
 /// INITIALIZE: PIN 648219, SO-PIN 3537363231383830, three tries, one key domain of its own.
@@ -39,9 +43,33 @@ macro_rules! c {
 }
 pub(crate) use c;
 
+/// A token that, when it is told to, answers signatures with far too many bytes.
+struct Liar {
+    token: VirtualToken,
+    lies: Arc<AtomicBool>,
+}
+
+impl Transport for Liar {
+    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, TransportError> {
+        let answer = self.token.transmit(command)?;
+        if command.get(1) == Some(&0x68) && self.lies.load(Ordering::Acquire) {
+            let mut long = vec![0xA5; 600];
+            long.extend_from_slice(&[0x90, 0x00]);
+            return Ok(Zeroizing::new(long));
+        }
+        Ok(answer)
+    }
+
+    fn reset(&mut self) -> Result<(), TransportError> {
+        self.token.reset()
+    }
+}
+
 /// A token that is served on a socket, and a configuration that names it.
 pub(crate) struct Served {
     pub(crate) dir: TempDir,
+    /// Has the token lie about signatures.
+    pub(crate) lies: Arc<AtomicBool>,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
@@ -63,6 +91,11 @@ impl Served {
         let atr = token.atr().to_vec();
         let socket = dir.path().join("r/one.sock");
         let reader = SocketReader::bind(&socket).unwrap();
+        let lies = Arc::new(AtomicBool::new(false));
+        let token = Liar {
+            token,
+            lies: Arc::clone(&lies),
+        };
         let stop = Stop::new();
         let ending = stop.clone();
         let thread = thread::spawn(move || {
@@ -76,6 +109,7 @@ impl Served {
         fs::write(dir.path().join("config.toml"), config).unwrap();
         Self {
             dir,
+            lies,
             stop,
             thread: Some(thread),
         }
