@@ -40,6 +40,8 @@ pub struct NodeConfig {
     pub mechanism: Mechanism,
     /// Whether HSMs that are open already are locked first.
     pub strict: bool,
+    /// Whether programs may hand in digests they made themselves; otherwise the module does all the hashing.
+    pub prehashed: bool,
     /// How long to wait for a connection.
     pub connect: Duration,
 }
@@ -105,6 +107,7 @@ struct Text {
     mechanism: Option<Mechanism>,
     #[serde(default)]
     strict: bool,
+    prehashed: Option<bool>,
     connect_seconds: Option<u64>,
 }
 
@@ -171,6 +174,7 @@ impl TryFrom<Text> for NodeConfig {
             purpose: text.purpose,
             mechanism: text.mechanism.unwrap_or(Mechanism::RsaPkcs1),
             strict: text.strict,
+            prehashed: text.prehashed.unwrap_or(true),
             connect: Duration::from_secs(within(
                 "connect_seconds",
                 text.connect_seconds,
@@ -220,6 +224,7 @@ mod tests {
         assert_eq!((node.wait, node.wait_for), (Wait::Sign, Duration::from_secs(900)));
         assert_eq!((node.count, node.beyond), (1, Beyond::Ask));
         assert_eq!((node.lease_seconds, node.slots), (3600, SlotsOf::Signers));
+        assert!(node.prehashed && !node.strict);
     }
 
     #[test]

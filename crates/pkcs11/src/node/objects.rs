@@ -5,7 +5,7 @@ use cryptoki_sys as ck;
 
 use crate::{
     attribute::Attributes,
-    mechanism::Offer,
+    mechanism::{Offer, SignatureKind},
     public_key::{CertificateParts, PublicKey},
     slot::{Object, ObjectId},
     token::describe_certificate,
@@ -40,8 +40,9 @@ pub(super) fn private_id(key: Hash32) -> ObjectId {
     number(key, PRIVATE_KEY)
 }
 
-/// What keys of these kinds do: nothing that could sign anything but a digest that is known here.
-pub(super) fn mechanisms<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Vec<Offer> {
+/// What keys of these kinds do: nothing that could sign anything but a digest that is known here, and without `prehashed`
+/// nothing but a message that was hashed here.
+pub(super) fn mechanisms<'a>(keys: impl Iterator<Item = &'a PublicKey>, prehashed: bool) -> Vec<Offer> {
     let (mut rsa, mut ec) = (false, false);
     for key in keys {
         match key {
@@ -84,6 +85,9 @@ pub(super) fn mechanisms<'a>(keys: impl Iterator<Item = &'a PublicKey>) -> Vec<O
             most: 521,
             flags: SIGN | EC,
         }));
+    }
+    if !prehashed {
+        offers.retain(|offer| SignatureKind::of(offer.kind).is_some_and(|kind| kind.hashed_by.is_some()));
     }
     offers
 }
@@ -202,7 +206,7 @@ mod tests {
             modulus: vec![0x9A; 256],
             exponent: vec![1, 0, 1],
         };
-        let offers = mechanisms([&rsa].into_iter());
+        let offers = mechanisms([&rsa].into_iter(), true);
         let offered = |kind| offers.iter().any(|offer| offer.kind == kind);
         assert!(offered(ck::CKM_RSA_PKCS) && offered(ck::CKM_SHA256_RSA_PKCS_PSS));
         for kind in [
@@ -215,6 +219,19 @@ mod tests {
         ] {
             assert!(!offered(kind), "{kind:#x}");
         }
+        let kinds: Vec<_> = mechanisms([&rsa].into_iter(), false)
+            .iter()
+            .map(|offer| offer.kind)
+            .collect();
+        let hashed_here = [
+            ck::CKM_SHA256_RSA_PKCS,
+            ck::CKM_SHA384_RSA_PKCS,
+            ck::CKM_SHA512_RSA_PKCS,
+            ck::CKM_SHA256_RSA_PKCS_PSS,
+            ck::CKM_SHA384_RSA_PKCS_PSS,
+            ck::CKM_SHA512_RSA_PKCS_PSS,
+        ];
+        assert_eq!(kinds, hashed_here);
     }
 
     #[test]

@@ -235,7 +235,8 @@ impl Slot for NodeSlot {
 
     fn mechanisms(&self) -> Vec<Offer> {
         let known = self.keys.known();
-        objects::mechanisms(known.iter().filter(|key| self.shows(key)).map(|key| &key.public))
+        let keys = known.iter().filter(|key| self.shows(key)).map(|key| &key.public);
+        objects::mechanisms(keys, self.config.prehashed)
     }
 
     /// Any PIN is ignored: custodians let a program sign, nobody else.
