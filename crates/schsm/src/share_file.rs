@@ -4,6 +4,8 @@
 //! comes from the password by 30 million rounds of MD5, in the manner of OpenSSL's `EVP_BytesToKey`. That takes
 //! seconds: derive once, and never on a path that has to be quick.
 
+mod rounds;
+
 use std::fmt;
 
 use aes::Aes256;
@@ -11,7 +13,7 @@ use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::KekShare;
 
@@ -21,7 +23,6 @@ pub const LENGTH: usize = 64;
 const MAGIC: [u8; 8] = *b"Salted__";
 const PADDING: [u8; 16] = [0x10; 16];
 const ITERATIONS: u32 = 10_000_000;
-const REPORT_EVERY: u32 = 250_000;
 
 /// Why a share file gives no share.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -234,7 +235,7 @@ impl ShareFileKey {
             previous = Zeroizing::new(first.finalize().into());
             let base = f64::from(u32::try_from(index).unwrap_or_default()) * f64::from(iterations);
             let mut tell = |done: u32| progress((base + f64::from(done)) / total);
-            iterate(&mut previous, iterations.saturating_sub(1), &mut tell);
+            rounds::iterate(&mut previous, iterations.saturating_sub(1), &mut tell);
             *part = *previous;
         }
         progress(1.0);
@@ -246,45 +247,9 @@ impl ShareFileKey {
     }
 }
 
-/// Replaces `value` by its MD5, `times` times. The padded block of a 16-byte message is set up once; only its first
-/// 16 bytes change, which keeps the loop to the compression function. It is not generic: it would be compiled with its caller,
-/// which a debug build does not optimise.
-fn iterate(value: &mut [u8; 16], times: u32, progress: &mut dyn FnMut(u32)) {
-    const INITIAL: [u32; 4] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
-    let mut block = [0_u8; 64];
-    block[..16].copy_from_slice(value);
-    block[16] = 0x80;
-    block[56] = 128;
-    for done in 0..times {
-        let mut state = INITIAL;
-        md5::block_api::compress(&mut state, std::slice::from_ref(&block));
-        // One store of 16 bytes: an inner loop, thirty million times, costs more than the hash in a debug build.
-        let [a, b, c, d] = state;
-        let low = u64::from(a) | u64::from(b) << 32;
-        let high = u64::from(c) | u64::from(d) << 32;
-        block[..16].copy_from_slice(&(u128::from(low) | u128::from(high) << 64).to_le_bytes());
-        if done % REPORT_EVERY == 0 {
-            progress(done);
-        }
-    }
-    value.copy_from_slice(&block[..16]);
-    block.zeroize();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_fast_loop_is_md5() {
-        let mut value = *b"0123456789abcdef";
-        let mut slow = value;
-        for _ in 0..100 {
-            slow = Md5::digest(slow).into();
-        }
-        iterate(&mut value, 100, &mut |_| ());
-        assert_eq!(value, slow);
-    }
 
     #[test]
     fn round_trip_and_wrong_passwords() {
