@@ -322,7 +322,7 @@ fn clients_prove_a_key_that_is_enrolled() {
 
     // Agents with tokens need no certificate, and nothing but the endpoint is there for them.
     assert_eq!(online.curl(&online.agents, "/v1/hsms", &[]).0, 404);
-    assert_eq!(online.curl(&online.agents, "/rt/connector", &["-d", "x"]).0, 400);
+    assert_eq!(online.curl(&online.agents, "/rt/connector", &["-d", "x"]).0, 401);
     let initiation = online.home.dir.path().join("initiation");
     fs::write(&initiation, [0xe8, 0x04, 0xc0, 0x02, 0x3b, 0x00]).unwrap();
     let data = format!("@{}", initiation.display());

@@ -5,14 +5,14 @@ use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 use axum::{
     body::{Body, Bytes, HttpBody as _},
     extract::{Request, State},
-    http::{Response, StatusCode, header},
+    http::{HeaderMap, Response, StatusCode, header},
     middleware::Next,
 };
 use chancery_api::{Failure, FailureKind};
 use hyper::body::Frame;
 use tokio::time::timeout;
 
-use crate::{Peer, Service, answer, call::CALL_PATH};
+use crate::{Peer, Service, answer, call::CALL_PATH, standing::Standing};
 
 /// How long the body of a request may take.
 const BODY: Duration = Duration::from_secs(30);
@@ -37,6 +37,9 @@ pub(crate) async fn enrolled(
     };
     match known {
         Ok(caller) => {
+            if let Some(standing) = request.extensions().get::<Standing>() {
+                standing.known();
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
@@ -57,50 +60,55 @@ pub(crate) async fn enrolled(
 /// Reads the body of a request before anything else is done about it: at most `limit` bytes, within half a minute.
 pub(crate) async fn whole_body(State(limit): State<usize>, request: Request, next: Next) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let told = head
-        .headers
+    let failed = |status, message: String| answer::json(status, &Failure::new(FailureKind::Invalid, message));
+    match read_body(&head.headers, body, limit, BODY).await {
+        Ok(whole) => next.run(Request::from_parts(head, Body::from(whole))).await,
+        Err(Unread::TooLong) => failed(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the request is longer than {limit} bytes"),
+        ),
+        Err(Unread::Broken) => failed(
+            StatusCode::BAD_REQUEST,
+            "the request ends in the middle".to_owned(),
+        ),
+        Err(Unread::TooSlow) => failed(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the request did not arrive within {} s", BODY.as_secs()),
+        ),
+    }
+}
+
+/// Why the body of a request was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unread {
+    TooLong,
+    Broken,
+    TooSlow,
+}
+
+/// The body of a request: at most `limit` bytes, within `time`. Room is taken as it comes, whatever length was announced.
+pub(crate) async fn read_body(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: usize,
+    time: Duration,
+) -> Result<Vec<u8>, Unread> {
+    let told = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let limit_64 = u64::try_from(limit).unwrap_or(u64::MAX);
-    let too_long = || {
-        let failure = Failure::new(
-            FailureKind::Invalid,
-            format!("the request is longer than {limit} bytes"),
-        );
-        answer::json(StatusCode::PAYLOAD_TOO_LARGE, &failure)
-    };
-    let mut body = body;
     let read = async {
         if told.is_some_and(|told| told > limit_64) {
             return Err(Unread::TooLong);
         }
         collect(&mut body, limit).await
     };
-    match timeout(BODY, read).await {
-        Ok(Ok(whole)) => next.run(Request::from_parts(head, Body::from(whole))).await,
-        Ok(Err(Unread::TooLong)) => {
-            // Who still sends would not see an answer: the rest is taken, within reason.
-            let _ = timeout(DRAIN, drain(&mut body, limit.saturating_mul(4))).await;
-            too_long()
-        }
-        Ok(Err(Unread::Broken)) => answer::json(
-            StatusCode::BAD_REQUEST,
-            &Failure::new(FailureKind::Invalid, "the request ends in the middle"),
-        ),
-        Err(_) => answer::json(
-            StatusCode::REQUEST_TIMEOUT,
-            &Failure::new(
-                FailureKind::Invalid,
-                format!("the request did not arrive within {} s", BODY.as_secs()),
-            ),
-        ),
+    let read = timeout(time, read).await.unwrap_or(Err(Unread::TooSlow));
+    if read == Err(Unread::TooLong) {
+        // Who still sends would not see an answer: the rest is taken, within reason.
+        drain(&mut body, limit.saturating_mul(4), DRAIN).await;
     }
-}
-
-/// Why the body of a request was not read.
-enum Unread {
-    TooLong,
-    Broken,
+    read
 }
 
 /// The next piece of a body; `None` at its end.
@@ -128,12 +136,17 @@ async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, Unread> {
     Ok(whole)
 }
 
-async fn drain(body: &mut Body, most: usize) {
-    let mut taken = 0_usize;
-    while let Some(Ok(piece)) = piece(body).await {
-        taken = taken.saturating_add(piece.len());
-        if taken > most {
-            return;
+/// Takes what still comes of a body, piece by piece, and keeps nothing.
+pub(crate) async fn drain(body: &mut Body, most: usize, time: Duration) {
+    let take = async {
+        let mut taken = 0_usize;
+        while let Some(Ok(piece)) = piece(body).await {
+            taken = taken.saturating_add(piece.len());
+            if taken > most {
+                return;
+            }
         }
-    }
+    };
+    // What has not come by then stays unread, and the connection ends.
+    let _ = timeout(time, take).await;
 }

@@ -72,16 +72,21 @@ pub struct Edge {
 const TOKENS: Limits = Limits {
     connections: 4096,
     per_address: 2048,
+    strangers: 512,
+    strangers_per_address: 128,
+    // One agent may have hundreds of tokens, each with a few requests that wait.
+    streams: 1024,
     idle: Duration::from_secs(120),
 };
 /// Enrolled clients.
 const API: Limits = Limits {
     connections: 2048,
     per_address: 1024,
+    strangers: 512,
+    strangers_per_address: 128,
+    streams: 64,
     idle: Duration::from_secs(60),
 };
-/// Largest request of an agent, in bytes: a template of 65 535 bytes and its header.
-const TOKENS_BODY: usize = 66 * 1024;
 
 impl Edge {
     /// Listens, and answers agents with `tokens` and clients with `service`.
@@ -102,9 +107,7 @@ impl Edge {
         };
         if let Some((socket, address)) = tokens_socket {
             let config = tls::open(identity.duplicate())?;
-            let router = tokens
-                .fallback(nothing_here)
-                .layer(middleware::from_fn_with_state(TOKENS_BODY, door::whole_body));
+            let router = tokens.fallback(nothing_here);
             edge.tokens = Some(listen(socket, address, config, router, TOKENS)?);
         }
         if let Some((socket, address)) = api_socket {

@@ -19,6 +19,7 @@ mod listener;
 pub mod ram;
 mod rest;
 mod service;
+mod standing;
 mod tls;
 
 pub use edge::{Addresses, Edge, EdgeError};

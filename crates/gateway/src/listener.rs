@@ -21,7 +21,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
@@ -29,7 +29,10 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt;
 use tracing::{debug, error, warn};
 
-use crate::tls;
+use crate::{
+    standing::{self, Standing},
+    tls,
+};
 
 /// Who is at the other end of a connection. Every request has it among its extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,18 +50,26 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Connections from one address.
     pub(crate) per_address: usize,
+    /// Connections that have shown nothing yet. More wait, with nothing of theirs read.
+    pub(crate) strangers: usize,
+    /// The same from one address.
+    pub(crate) strangers_per_address: usize,
+    /// Requests at once on one connection of HTTP/2.
+    pub(crate) streams: u32,
     /// How long a connection may stay without a request, and the head of one may take.
     pub(crate) idle: Duration,
 }
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a stranger waits for a place among the others.
+const WAIT: Duration = Duration::from_secs(10);
+/// How long a connection is kept on which nobody has shown that he belongs here.
+const INTRODUCTION: Duration = Duration::from_secs(10);
 /// Most lines in the head of a request.
 const MOST_HEADERS: usize = 64;
 /// Longest head of a request, in bytes.
-const LONGEST_HEAD: usize = 32 * 1024;
-/// Most requests at once on one connection of HTTP/2.
-const STREAMS: u32 = 64;
+const LONGEST_HEAD: usize = 16 * 1024;
 /// How long an HTTP/2 connection may be silent before the other end is asked whether it is there, and may then take to answer.
 const PING: Duration = Duration::from_secs(20);
 /// How long a connection that was asked to end may still take.
@@ -91,6 +102,7 @@ impl Listener {
             router,
             limits,
             held: Mutex::default(),
+            strangers: Arc::new(Semaphore::new(limits.strangers)),
         });
         let task = tokio::spawn(accept(socket, shared, ending));
         Ok(Self { address, ends, task })
@@ -117,8 +129,16 @@ struct Shared {
     tls: TlsAcceptor,
     router: Router,
     limits: Limits,
-    /// Connections by address.
-    held: Mutex<HashMap<IpAddr, usize>>,
+    held: Mutex<HashMap<IpAddr, FromNetwork>>,
+    /// Places for strangers.
+    strangers: Arc<Semaphore>,
+}
+
+/// What comes from one address.
+struct FromNetwork {
+    connections: usize,
+    /// Places for its strangers.
+    strangers: Arc<Semaphore>,
 }
 
 async fn accept(socket: TcpListener, shared: Arc<Shared>, ending: watch::Receiver<bool>) {
@@ -142,7 +162,7 @@ async fn accept(socket: TcpListener, shared: Arc<Shared>, ending: watch::Receive
                     };
                     let ending = ending.clone();
                     connections.spawn(async move {
-                        connection(&place.shared, stream, address, ending).await;
+                        connection(&place, stream, address, ending).await;
                     });
                 }
                 Err(error) => {
@@ -174,7 +194,9 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 /// One connection's share of the limits.
 struct Place {
     shared: Arc<Shared>,
-    address: IpAddr,
+    network: IpAddr,
+    /// Places for strangers of its address.
+    strangers: Arc<Semaphore>,
 }
 
 impl Place {
@@ -182,15 +204,20 @@ impl Place {
         if connections >= shared.limits.connections {
             return None;
         }
+        let network = standing::network(address);
         let mut held = shared.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(address).or_default();
-        if *count >= shared.limits.per_address {
+        let from = held.entry(network).or_insert_with(|| FromNetwork {
+            connections: 0,
+            strangers: Arc::new(Semaphore::new(shared.limits.strangers_per_address)),
+        });
+        if from.connections >= shared.limits.per_address {
             return None;
         }
-        *count += 1;
+        from.connections += 1;
         Some(Self {
             shared: Arc::clone(shared),
-            address,
+            network,
+            strangers: Arc::clone(&from.strangers),
         })
     }
 }
@@ -198,16 +225,22 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut held = self.shared.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&self.address);
+        if let Some(from) = held.get_mut(&self.network) {
+            from.connections -= 1;
+            if from.connections == 0 {
+                held.remove(&self.network);
             }
         }
     }
 }
 
-async fn connection(shared: &Shared, stream: TcpStream, address: SocketAddr, ending: watch::Receiver<bool>) {
+async fn connection(place: &Place, stream: TcpStream, address: SocketAddr, ending: watch::Receiver<bool>) {
+    let shared = &*place.shared;
+    let stranger = Standing::stranger(Arc::clone(&place.strangers), Arc::clone(&shared.strangers));
+    let Ok(Some(standing)) = timeout(WAIT, stranger).await else {
+        debug!(%address, "turned away a connection: too many have shown nothing yet");
+        return;
+    };
     // Small messages back and forth: waiting to fill packets only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%address, error = &error as &dyn std::error::Error, "a connection was gone at once");
@@ -232,7 +265,7 @@ async fn connection(shared: &Shared, stream: TcpStream, address: SocketAddr, end
         .and_then(tls::key_hash);
     let h2 = session.alpn_protocol() == Some(tls::H2);
     let peer = Peer { address, key };
-    requests(stream, h2, peer, shared, ending).await;
+    requests(stream, h2, peer, standing, shared, ending).await;
 }
 
 /// The reason is on its way; were the socket closed with bytes unread, the system would tell the other end to forget it.
@@ -277,12 +310,14 @@ impl Drop for Busy {
 
 /// Both kinds of HTTP connection, as far as they are handled alike.
 macro_rules! drive {
-    ($connection:expr, $activity:expr, $shared:expr, $ending:expr, $address:expr) => {{
+    ($connection:expr, $activity:expr, $standing:expr, $shared:expr, $ending:expr, $address:expr) => {{
         let mut connection = pin!($connection);
         let mut goodbye: Option<Instant> = None;
+        let introduction = Instant::now() + INTRODUCTION;
         loop {
             let idle = $activity.since() + $shared.limits.idle;
-            let deadline = goodbye.unwrap_or(idle);
+            let is_known = $standing.is_known();
+            let deadline = goodbye.unwrap_or(if is_known { idle } else { introduction });
             tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
@@ -298,12 +333,17 @@ macro_rules! drive {
                     if goodbye.is_some() {
                         return;
                     }
-                    if $activity.requests.load(Ordering::SeqCst) == 0
-                        && $activity.since() + $shared.limits.idle <= Instant::now()
-                    {
-                        connection.as_mut().graceful_shutdown();
-                        goodbye = Some(Instant::now() + GOODBYE);
+                    let now = Instant::now();
+                    let over = if $standing.is_known() {
+                        $activity.since() + $shared.limits.idle <= now
                     } else {
+                        introduction <= now
+                    };
+                    let idle = $activity.requests.load(Ordering::SeqCst) == 0;
+                    if over && (idle || !$standing.is_known()) {
+                        connection.as_mut().graceful_shutdown();
+                        goodbye = Some(now + GOODBYE);
+                    } else if over {
                         // Something is being answered: look again after a while.
                         *$activity.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
                     }
@@ -320,6 +360,7 @@ async fn requests(
     stream: TlsStream<TcpStream>,
     h2: bool,
     peer: Peer,
+    standing: Standing,
     shared: &Shared,
     mut ending: watch::Receiver<bool>,
 ) {
@@ -330,10 +371,12 @@ async fn requests(
     });
     let router = shared.router.clone();
     let counted = Arc::clone(&activity);
+    let shown = standing.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let busy = Busy::begin(&counted);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(shown.clone());
         let answer = router.clone().oneshot(request);
         async move {
             let answer: Result<Response<Body>, Infallible> = answer.await;
@@ -345,12 +388,14 @@ async fn requests(
     if h2 {
         let connection = conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS)
+            .max_concurrent_streams(shared.limits.streams)
+            // Bytes that nobody asked for yet are held up to 64 kB a connection; the window grows with what is read.
+            .adaptive_window(true)
             .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
             .serve_connection(stream, service);
-        drive!(connection, activity, shared, ending, address);
+        drive!(connection, activity, standing, shared, ending, address);
     } else {
         let connection = conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -358,6 +403,6 @@ async fn requests(
             .max_headers(MOST_HEADERS)
             .max_buf_size(LONGEST_HEAD)
             .serve_connection(stream, service);
-        drive!(connection, activity, shared, ending, address);
+        drive!(connection, activity, standing, shared, ending, address);
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use super::live::{Held, Live};
+use super::live::{Held, Live, OnEnd};
 use super::sessions::{Sessions, new_secret};
 use super::tickets::{Tickets, position};
 use super::{Connected, ConnectorChange, ConnectorStatus, ConnectorWay, Lost, RemoteToken};
@@ -80,6 +80,15 @@ struct Connector {
 pub(super) struct Opened {
     pub(super) held: Held,
     pub(super) secret: Zeroizing<String>,
+}
+
+/// What lets a first POST in.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// The long-lived ticket of this connector.
+    Connector(String),
+    /// A single-use ticket: its SHA-256.
+    Single(Hash32),
 }
 
 /// Why a session was not opened.
@@ -217,68 +226,82 @@ impl Connectors {
             .and_then(|connector| connector.current.clone())
     }
 
-    /// The session with this secret.
+    /// The session with this secret. Who has it shows that the first answer came through.
     pub(super) fn session(&self, secret: &str) -> Option<Arc<Live>> {
-        self.lock().sessions.find(secret)
+        let mut registry = self.lock();
+        let live = registry.sessions.find(secret)?;
+        if live.confirm() {
+            registry.tickets.spend(live.id);
+        }
+        Some(live)
     }
 
-    /// The connector a long-lived ticket is for.
-    pub(super) fn connector_of(&self, ticket: &str) -> Option<String> {
+    /// What a long-lived or a single-use ticket is good for now. It is not used by that.
+    pub(super) fn admission(&self, ticket: &str) -> Option<Admission> {
+        let hash = Hash32::of(ticket.as_bytes());
+        let connector = {
+            let registry = self.lock();
+            let connectors = &registry.connectors;
+            position(connectors.values().map(|connector| connector.ticket), hash)
+                .and_then(|found| connectors.keys().nth(found).cloned())
+        };
+        connector
+            .map(Admission::Connector)
+            .or_else(|| self.single(ticket))
+    }
+
+    /// The same of single-use tickets alone.
+    pub(super) fn single(&self, ticket: &str) -> Option<Admission> {
         let hash = Hash32::of(ticket.as_bytes());
         let registry = self.lock();
-        let found = position(
-            registry.connectors.values().map(|connector| connector.ticket),
-            hash,
-        )?;
-        registry.connectors.keys().nth(found).cloned()
+        registry.tickets.connector_of(hash, Instant::now())?;
+        Some(Admission::Single(hash))
     }
 
-    /// Uses up a single-use ticket; the connector it is for.
-    pub(super) fn use_ticket(&self, ticket: &str) -> Option<String> {
-        self.lock()
-            .tickets
-            .take(Hash32::of(ticket.as_bytes()), Instant::now())
-    }
-
-    /// Opens a session of a connector.
+    /// Opens a session of a connector. A single-use ticket is used by that, in the same step; not by a session that is not opened.
     pub(super) fn open(
         self: &Arc<Self>,
-        name: &str,
+        admission: Admission,
         kind: Kind,
         initiation: Initiation,
         address: Option<SocketAddr>,
     ) -> Result<Opened, NotOpened> {
         let secret = new_secret().map_err(|_| NotOpened::Random)?;
-        let weak = Arc::downgrade(self);
-        let of_connector = name.to_owned();
-        let on_end = Box::new(move |id, because: &str| {
-            if let Some(connectors) = weak.upgrade() {
-                connectors.ended(&of_connector, id, because);
-            }
-        });
         let now_ms = (self.clock)();
-        let (live, held, provisional) = {
+        let (live, held, provisional, name) = {
             let mut registry = self.lock();
+            let registry = &mut *registry;
+            let (name, single) = match admission {
+                Admission::Connector(name) => (name, None),
+                Admission::Single(hash) => {
+                    let name = registry.tickets.connector_of(hash, Instant::now());
+                    (name.ok_or(NotOpened::Ticket)?.to_owned(), Some(hash))
+                }
+            };
             let id = registry.next_session;
             registry.next_session += 1;
-            let connector = registry.connectors.get_mut(name).ok_or(NotOpened::Ticket)?;
+            let connector = registry.connectors.get_mut(&name).ok_or(NotOpened::Ticket)?;
             if connector.current.is_some() && connector.provisional.len() >= MOST_PROVISIONAL {
                 return Err(NotOpened::TooMany);
             }
             let limits = self.options.limits.clone();
+            let on_end = self.on_end(name.clone());
             let (live, held) = Live::open(id, now_ms, address, kind, initiation, limits, on_end);
             let provisional = if connector.current.is_some() {
                 connector.provisional.push(Arc::clone(&live));
                 Some(Provisional {
-                    connector: name.to_owned(),
+                    connector: name.clone(),
                     device: connector.device.clone(),
                 })
             } else {
                 connector.current = Some(Arc::clone(&live));
                 None
             };
+            if let Some(hash) = single {
+                registry.tickets.used(hash, id);
+            }
             registry.sessions.add(&secret, Arc::clone(&live));
-            (live, held, provisional)
+            (live, held, provisional, name)
         };
         self.keep_time(&live);
         info!(
@@ -290,11 +313,19 @@ impl Connectors {
         );
         match provisional {
             Some(provisional) => self.prove(provisional, Arc::clone(&live)),
-            None => self.tell(ConnectorChange::Came {
-                name: name.to_owned(),
-            }),
+            None => self.tell(ConnectorChange::Came { name }),
         }
         Ok(Opened { held, secret })
+    }
+
+    /// What is to be done when a session of this connector ends.
+    fn on_end(self: &Arc<Self>, name: String) -> Box<OnEnd> {
+        let weak = Arc::downgrade(self);
+        Box::new(move |id, because: &str| {
+            if let Some(connectors) = weak.upgrade() {
+                connectors.ended(&name, id, because);
+            }
+        })
     }
 
     /// Ticks the session as long as there is anything left of it.
@@ -379,6 +410,7 @@ impl Connectors {
         let at_ms = (self.clock)();
         let changes = {
             let mut registry = self.lock();
+            registry.tickets.give_back(id);
             let Some(connector) = registry.connectors.get_mut(name) else {
                 return;
             };

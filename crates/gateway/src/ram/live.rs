@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(super) struct Live {
     /// The time of the next tick may have changed.
     changed: Notify,
     on_end: Box<OnEnd>,
+    /// Whether its secret was used: the client has it.
+    confirmed: AtomicBool,
 }
 
 struct Inner {
@@ -90,7 +93,7 @@ impl Live {
         limits: Limits,
         on_end: Box<OnEnd>,
     ) -> (Arc<Self>, Held) {
-        let post = PostId(0);
+        let post = FIRST;
         let (answers, answer) = oneshot::channel();
         let live = Arc::new(Self {
             id,
@@ -112,6 +115,7 @@ impl Live {
             done: Condvar::new(),
             changed: Notify::new(),
             on_end,
+            confirmed: AtomicBool::new(false),
         });
         let held = Held {
             live: Arc::clone(&live),
@@ -120,6 +124,11 @@ impl Live {
             answered: false,
         };
         (live, held)
+    }
+
+    /// The client has the session's secret; whether that is new.
+    pub(super) fn confirm(&self) -> bool {
+        !self.confirmed.swap(true, Ordering::SeqCst)
     }
 
     /// Ticks the session until nothing is left of it.
@@ -368,10 +377,20 @@ impl Drop for Held {
         if !self.answered {
             let post = self.post;
             self.live.lock().posts.remove(&post);
-            self.live.with(|session, now| session.post_gone(post, now));
+            self.live.with(|session, now| {
+                if post == FIRST {
+                    // Nobody has the session's secret, and nobody can go on with it.
+                    session.close(NEVER_ANSWERED, now);
+                } else {
+                    session.post_gone(post, now);
+                }
+            });
         }
     }
 }
 
+/// The POST that begins a session.
+const FIRST: PostId = PostId(0);
+const NEVER_ANSWERED: &str = "the connection broke before the client had its first answer";
 /// How long a token's thread sleeps at most before it looks at the time itself.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -7,6 +7,8 @@
 //!
 //! # Invariants
 //! * A ticket is kept and compared as its SHA-256, and is in no log and no error.
+//! * The body of a POST is not read before its ticket or its session was found good.
+//! * A single-use ticket opens one session that is used: one whose client never had the first answer gives it back.
 //! * A token of a connector that is connected is replaced only by a session whose token has proven in chip authentication that
 //!   it is the same device: a ticket that was stolen cuts nobody off.
 //! * The bodies of commands and responses are never logged.

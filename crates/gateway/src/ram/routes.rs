@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use axum::routing::post;
-use bytes::Bytes;
-use chancery_ram::message::{Initiation, MAX_BODY, Posted};
+use chancery_ram::message::{Initiation, Posted};
 use chancery_ram::server::{Answer, Kind};
 use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::Connectors;
-use super::connectors::NotOpened;
+use super::connectors::{Admission, NotOpened};
 use super::live::{Held, LockIn};
 use crate::Peer;
+use crate::door::{self, Unread};
+use crate::standing::Standing;
 
 /// Answers agents: `/rt/connector` to whoever has a ticket in `Authorization: Bearer`, `/rt/t/<ticket>` to programs that can
 /// carry nothing but an address.
@@ -30,18 +32,9 @@ pub fn router(connectors: Arc<Connectors>) -> Router {
 }
 
 async fn connector(State(connectors): State<Arc<Connectors>>, request: Request) -> Response<Body> {
-    let request = match Asked::read(request).await {
-        Ok(request) => request,
-        Err(status) => return plain(status),
-    };
-    let bearer = bearer(&request.headers);
-    answer(&connectors, request, StatusCode::UNAUTHORIZED, |connectors| {
-        let ticket = bearer?;
-        connectors
-            .connector_of(&ticket)
-            .or_else(|| connectors.use_ticket(&ticket))
-    })
-    .await
+    let (head, body) = request.into_parts();
+    let admission = bearer(&head.headers).and_then(|ticket| connectors.admission(&ticket));
+    answer(&connectors, head, body, admission, StatusCode::UNAUTHORIZED).await
 }
 
 async fn ticket(
@@ -50,83 +43,70 @@ async fn ticket(
     request: Request,
 ) -> Response<Body> {
     let ticket = Zeroizing::new(ticket);
-    let request = match Asked::read(request).await {
-        Ok(request) => request,
-        Err(status) => return plain(status),
-    };
-    answer(&connectors, request, StatusCode::NOT_FOUND, |connectors| {
-        connectors.use_ticket(&ticket)
-    })
-    .await
+    let (head, body) = request.into_parts();
+    let admission = connectors.single(&ticket);
+    answer(&connectors, head, body, admission, StatusCode::NOT_FOUND).await
 }
 
-/// A POST that has arrived.
-struct Asked {
-    headers: HeaderMap,
-    address: Option<SocketAddr>,
-    body: Bytes,
-}
-
-impl Asked {
-    async fn read(request: Request) -> Result<Self, StatusCode> {
-        let (parts, body) = request.into_parts();
-        let length = parts
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > MAX_BODY)) {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        let body = tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_BODY))
-            .await
-            .map_err(|_| StatusCode::REQUEST_TIMEOUT)?
-            .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.address);
-        let plain = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|info| info.0);
-        Ok(Self {
-            headers: parts.headers,
-            address: peer.or(plain),
-            body,
-        })
-    }
-}
-
-/// Answers a POST. `admit` names the connector its ticket is for; `refused` is for tickets that are for none.
+/// Answers a POST. Its body is read when its ticket or its session is good, and as far as those need it; `refused` is for
+/// tickets that are good for nothing.
 async fn answer(
     connectors: &Arc<Connectors>,
-    request: Asked,
+    head: Parts,
+    mut body: Body,
+    admission: Option<Admission>,
     refused: StatusCode,
-    admit: impl FnOnce(&Connectors) -> Option<String>,
 ) -> Response<Body> {
-    let headers = &request.headers;
-    let live = || secret(headers).and_then(|secret| connectors.session(&secret));
+    let headers = &head.headers;
+    let address = address(&head);
+    let secret = secret(headers);
+    let live = secret.as_ref().and_then(|secret| connectors.session(secret));
+    if live.is_none() && admission.is_none() {
+        debug!(
+            address = address.map(tracing::field::display),
+            "a ticket was refused"
+        );
+        // Who still sends would not see an answer. Who waits to be asked for the body is not asked.
+        if head.version < Version::HTTP_2 && !headers.contains_key(header::EXPECT) {
+            door::drain(&mut body, BODY, LEFT_TIME).await;
+        }
+        return plain(if secret.is_some() {
+            StatusCode::NOT_FOUND
+        } else {
+            refused
+        });
+    }
+    if let Some(standing) = head.extensions.get::<Standing>() {
+        standing.known();
+    }
+    let (most, time) = match live {
+        Some(_) => (BODY, BODY_TIME),
+        None => (FIRST_BODY, FIRST_TIME),
+    };
+    let body = match door::read_body(headers, body, most, time).await {
+        Ok(body) => Zeroizing::new(body),
+        Err(Unread::TooLong) => return plain(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(Unread::Broken) => return plain(StatusCode::BAD_REQUEST),
+        Err(Unread::TooSlow) => return plain(StatusCode::REQUEST_TIMEOUT),
+    };
     if let Some(fetch) = headers.get(FETCH) {
-        let Some(number) = number(fetch).filter(|_| request.body.is_empty()) else {
+        let Some(number) = number(fetch).filter(|_| body.is_empty()) else {
             return plain(StatusCode::BAD_REQUEST);
         };
-        return match live() {
+        return match live {
             Some(live) => held(live.post(|session, post, now| session.fetch(post, number, now))).await,
             None => plain(StatusCode::NOT_FOUND),
         };
     }
-    match Posted::parse(&request.body) {
+    match Posted::parse(&body) {
         Err(_) => plain(StatusCode::BAD_REQUEST),
-        Ok(Posted::Initiation(initiation)) => match admit(connectors) {
-            None => {
-                debug!(
-                    address = request.address.map(tracing::field::display),
-                    "a ticket was refused"
-                );
-                plain(refused)
-            }
-            Some(name) => first(connectors, &name, &request, initiation).await,
+        Ok(Posted::Initiation(initiation)) => match admission {
+            None => plain(refused),
+            Some(admission) => first(connectors, admission, headers, address, initiation).await,
         },
         Ok(Posted::Response(response)) => {
             let sequence = headers.get(SEQUENCE).map(number);
-            match (live(), sequence) {
+            match (live, sequence) {
                 (_, Some(None)) => plain(StatusCode::BAD_REQUEST),
                 (None, _) => plain(StatusCode::NOT_FOUND),
                 (Some(live), sequence) => {
@@ -138,16 +118,24 @@ async fn answer(
     }
 }
 
+/// Where a request comes from.
+fn address(head: &Parts) -> Option<SocketAddr> {
+    let plain = || head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = head.extensions.get::<Peer>().map(|peer| peer.address);
+    peer.or_else(|| plain().map(|info| info.0))
+}
+
 /// The first POST of a session: its answer carries the session's secret, once.
 async fn first(
     connectors: &Arc<Connectors>,
-    name: &str,
-    request: &Asked,
+    admission: Admission,
+    headers: &HeaderMap,
+    address: Option<SocketAddr>,
     initiation: Initiation,
 ) -> Response<Body> {
-    let own = request.headers.get(AGENT).is_some_and(|value| value == "1");
+    let own = headers.get(AGENT).is_some_and(|value| value == "1");
     let kind = if own { Kind::Own } else { Kind::Foreign };
-    let opened = match connectors.open(name, kind, initiation, request.address) {
+    let opened = match connectors.open(admission, kind, initiation, address) {
         Ok(opened) => opened,
         Err(NotOpened::Ticket) => return plain(StatusCode::NOT_FOUND),
         Err(NotOpened::TooMany | NotOpened::Random) => return plain(StatusCode::SERVICE_UNAVAILABLE),
@@ -232,8 +220,16 @@ fn number(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
 }
 
-/// How long the body of a POST may take.
+/// Largest body of a session, in bytes: a template of 65 535 bytes and its header.
+const BODY: usize = 66 * 1024;
+/// How long it may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
+/// Largest body of a POST without a session, in bytes: an answer to reset and two numbers are far shorter.
+const FIRST_BODY: usize = 1024;
+/// How long that may take.
+const FIRST_TIME: Duration = Duration::from_secs(10);
+/// How long the rest of a POST is taken that is refused.
+const LEFT_TIME: Duration = Duration::from_secs(1);
 /// Name of the one cookie.
 const COOKIE: &str = "chancery-rt";
 /// Media type of what a server sends.

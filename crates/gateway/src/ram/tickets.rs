@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq;
 /// Most single-use tickets at a time.
 const MOST: usize = 1024;
 
-/// Single-use tickets that were not used yet.
+/// Single-use tickets. One is spent for good when the session it opened is used: an answer that was lost on its way leaves a
+/// client without the session's secret, and that client may come again.
 #[derive(Debug, Default)]
 pub(super) struct Tickets(Vec<Ticket>);
 
@@ -17,6 +18,8 @@ struct Ticket {
     hash: Hash32,
     connector: String,
     until: Instant,
+    /// The session it opened.
+    used: Option<u64>,
 }
 
 impl Tickets {
@@ -30,14 +33,35 @@ impl Tickets {
             hash,
             connector,
             until,
+            used: None,
         });
     }
 
-    /// Uses a ticket up; the connector it is for.
-    pub(super) fn take(&mut self, hash: Hash32, now: Instant) -> Option<String> {
+    /// The connector a ticket is for, if it opens a session now.
+    pub(super) fn connector_of(&self, hash: Hash32, now: Instant) -> Option<&str> {
         let found = position(self.0.iter().map(|ticket| ticket.hash), hash)?;
-        let ticket = self.0.remove(found);
-        (ticket.until > now).then_some(ticket.connector)
+        let ticket = self.0.get(found)?;
+        (ticket.until > now && ticket.used.is_none()).then_some(ticket.connector.as_str())
+    }
+
+    /// A ticket has opened this session.
+    pub(super) fn used(&mut self, hash: Hash32, session: u64) {
+        let found = position(self.0.iter().map(|ticket| ticket.hash), hash);
+        if let Some(ticket) = found.and_then(|found| self.0.get_mut(found)) {
+            ticket.used = Some(session);
+        }
+    }
+
+    /// The client of this session has its secret: the ticket is worth nothing any more.
+    pub(super) fn spend(&mut self, session: u64) {
+        self.0.retain(|ticket| ticket.used != Some(session));
+    }
+
+    /// This session is over, and its secret was never used: the ticket is what it was.
+    pub(super) fn give_back(&mut self, session: u64) {
+        for ticket in &mut self.0 {
+            ticket.used = ticket.used.filter(|used| *used != session);
+        }
     }
 
     /// Drops the tickets of a connector.

@@ -66,7 +66,7 @@ impl Installation {
         AtRest::MachineSecret(self.dir.path().join("secret"))
     }
 
-    fn make(&self, name: &str) -> PathBuf {
+    pub(crate) fn make(&self, name: &str) -> PathBuf {
         let tokens = self.dir.path().join("tokens");
         let token = TokenName::new(name).unwrap();
         self.factory
@@ -75,7 +75,7 @@ impl Installation {
         tokens.join(name)
     }
 
-    fn open(&self, path: &std::path::Path) -> VirtualToken {
+    pub(crate) fn open(&self, path: &std::path::Path) -> VirtualToken {
         VirtualToken::open(path, &self.at_rest()).unwrap()
     }
 

@@ -67,7 +67,7 @@ impl Client {
         }
     }
 
-    /// Posts and waits for the reply; keeps the cookie.
+    /// Posts and waits for the reply.
     pub(crate) async fn post(&mut self, body: &[u8]) -> Reply {
         self.post_with(&[], body).await
     }
@@ -78,16 +78,7 @@ impl Client {
 
     pub(crate) async fn post_with(&mut self, headers: &[(&str, String)], body: &[u8]) -> Reply {
         self.send(headers, body).await;
-        let reply = self.reply().await.unwrap();
-        if let Some(cookie) = reply.header("set-cookie") {
-            let pair = cookie.split(';').next().unwrap().to_owned();
-            self.with("Cookie", &pair);
-        }
-        if let Some(session) = reply.header("x-chancery-session") {
-            let session = session.to_owned();
-            self.with("X-Chancery-Session", &session);
-        }
-        reply
+        self.reply().await.unwrap()
     }
 
     /// Posts without waiting.
@@ -124,16 +115,25 @@ impl Client {
         self.stream = None;
     }
 
-    /// The reply to what was sent; `None` when the connection ends before.
+    /// The reply to what was sent, `None` when the connection ends before; keeps the session it names.
     pub(crate) async fn reply(&mut self) -> Option<Reply> {
         let stream = self.stream.as_mut()?;
         let reply = tokio::time::timeout(Duration::from_secs(30), read(stream))
             .await
             .unwrap();
-        if reply.is_none() {
+        let Some(reply) = reply else {
             self.stream = None;
+            return None;
+        };
+        if let Some(cookie) = reply.header("set-cookie") {
+            let pair = cookie.split(';').next().unwrap().to_owned();
+            self.with("Cookie", &pair);
         }
-        reply
+        if let Some(session) = reply.header("x-chancery-session") {
+            let session = session.to_owned();
+            self.with("X-Chancery-Session", &session);
+        }
+        Some(reply)
     }
 
     fn head(&self, headers: &[(&str, String)], length: usize) -> String {

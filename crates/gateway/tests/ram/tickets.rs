@@ -78,15 +78,7 @@ async fn a_revoked_connector_is_told_and_comes_in_no_more() {
     client.send(&[], &hello()).await;
     server.came().await;
     let command = server.on_thread(|token| token.transmit(&bytes("0084000008")));
-    let first = client.reply().await.unwrap();
-    let pair = first
-        .header("set-cookie")
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned();
-    client.with("Cookie", &pair);
+    client.reply().await.unwrap();
 
     server.connectors.forget(NAME);
     assert!(command.await.unwrap().unwrap_err().is_lost(), "it fails at once");
@@ -139,4 +131,105 @@ async fn a_new_ticket_ends_sessions_of_the_old_one() {
         Client::bearer(server.address, TICKET).post(&hello()).await.status,
         401
     );
+}
+
+const SINGLE: &str = "00112233445566778899aabbccddeeff";
+
+/// Status of a first POST with this ticket.
+async fn status(server: &Server, path: &str) -> u16 {
+    Client::new(server.address, path).post(&hello()).await.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_opens_no_session_costs_no_ticket() {
+    let mut server = Server::start_with(quick()).await;
+    let path = server.ticket(SINGLE);
+    // No first message, in several ways.
+    for body in ["", "00", "AB03800100", "E8", "E803C10101"] {
+        let status = Client::new(server.address, &path).post_hex(body).await.status;
+        assert!([400, 404].contains(&status), "{body}: {status}");
+    }
+    // Half a message.
+    Client::new(server.address, &path).send_half(&[], &hello()).await;
+    // No room for another session.
+    let mut waiting = Vec::new();
+    for n in 0..5 {
+        let mut client = Client::bearer(server.address, TICKET);
+        client.send(&[], &hello()).await;
+        while n > 0 && server.connectors.status(NAME).unwrap().waiting < n {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if n == 0 {
+            server.came().await;
+        }
+        waiting.push(client);
+    }
+    assert_eq!(status(&server, &path).await, 503);
+    drop(waiting);
+    while server.connectors.status(NAME).unwrap().connected.is_some() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(status(&server, &path).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_had_its_first_answer_may_come_again() {
+    let mut server = Server::start_with(quick()).await;
+    let path = server.ticket(SINGLE);
+    // Cut before the answer: at once.
+    let mut client = Client::new(server.address, &path);
+    client.send(&[], &hello()).await;
+    server.came().await;
+    client.cut();
+    assert_eq!(
+        server.went().await,
+        "the connection broke before the client had its first answer"
+    );
+    // Cut after it, as far as can be seen here: as soon as the client is known to be gone, and not before.
+    let mut client = Client::new(server.address, &path);
+    assert_eq!(client.post(&hello()).await.status, 200);
+    server.came().await;
+    assert_eq!(
+        status(&server, &path).await,
+        404,
+        "somebody has a session with it"
+    );
+    assert_eq!(server.went().await, "the client fell silent");
+    // Used at last, and then for good, however that session ends.
+    let mut client = Client::new(server.address, &path);
+    assert_eq!(client.post(&hello()).await.status, 200);
+    server.came().await;
+    assert_eq!(client.post_hex("AB03800100").await.status, 200);
+    client.cut();
+    assert_eq!(server.went().await, "the client fell silent");
+    assert_eq!(status(&server, &path).await, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_does_not_come_back_after_its_time_nor_after_its_connector() {
+    let options = Options {
+        ticket: Duration::from_millis(400),
+        ..quick()
+    };
+    let mut server = Server::start_with(options).await;
+    let path = server.ticket(SINGLE);
+    let mut client = Client::new(server.address, &path);
+    client.send(&[], &hello()).await;
+    server.came().await;
+    tokio::time::sleep(Duration::from_millis(410)).await;
+    client.cut();
+    server.went().await;
+    assert_eq!(status(&server, &path).await, 404, "too late");
+
+    let path = server.ticket(SINGLE);
+    let mut client = Client::new(server.address, &path);
+    client.send(&[], &hello()).await;
+    server.came().await;
+    server.connectors.forget(NAME);
+    server.went().await;
+    client.cut();
+    server
+        .connectors
+        .allow_connector(NAME, Hash32::of(TICKET.as_bytes()), None);
+    assert_eq!(status(&server, &path).await, 404, "revoked");
 }
