@@ -12,6 +12,7 @@ mod lease;
 mod lease_methods;
 mod message;
 mod methods;
+mod mistake;
 mod network_methods;
 mod receipt;
 mod roles;
@@ -34,6 +35,7 @@ pub use lease::{
 pub use lease_methods::*;
 pub use message::{Call, MAX_MESSAGE, Method, PROTOCOL_VERSION, Reply};
 pub use methods::*;
+pub use mistake::mistake;
 pub use network_methods::*;
 pub use roles::Role;
 pub use views::*;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chancery_api::mistake;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -213,11 +214,15 @@ impl Config {
     }
 }
 
+/// How our own messages of what is wrong begin; none repeats what was written.
+const OURS: &[&str] = &["node: ", "readers is "];
+
 impl std::str::FromStr for Config {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        toml::from_str(text).map_err(|error: toml::de::Error| error.to_string())
+        toml::from_str(text)
+            .map_err(|error: toml::de::Error| mistake(text, error.span(), error.message(), OURS))
     }
 }
 
@@ -249,9 +254,7 @@ impl TryFrom<ReadersText> for Readers {
         match text {
             ReadersText::Word(word) if word == "all" => Ok(Self::All),
             ReadersText::Word(word) if word == "none" => Ok(Self::None),
-            ReadersText::Word(word) => Err(format!(
-                "readers is \"all\", \"none\" or a list of names, not {word:?}"
-            )),
+            ReadersText::Word(_) => Err("readers is \"all\", \"none\" or a list of names".to_owned()),
             ReadersText::Names(names) => Ok(Self::Named(names)),
         }
     }
@@ -279,6 +282,39 @@ mod tests {
             "[tokens]\nreaders = \"some\"\n",
         ] {
             assert!(wrong.parse::<Config>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_what_stands_there() {
+        for (wrong, told) in [
+            (
+                "[tokens]\npin = \"648219\"\n",
+                "line 2, key pin: there is no such key",
+            ),
+            (
+                "[tokens]\nwait_seconds = \"648219\"\n",
+                "line 2, key wait_seconds: ",
+            ),
+            ("[tokens]\nreaders = \"648219\"\n", "readers is \"all\""),
+            ("[tokens]\ncache = 648219\n", "line 2, key cache: "),
+            ("[notices]\n648219\n", "line 2"),
+            ("pin = \"648219\n", "line 1"),
+            (
+                "[[node]]\nurl = \"https://a:648219@n:1\"\nclient_cert = \"/c\"\n",
+                "node_cert",
+            ),
+            (
+                "[[node]]\nurl = \"https://a:648219@n:1\"\nwait = \"648219\"\n",
+                "line ",
+            ),
+            ("a = 1\na = 648219\n", "line 2"),
+        ] {
+            let error = wrong.parse::<Config>().unwrap_err();
+            assert!(
+                error.contains(told) && !error.contains("648219"),
+                "{wrong}: {error}"
+            );
         }
     }
 

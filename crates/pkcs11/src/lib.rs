@@ -23,6 +23,7 @@ pub mod attribute;
 pub mod config;
 pub mod curve;
 mod error;
+mod files;
 pub mod hash;
 pub mod library;
 pub mod mechanism;

@@ -1,20 +1,15 @@
 //! Where people and programs learn how a request stands: standard error or the terminal, the system's log, a status file.
 
 use std::{
-    fs,
-    io::Write as _,
-    os::unix::{
-        fs::{DirBuilderExt as _, OpenOptionsExt as _},
-        net::UnixDatagram,
-    },
-    path::{Path, PathBuf},
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use chancery_api::{DigestValue, LeaseId};
 use serde::Serialize;
 
-use crate::notice::Notices;
+use crate::{files, notice::Notices};
 
 /// Which ways there are.
 #[derive(Clone, Debug, Default)]
@@ -107,23 +102,9 @@ impl Teller {
         };
         if let Ok(mut text) = serde_json::to_vec(&status) {
             text.push(b'\n');
-            let _ = replace(folder, serial, &text);
+            let _ = files::replace(folder, format!("{serial}.json").as_ref(), &text);
         }
     }
-}
-
-/// In one step, so that a reader sees the old or the new one.
-fn replace(folder: &Path, name: &str, text: &[u8]) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let made = folder.join(format!(".{name}.{}", std::process::id()));
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&made)?;
-    file.write_all(text)?;
-    fs::rename(&made, folder.join(format!("{name}.json")))
 }
 
 #[expect(
@@ -168,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_status_file_is_whole_and_the_users_own() {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::{fs, os::unix::fs::PermissionsExt as _};
 
         let folder = tempfile::tempdir().unwrap();
         let status = folder.path().join("chancery/pkcs11");

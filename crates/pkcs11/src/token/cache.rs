@@ -2,9 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    fs,
+    io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,6 +11,8 @@ use std::{
 use chancery_schsm::Fid;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::files;
 
 /// The folder of a user's cache. Its files are the user's alone (mode 0600); one that is not is not read.
 #[derive(Clone, Debug)]
@@ -61,11 +62,10 @@ impl CacheFolder {
 
     /// What is remembered of the token that is reached by this name; nothing that is damaged, old or open to others.
     pub(super) fn load(&self, name: &str) -> Option<Remembered> {
-        let file = OpenOptions::new().read(true).open(self.path(name)).ok()?;
+        let file = files::open(&self.path(name)).ok()?;
         let metadata = file.metadata().ok()?;
         let age = metadata.modified().ok()?.elapsed().unwrap_or_default();
-        let private = metadata.mode() & 0o077 == 0 && metadata.uid() == fs::metadata(&self.0).ok()?.uid();
-        if !private || age > OLDEST || metadata.len() > LONGEST {
+        if age > OLDEST || metadata.len() > LONGEST {
             return None;
         }
         let mut text = String::new();
@@ -107,17 +107,7 @@ impl CacheFolder {
         let Ok(text) = serde_json::to_vec(&stored) else {
             return;
         };
-        let path = self.path(name);
-        let new = path.with_extension(format!("{}.new", std::process::id()));
-        let written = DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0)
-            .and_then(|()| write_private(&new, &text))
-            .and_then(|()| fs::rename(&new, &path));
-        if written.is_err() {
-            let _ = fs::remove_file(&new);
-        }
+        let _ = files::replace(&self.0, file_name(name).as_ref(), &text);
     }
 
     /// Forgets.
@@ -126,20 +116,14 @@ impl CacheFolder {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        let digest = Sha256::digest(name.as_bytes());
-        let digits = to_hex(digest.get(..16).unwrap_or_default());
-        self.0.join(format!("{digits}.json"))
+        self.0.join(file_name(name))
     }
 }
 
-fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut file: File = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(content)
+fn file_name(name: &str) -> String {
+    let digest = Sha256::digest(name.as_bytes());
+    let digits = to_hex(digest.get(..16).unwrap_or_default());
+    format!("{digits}.json")
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -186,6 +170,12 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert_eq!(cache.load("a"), None, "open to others");
         cache.store("a", &what);
+        let stolen = folder.path().join("stolen");
+        fs::rename(&path, &stolen).unwrap();
+        std::os::unix::fs::symlink(&stolen, &path).unwrap();
+        assert_eq!(cache.load("a"), None, "a link");
+        cache.store("a", &what);
+        assert!(!fs::symlink_metadata(&path).unwrap().is_symlink());
         fs::write(&path, "{\"v\":1").unwrap();
         assert_eq!(cache.load("a"), None, "damaged");
         cache.remove("a");

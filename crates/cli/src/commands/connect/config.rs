@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chancery_api::mistake;
 use serde::Deserialize;
 
 use super::plan::{self, Plan, invalid};
@@ -45,7 +46,8 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let config: Self =
+            toml::from_str(text).map_err(|error| mistake(text, error.span(), error.message(), &[]))?;
         if config.node_cert.is_some() && config.ca_file.is_some() {
             return Err("node-cert and ca-file exclude each other".to_owned());
         }
@@ -110,7 +112,10 @@ mod tests {
             "node = \"x\"\n[[token]]\ntoken = \"a\"\nallow-keys = [256]",
             "node = \"x\"\n[[token]]\ntoken = \"a\"\nticket = \"secret\"",
         ] {
-            assert!(Config::parse(bad).is_err(), "{bad}");
+            let error = Config::parse(bad).err().unwrap();
+            assert!(!error.contains("secret"), "{bad}: {error}");
         }
+        let error = Config::parse("node = \"x\"\n[[token]]\ntoken = \"a\"\nticket = \"secret\"").err();
+        assert_eq!(error.unwrap(), "line 4, key ticket: there is no such key");
     }
 }
