@@ -14,10 +14,12 @@
 mod arguments;
 mod bench;
 mod checks;
+mod compiler;
 mod failure;
 mod fuzz;
 mod pool;
 mod probe;
+mod program;
 mod quickstart;
 mod run;
 mod setup;
@@ -32,6 +34,9 @@ use arguments::{Invocation, USAGE};
 use run::Workspace;
 
 fn main() -> ExitCode {
+    if let Some(code) = compiler::stand_in() {
+        return code;
+    }
     let invocation = match arguments::parse(std::env::args_os().skip(1)) {
         Ok(invocation) => invocation,
         Err(message) => {

@@ -27,16 +27,12 @@ const STEPS: &[Step] = &[
         action: format,
     },
     Step {
-        name: "clippy",
-        action: clippy,
+        name: "build, lints, documentation",
+        action: suite::build,
     },
     Step {
         name: "tests",
         action: suite::run,
-    },
-    Step {
-        name: "documentation",
-        action: documentation,
     },
     Step {
         name: "licences, bans and sources",
@@ -59,25 +55,6 @@ fn format(workspace: &Workspace) -> Result<(), Failure> {
             .cargo()
             .args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
     )
-}
-
-// Flags reach the workspace's own crates alone: RUSTFLAGS would rebuild every dependency.
-fn clippy(workspace: &Workspace) -> Result<(), Failure> {
-    run::run(workspace.cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ]))
-}
-
-fn documentation(workspace: &Workspace) -> Result<(), Failure> {
-    let mut command = workspace.cargo();
-    command.env("RUSTDOCFLAGS", "-D warnings");
-    run::run(command.args(["doc", "--workspace", "--no-deps", "--locked"]))
 }
 
 fn dependencies(workspace: &Workspace) -> Result<(), Failure> {

@@ -4,12 +4,15 @@
 
 use std::{path::PathBuf, process::Command, sync::OnceLock};
 
-/// `libchancery_pkcs11.so` beside the program under test. Tests of another package do not have it built, so it is built here,
-/// once, which takes no time when it is there.
+/// `libchancery_pkcs11.so`. Whoever built all packages says where it is in `CHANCERY_TEST_MODULE`; tests of another package alone do
+/// not have it built, so it is built here, once, beside the program under test.
 pub(crate) fn module() -> PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE
         .get_or_init(|| {
+            if let Some(module) = std::env::var_os("CHANCERY_TEST_MODULE") {
+                return module.into();
+            }
             let mut build = Command::new(env!("CARGO"));
             build
                 .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
