@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: every target of `fuzz/fuzz_targets` for a while.
 
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
@@ -30,20 +31,51 @@ pub(crate) fn run(workspace: &Workspace, duration: Duration, wanted: &[String]) 
         targets.retain(|name| wanted.contains(name));
     }
     println!("\n== build and run: {} ==", targets.join(", "));
-    build_and_run(workspace, &targets, duration)
+    tools::FUZZ.ensure(workspace)?;
+    let start = Instant::now();
+    has_lock(workspace)?;
+    run::run(&mut build(workspace, "cargo"))?;
+    println!("built in {}", seconds(start.elapsed()));
+    run_targets(workspace, &targets, duration)
 }
 
-/// Runs every target for five seconds; the setup has been done.
+/// Builds all targets while something else is done: with what that leaves of the processors, and in silence.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn build_aside(workspace: &Workspace) -> Result<(), Failure> {
+    let start = Instant::now();
+    has_lock(workspace)?;
+    let mut command = build(workspace, "nice");
+    let line = command_line(&command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Failure::io(format!("starting `{line}`")))?;
+    if !output.status.success() {
+        println!("$ {line}\n{}", String::from_utf8_lossy(&output.stderr));
+        return Err(Failure::Command {
+            line,
+            how: output.status.to_string(),
+        });
+    }
+    println!(
+        "\n-- fuzz targets built beside the tests: {}",
+        seconds(start.elapsed())
+    );
+    Ok(())
+}
+
+/// Runs every target for five seconds; they have been built.
 ///
 /// # Errors
 /// As [`fn@run`].
 pub(crate) fn smoke(workspace: &Workspace) -> Result<(), Failure> {
-    build_and_run(workspace, &targets(workspace)?, SMOKE)
+    run_targets(workspace, &targets(workspace)?, SMOKE)
 }
 
-fn build_and_run(workspace: &Workspace, targets: &[String], duration: Duration) -> Result<(), Failure> {
-    tools::FUZZ.ensure(workspace)?;
-    // The fuzz crate has a lock file of its own; cargo-fuzz would rewrite a stale one without a word.
+/// The fuzz crate has a lock file of its own; cargo-fuzz would rewrite a stale one without a word.
+fn has_lock(workspace: &Workspace) -> Result<(), Failure> {
     run::run(workspace.cargo().args([
         "tree",
         "--locked",
@@ -51,33 +83,79 @@ fn build_and_run(workspace: &Workspace, targets: &[String], duration: Duration) 
         "fuzz/Cargo.toml",
         "--depth",
         "0",
-    ]))?;
-    let start = Instant::now();
-    run::run(cargo_fuzz(workspace, "build").args(FLAGS))?;
-    println!("built in {}", seconds(start.elapsed()));
+    ]))
+}
+
+/// The command that builds all targets, by cargo or by what runs cargo.
+fn build(workspace: &Workspace, program: &str) -> Command {
+    let cargo = workspace.cargo();
+    let mut command = if program == "cargo" {
+        cargo
+    } else {
+        let mut command = workspace.command(program);
+        command.args(["-n", "19"]).arg(cargo.get_program());
+        for (name, value) in cargo.get_envs() {
+            if value.is_none() {
+                command.env_remove(name);
+            }
+        }
+        command
+    };
+    // Coverage instrumentation is an unstable flag of the stable compiler.
+    command
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args(["fuzz", "build", "--target-dir"])
+        .arg(workspace.root().join(TARGET))
+        .args(FLAGS);
+    command
+}
+
+fn run_targets(workspace: &Workspace, targets: &[String], duration: Duration) -> Result<(), Failure> {
+    let folder = programs(workspace)?;
     pool::each(targets, pool::processors(), |target| {
-        run_target(workspace, target, duration)
+        run_target(workspace, &folder, target, duration)
     })
     .into_iter()
     .collect()
 }
 
+/// Where `cargo fuzz build` put the targets. `cargo fuzz run` asks cargo first whether they are up to date, which takes a second of
+/// each of them.
+fn programs(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let mut question = workspace.command("rustc");
+    let output = question
+        .args(["--print", "host-tuple"])
+        .output()
+        .map_err(Failure::io("starting `rustc`"))?;
+    let host = String::from_utf8_lossy(&output.stdout);
+    Ok(workspace.root().join(TARGET).join(host.trim()).join("release"))
+}
+
 /// Runs one target; what it prints is shown only when it finds something.
-fn run_target(workspace: &Workspace, target: &str, duration: Duration) -> Result<(), Failure> {
+fn run_target(
+    workspace: &Workspace,
+    programs: &Path,
+    target: &str,
+    duration: Duration,
+) -> Result<(), Failure> {
     let corpus = format!("fuzz/corpus/{target}");
-    let doing = |what: &str| Failure::io(format!("{what} {corpus}"));
-    std::fs::create_dir_all(workspace.root().join(&corpus)).map_err(doing("making"))?;
-    let mut command = cargo_fuzz(workspace, "run");
-    // New inputs go to the first folder; the second holds the seeds that are kept in the repository.
-    command.args(FLAGS).args([target, &corpus]);
+    let artifacts = format!("fuzz/artifacts/{target}/");
+    for folder in [&corpus, &artifacts] {
+        std::fs::create_dir_all(workspace.root().join(folder))
+            .map_err(Failure::io(format!("making {folder}")))?;
+    }
+    let mut command = Command::new(programs.join(target));
+    command
+        .current_dir(workspace.root())
+        .arg(format!("-artifact_prefix={artifacts}"))
+        .arg(format!("-max_total_time={}", duration.as_secs()))
+        .args(ENGINE)
+        // New inputs go to the first folder; the second holds the seeds that are kept in the repository.
+        .arg(&corpus);
     let seeds = format!("fuzz/seeds/{target}");
     if workspace.root().join(&seeds).is_dir() {
         command.arg(seeds);
     }
-    command
-        .arg("--")
-        .arg(format!("-max_total_time={}", duration.as_secs()))
-        .args(ENGINE);
     let words = format!("fuzz/dictionaries/{target}.dict");
     if workspace.root().join(&words).is_file() {
         command.arg(format!("-dict={words}"));
@@ -107,13 +185,6 @@ fn closing_line(output: &str) -> &str {
         .unwrap_or("done")
 }
 
-fn cargo_fuzz(workspace: &Workspace, verb: &str) -> Command {
-    let mut command = workspace.cargo();
-    // Coverage instrumentation is an unstable flag of the stable compiler.
-    command.env("RUSTC_BOOTSTRAP", "1").args(["fuzz", verb]);
-    command
-}
-
 /// The targets by name: each file of `fuzz/fuzz_targets`.
 fn targets(workspace: &Workspace) -> Result<Vec<String>, Failure> {
     let folder = workspace.root().join("fuzz/fuzz_targets");
@@ -132,6 +203,9 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>, Failure> {
     names.sort();
     Ok(names)
 }
+
+/// Where they are built.
+const TARGET: &str = "fuzz/target";
 
 /// How long each target runs in the test command.
 const SMOKE: Duration = Duration::from_secs(5);

@@ -1,5 +1,8 @@
 //! `cargo xtask test`: everything continuous integration does.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use crate::checks;
 use crate::failure::Failure;
 use crate::fuzz;
@@ -20,7 +23,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
 const STEPS: &[Step] = &[
     Step {
         name: "setup",
-        action: |workspace| setup::ensure(workspace, setup::TEST),
+        action: setup,
     },
     Step {
         name: "format",
@@ -32,7 +35,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "tests",
-        action: suite::run,
+        action: tests,
     },
     Step {
         name: "licences, bans and sources",
@@ -48,6 +51,22 @@ const STEPS: &[Step] = &[
     },
 ];
 
+fn setup(workspace: &Workspace) -> Result<(), Failure> {
+    setup::ensure(workspace, setup::TEST)?;
+    tools::DENY.ensure(workspace)?;
+    tools::FUZZ.ensure(workspace)
+}
+
+/// Some tests wait, and some run alone: that is the time to build the fuzz targets.
+fn tests(workspace: &Workspace) -> Result<(), Failure> {
+    thread::scope(|scope| {
+        let fuzz = scope.spawn(|| fuzz::build_aside(workspace));
+        let tests = suite::run(workspace);
+        let fuzz = fuzz.join().unwrap_or_else(|panic| resume_unwind(panic));
+        tests.and(fuzz)
+    })
+}
+
 fn format(workspace: &Workspace) -> Result<(), Failure> {
     run::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
     run::run(
@@ -58,7 +77,6 @@ fn format(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn dependencies(workspace: &Workspace) -> Result<(), Failure> {
-    tools::DENY.ensure(workspace)?;
     run::run(
         workspace
             .cargo()
