@@ -7,14 +7,18 @@ use serde_json::Value;
 
 use crate::{
     common::Home,
+    guide::a_key_goes_to_the_second_token,
     terminal::Terminal,
     world::{Shared, file_key, share_file},
 };
 
+/// The PIN of tokens that are made here.
+pub(crate) const PIN: &str = "648219";
+
 /// Makes a virtual token that wants so many DKEK shares.
 pub(crate) fn token(home: &Home, name: &str, shares: &str) {
     let (pin, so_pin) = (
-        home.private("pin", "648219\n"),
+        home.private("pin", &format!("{PIN}\n")),
         home.private("so-pin", "3537363231383830\n"),
     );
     home.run(&["vtoken", "create", name]).ok();
@@ -106,6 +110,7 @@ fn two_pairs_of_custodians_give_two_tokens_the_same_key() {
         &shared.pages[0],
     ]);
     assert_eq!(nowhere.code, 5, "{}", nowhere.err);
+    a_key_goes_to_the_second_token(home);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _, sync::OnceLock};
 
 use crate::{
     common::{Ended, Home},
-    pcscd::{Pcscd, Plugged},
+    pcscd::{Pcscd, Plugged, judge, opensc_module},
     terminal::Terminal,
-    tokens::token,
+    tokens::{PIN, token},
     world::{share_file, testdata},
 };
 
@@ -115,15 +115,85 @@ fn a_password_typed_at_the_tools_prompt_opens_its_file_here() {
     }
     let (code, screen) = terminal.end();
     assert_eq!(code, 0, "{screen}");
+    let file = pair.pcscd.read("theirs.pbe");
+    assert_eq!((file.len(), &file[..8]), (64, &b"Salted__"[..]));
+
     let theirs = pair.theirs("theirs.pbe");
     let words = ["dkek", "import", &theirs, "hsm-b", "--password-file", &password];
     let imported = pair.ours(&words).ok();
-    let status = pair.pcscd.client("sc-hsm-tool", &["--reader", "1"]).ok().out;
+    let tool = |words: &[&str]| pair.pcscd.client("sc-hsm-tool", words).ok().out;
+    let status = tool(&["--reader", "1"]);
     assert!(
         imported.out.contains(&tool_kcv(&status)),
         "{}: {status}",
         imported.out
     );
+    assert!(tool(&["--reader", "0"]).contains("1 share(s) still missing"));
+    away_and_back(&pair);
+}
+
+/// An RSA key of the second token is wrapped by the tool, deleted, and the same when it is unwrapped.
+fn away_and_back(pair: &Pair) {
+    let module = opensc_module();
+    let logged_in = |words: &[&str]| {
+        let head = ["--module", &module, "--slot-index", "1", "--login", "--pin", PIN];
+        pair.pcscd.client("pkcs11-tool", &[&head[..], words].concat())
+    };
+    let words = [
+        "--keypairgen",
+        "--key-type",
+        "rsa:2048",
+        "--id",
+        "11",
+        "--label",
+        "k",
+    ];
+    logged_in(&words).ok();
+    let words = ["--reader", "1", "--read-public-key", "11", "--output", "key.pub"];
+    pair.pcscd.client("pkcs15-tool", &words).ok();
+    let moved = |what: &str, more: &[&str]| {
+        let words = [
+            "--reader",
+            "1",
+            what,
+            "k.bin",
+            "--key-reference",
+            "1",
+            "--pin",
+            PIN,
+        ];
+        pair.pcscd
+            .client("sc-hsm-tool", &[&words[..], more].concat())
+            .ok();
+    };
+    moved("--wrap-key", &[]);
+    logged_in(&["--delete-object", "--type", "privkey", "--id", "11"]).ok();
+    let left = logged_in(&["--list-objects", "--type", "privkey"]).ok().out;
+    assert!(!left.contains("ID:         11"), "{left}");
+    moved("--unwrap-key", &["--force"]);
+    pair.pcscd.write("message", "signed after its return");
+    let words = [
+        "--sign",
+        "--id",
+        "11",
+        "-m",
+        "SHA256-RSA-PKCS",
+        "--input-file",
+        "message",
+        "--output-file",
+        "signature",
+    ];
+    logged_in(&words).ok();
+    let words = [
+        "dgst",
+        "-sha256",
+        "-verify",
+        "key.pub",
+        "-signature",
+        "signature",
+        "message",
+    ];
+    judge(&pair.pcscd.file(""), "openssl", &words).ok();
 }
 
 #[test]

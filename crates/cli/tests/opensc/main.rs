@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
-mod backup;
 mod certificates;
 #[path = "../common/mod.rs"]
 mod common;
