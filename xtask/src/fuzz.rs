@@ -36,7 +36,7 @@ pub(crate) fn run(workspace: &Workspace, duration: Duration, wanted: &[String]) 
     has_lock(workspace)?;
     run::run(&mut build(workspace, "cargo"))?;
     println!("built in {}", seconds(start.elapsed()));
-    run_targets(workspace, &targets, duration)
+    run_targets(workspace, &targets, duration, pool::processors())
 }
 
 /// Builds all targets while something else is done: with what that leaves of the processors, and in silence.
@@ -66,12 +66,12 @@ pub(crate) fn build_aside(workspace: &Workspace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs every target for five seconds; they have been built.
+/// Runs every target for five seconds, two of them on each processor: all seeds, and a little more. They have been built.
 ///
 /// # Errors
 /// As [`fn@run`].
 pub(crate) fn smoke(workspace: &Workspace) -> Result<(), Failure> {
-    run_targets(workspace, &targets(workspace)?, SMOKE)
+    run_targets(workspace, &targets(workspace)?, SMOKE, 2 * pool::processors())
 }
 
 /// The fuzz crate has a lock file of its own; cargo-fuzz would rewrite a stale one without a word.
@@ -110,9 +110,14 @@ fn build(workspace: &Workspace, program: &str) -> Command {
     command
 }
 
-fn run_targets(workspace: &Workspace, targets: &[String], duration: Duration) -> Result<(), Failure> {
+fn run_targets(
+    workspace: &Workspace,
+    targets: &[String],
+    duration: Duration,
+    at_once: usize,
+) -> Result<(), Failure> {
     let folder = programs(workspace)?;
-    pool::each(targets, pool::processors(), |target| {
+    pool::each(targets, at_once, |target| {
         run_target(workspace, &folder, target, duration)
     })
     .into_iter()
