@@ -25,7 +25,12 @@ pub(crate) struct Card {
     /// Keys of the key store, parsed once.
     keys: BTreeMap<u8, Arc<PrivateKey>>,
     device_key: Option<Arc<EcKey>>,
+    /// Who is told of signatures.
+    pub(crate) witness: Option<Witness>,
 }
+
+/// Is told of each signature a token makes: the key's id and what was signed, as the command named both.
+pub type Witness = Box<dyn FnMut(u8, &[u8]) + Send>;
 
 /// What a command answers when it is not refused.
 pub(crate) struct Answer {
@@ -62,6 +67,7 @@ impl Card {
             session_pin: None,
             keys: BTreeMap::new(),
             device_key: None,
+            witness: None,
         }
     }
 

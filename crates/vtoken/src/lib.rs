@@ -32,6 +32,7 @@ mod token;
 mod token_dir;
 mod trust;
 
+pub use card::Witness;
 pub use cipher::CipherFailure;
 pub use error::{ManageError, OpenError, StoreFailure};
 pub use factory::Factory;

@@ -8,7 +8,7 @@ use chancery_iso7816::{StatusWord, Transport, TransportError};
 use zeroize::Zeroizing;
 
 use crate::apdu::Command;
-use crate::card::Card;
+use crate::card::{Card, Witness};
 use crate::exchange;
 use crate::persistent::Persistent;
 use crate::{AtRest, Files, Firmware, OpenError, RealFiles, StateMark};
@@ -67,6 +67,12 @@ impl VirtualToken {
     /// Makes every signature take at least this long, as on a device. For rehearsals and measurements.
     pub fn set_delay(&mut self, delay: Duration) {
         self.delay = delay;
+    }
+
+    /// Has every signature told, before it is answered. For rehearsals and measurements: what a token did can be compared with
+    /// what others say it did.
+    pub fn set_witness(&mut self, witness: Witness) {
+        self.card.witness = Some(witness);
     }
 
     /// Processes one command APDU. Every answer ends with a status word; no input makes this panic.

@@ -14,7 +14,11 @@ pub(crate) fn run(card: &mut Card, command: &Command<'_>) -> Outcome {
     let key = card.key(command.p1)?;
     let job = key.prepare_sign(command.p2, command.data).map_err(refused)?;
     count_use(card, command.p1)?;
-    Ok(Answer::data(job.run().map_err(refused)?))
+    let signature = job.run().map_err(refused)?;
+    if let Some(witness) = &mut card.witness {
+        witness(command.p1, command.data);
+    }
+    Ok(Answer::data(signature))
 }
 
 /// What the key itself says: 6A88 without such a key, 6A81 when the algorithm is not in its list, 6984 when its uses
