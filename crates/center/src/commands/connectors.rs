@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chancery_api::{Failure, FailureKind, Hash32};
 use chancery_keys::{Hsm, Inspection, State};
-use chancery_store::{Change, HsmRecord, Write};
+use chancery_store::{HsmRecord, Write};
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -81,7 +81,8 @@ impl Center {
                         // Another device came with the connector's ticket: its place is for the right one.
                         network.disconnect_connector(connector, &failure.message);
                     }
-                    self.record_loss(&record, failure.message).await?;
+                    self.record_loss(&record.name, self.clock.now_ms(), failure.message)
+                        .await?;
                 }
             }
         }
@@ -108,8 +109,17 @@ impl Center {
         let Some(hsm) = self.pool.get(record.id) else {
             return Ok((self.take_hold(record).await?, true));
         };
+        // Whoever used it may have found it lost already, and nobody has looked since.
+        self.note_loss(record, &hsm).await?;
+        let known = number_of_losses(&hsm);
         match hsm.reconnect().await {
-            Ok(inspection) => Ok((inspection, false)),
+            Ok(inspection) if number_of_losses(&hsm) == known => Ok((inspection, false)),
+            Ok(inspection) => {
+                if let Some(loss) = hsm.status().last_loss {
+                    self.record_loss(&record.name, loss.at_ms, loss.because).await?;
+                }
+                Ok((inspection, true))
+            }
             // Its old session went with the new one; that is known now.
             Err(_) if is_lost(&hsm) => {
                 self.note_loss(record, &hsm).await?;
@@ -118,25 +128,6 @@ impl Center {
             }
             Err(error) => Err(hsm_failure(&error)),
         }
-    }
-
-    async fn record_loss(&self, record: &HsmRecord, because: String) -> Result<(), Failure> {
-        let _one_at_a_time = self.losses.lock().await;
-        let now = self.hsm_record(&record.name).await?;
-        if now.lost.is_some() {
-            return Ok(());
-        }
-        let at = self.clock.now_ms();
-        let data = json!({ "hsm": record.name, "because": because });
-        let event = event(at, "hsm-lost", &Actor::Node, &data)?;
-        self.commit(Change {
-            writes: vec![Write::UpdateHsm(HsmRecord {
-                lost: Some((at, because)),
-                ..now
-            })],
-            events: vec![event],
-        })
-        .await
     }
 
     /// The connector an HSM is to be attached through: it must be there, and for that device.
@@ -184,6 +175,10 @@ impl Center {
         }
         Ok(())
     }
+}
+
+fn number_of_losses(hsm: &Hsm) -> Option<u64> {
+    hsm.status().last_loss.map(|loss| loss.number)
 }
 
 fn is_lost(hsm: &Hsm) -> bool {

@@ -164,8 +164,13 @@ impl Center {
         if record.lost.is_some() {
             return Ok(());
         }
+        self.record_loss(&record.name, at_ms, because).await
+    }
+
+    /// Records a loss, unless one is on record that the HSM has not come back from.
+    pub(crate) async fn record_loss(&self, hsm: &str, at_ms: i64, because: String) -> Result<(), Failure> {
         let _one_at_a_time = self.losses.lock().await;
-        let record = self.hsm_record(&record.name).await?;
+        let record = self.hsm_record(hsm).await?;
         if record.lost.is_some() {
             return Ok(());
         }

@@ -21,6 +21,8 @@ use crate::{
 const MOST_NAMED: usize = 256;
 /// Leaves read at once.
 const PAGE: u32 = 1000;
+/// Leaves looked through first: a signature and its leaf were recorded together.
+const NEAR: u32 = 64;
 
 impl Center {
     /// The receipt of a signature. Everything in it is checked before it is given out.
@@ -164,8 +166,9 @@ impl Center {
     /// The leaf that records a signature: it is not far behind the place that was noted with it.
     async fn leaf_of(&self, row: &LeaseSignatureRecord) -> Result<AuditLeaf, Failure> {
         let mut from = row.log_size;
+        let mut page = NEAR;
         loop {
-            let leaves = self.store.audit_leaves(from, PAGE).await;
+            let leaves = self.store.audit_leaves(from, page).await;
             let leaves = leaves.map_err(|error| store_failure(&error))?;
             let Some(last) = leaves.last().map(|leaf| leaf.index) else {
                 return Err(altered(row.lease, "the audit log does not record the signature"));
@@ -175,6 +178,7 @@ impl Center {
                 return Ok(leaf);
             }
             from = last + 1;
+            page = PAGE;
         }
     }
 }
