@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AgentError,
-    pins::{open_private, write_private},
+    kept::{Turn, load_private, write_private},
 };
 
 /// An HSM as it was when it was accepted. Stored; fields are never renamed.
@@ -39,17 +38,10 @@ impl Accepted {
     /// [`AgentError::BadFile`] when others may read the file or it cannot be understood.
     pub fn load(directory: &Path, token_device: &str) -> Result<Self, AgentError> {
         let path = directory.join(format!("{token_device}.json"));
-        if !path.try_exists().map_err(AgentError::file(&path))? {
-            return Ok(Self {
-                path,
-                hsms: BTreeMap::new(),
-            });
-        }
-        let hsms = serde_json::from_reader(open_private(&path)?).map_err(|error| AgentError::BadFile {
-            path: path.clone(),
-            why: error.to_string(),
-        })?;
-        Ok(Self { path, hsms })
+        Ok(Self {
+            hsms: load_private(&path)?.unwrap_or_default(),
+            path,
+        })
     }
 
     /// Accepts an HSM under a name, durable when this returns.
@@ -57,15 +49,15 @@ impl Accepted {
     /// # Errors
     /// [`AgentError::NotAccepted`] when the name is taken by another device: that is never overwritten.
     pub fn accept(&mut self, name: &str, hsm: AcceptedHsm) -> Result<(), AgentError> {
+        let _turn = Turn::wait(&self.path)?;
+        // Another process may have accepted something meanwhile.
+        self.hsms = load_private(&self.path)?.unwrap_or_default();
         match self.hsms.get(name) {
             Some(known) if *known == hsm => return Ok(()),
             Some(known) => return Err(other(name, known, &hsm)),
             None => {}
         }
         self.hsms.insert(name.to_owned(), hsm);
-        if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory).map_err(AgentError::file(directory))?;
-        }
         let text = serde_json::to_vec_pretty(&self.hsms).map_err(|error| AgentError::BadFile {
             path: self.path.clone(),
             why: error.to_string(),
@@ -83,7 +75,8 @@ impl Accepted {
             Some(known) => Err(other(name, known, hsm)),
             None => Err(AgentError::NotAccepted {
                 hsm: name.to_owned(),
-                why: "this custodian never accepted it; register first (chancery custodian register)"
+                why: "this custodian never accepted it; register first (chancery custodian register), or accept the administrator's \
+                      invitation that names it (chancery custodian accept)"
                     .to_owned(),
             }),
         }
@@ -102,11 +95,14 @@ impl AcceptedHsm {
     /// # Errors
     /// [`AgentError::Chain`].
     pub fn from_chain(name: &str, chain: &[u8], anchors: &TrustAnchors) -> Result<Self, AgentError> {
-        let identity = verify(name, chain, anchors)?;
-        Ok(Self {
+        Ok(Self::of(&verify(name, chain, anchors)?))
+    }
+
+    pub(crate) fn of(identity: &DeviceIdentity) -> Self {
+        Self {
             device: identity.name().to_string(),
             key: Hash32::of(identity.device_key().point().unwrap_or_default()),
-        })
+        }
     }
 }
 

@@ -109,6 +109,19 @@ pub enum AgentError {
          auditor. Nothing was signed"
     )]
     Log(String),
+    /// Another process of this custodian took a later place of the audit log; what was asked has to be asked again.
+    #[error(
+        "another `approve` of this custodian is at work: the audit log was seen at a later place meanwhile"
+    )]
+    LogMoved,
+    /// A file between administrator and custodian does not say what it must.
+    #[error("{what}: {why}")]
+    Letter {
+        /// Which kind of file.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
     /// A reason that cannot be given.
     #[error("the reason of a refusal is one line of at most 200 characters: {0}")]
     Reason(&'static str),

@@ -6,8 +6,10 @@
 mod accepted;
 mod act;
 mod answer;
+mod custodian;
 mod error;
 mod intent;
+mod kept;
 mod lease;
 mod pins;
 mod prepare;
@@ -19,14 +21,17 @@ mod token;
 pub use accepted::{Accepted, AcceptedHsm};
 pub use act::{ShownAct, sign_act};
 pub use answer::answer_challenge;
+pub use custodian::{
+    CardProof, CustodianCard, Fingerprint, Invitation, InvitedHsm, InvitedNode, Membership, Seat, SeenHsm,
+};
 pub use error::AgentError;
 pub use lease::{
     Answered, Asked, Comparison, Custodian, Growth, LeaseDecision, LeaseNode, MANIFEST_PAGE, SeenLog,
-    ShownLease, digest_of, duration, fetch_manifest,
+    ShownLease, Wider, digest_of, duration, fetch_manifest,
 };
 pub use pins::{PinSource, RehearsalPins, TokenPins};
 pub use prepare::{ACT_KEY, CUSTODIAN_KEY, Evidence, act_key, custodian_key};
 pub use screen::{PrivateScreen, ScreenError};
 pub use terminal::{ask_secret, forbid_core_dumps};
 pub use text::{one_line, short_line};
-pub use token::{LocalTokens, OwnToken, UnlockedToken, initialise};
+pub use token::{LocalTokens, OwnToken, UnlockedToken, Way, initialise};

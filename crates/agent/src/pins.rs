@@ -4,17 +4,20 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read, Write},
-    os::{fd::AsFd as _, unix::fs::PermissionsExt as _},
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
 
 use chancery_api::SecretText;
 use chancery_driver::Pin;
-use chancery_vtoken::atomic;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{AgentError, terminal::ask_secret};
+use crate::{
+    AgentError,
+    kept::{open_private, write_private},
+    terminal::ask_secret,
+};
 
 /// Longest line read as a PIN, in bytes.
 const MOST_BYTES: usize = 256;
@@ -130,24 +133,6 @@ impl RehearsalPins {
     }
 }
 
-/// Writes a file that only its owner may read, whole or not at all, durable when this returns.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), AgentError> {
-    atomic::replace(path, content).map_err(AgentError::file(path))
-}
-
-/// Opens a file that nobody but its owner may read or write.
-pub(crate) fn open_private(path: &Path) -> Result<File, AgentError> {
-    let file = File::open(path).map_err(AgentError::file(path))?;
-    let metadata = file.metadata().map_err(AgentError::file(path))?;
-    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
-        return Err(AgentError::BadFile {
-            path: path.to_owned(),
-            why: format!("others may read it; type: chmod 600 {}", path.display()),
-        });
-    }
-    Ok(file)
-}
-
 // What follows reads and writes PINs in buffers that are as large as they get from the start: one that grows leaves what it held
 // in freed memory.
 
@@ -208,7 +193,10 @@ impl Write for Length {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
 
     use super::*;
 

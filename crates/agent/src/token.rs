@@ -1,13 +1,17 @@
-//! The tokens on this machine.
+//! A person's token in this process's hands, however it is plugged in, and the virtual ones of a data directory.
 
 use std::path::{Path, PathBuf};
 
 use chancery_cvc::TrustAnchors;
 use chancery_driver::{Authenticated, Card, Initialize, Pin, PinStatus, Selected, SoPin};
+use chancery_iso7816::Transport;
 use chancery_schsm::InitializeOptions;
 use chancery_vtoken::{AtRest, Factory, OpenError, TokenName, TokenSummary, VirtualToken, list};
 
 use crate::{AgentError, PinSource};
+
+/// The way to a token: in this process, through a socket, or in a reader.
+pub type Way = Box<dyn Transport>;
 
 /// Where tokens are kept here, and how they are encrypted at rest.
 #[derive(Debug)]
@@ -64,11 +68,7 @@ impl LocalTokens {
             what: device.to_owned(),
         })?;
         let mut token = self.open(summary.name.as_str())?;
-        let identity = token
-            .card
-            .device_identity(&self.anchors)
-            .map_err(AgentError::card(&token.name))?;
-        let found = identity.name().to_string();
+        let found = token.device(&self.anchors)?;
         if found == device {
             Ok(token)
         } else {
@@ -97,23 +97,40 @@ impl LocalTokens {
                     source,
                 },
             })?;
-        let card = Card::new(token)
-            .select()
-            .map_err(|failed| AgentError::card(name)(failed.into_error()))?;
-        Ok(OwnToken {
-            name: name.to_owned(),
-            card,
-        })
+        OwnToken::select(name, Box::new(token))
     }
 }
 
 /// A token in this process's hands.
 pub struct OwnToken {
     pub(crate) name: String,
-    pub(crate) card: Selected<VirtualToken>,
+    pub(crate) card: Selected<Way>,
 }
 
 impl OwnToken {
+    /// Selects the application of a token that was reached by whatever way. Who gives the way holds the token until this is dropped.
+    ///
+    /// # Errors
+    /// [`AgentError::Card`].
+    pub fn select(name: &str, way: Way) -> Result<Self, AgentError> {
+        let card = Card::new(way)
+            .select()
+            .map_err(|failed| AgentError::card(name)(failed.into_error()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            card,
+        })
+    }
+
+    /// CHR of its device certificate, whose chain holds under `anchors`.
+    ///
+    /// # Errors
+    /// [`AgentError::Card`].
+    pub fn device(&mut self, anchors: &TrustAnchors) -> Result<String, AgentError> {
+        let identity = self.card.device_identity(anchors);
+        Ok(identity.map_err(AgentError::card(&self.name))?.name().to_string())
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -139,7 +156,7 @@ impl OwnToken {
     }
 
     /// The card.
-    pub const fn card(&mut self) -> &mut Selected<VirtualToken> {
+    pub const fn card(&mut self) -> &mut Selected<Way> {
         &mut self.card
     }
 
@@ -149,9 +166,17 @@ impl OwnToken {
     /// [`AgentError::NoPin`], or [`AgentError::Card`] with the tries left.
     pub fn unlock(self, pins: &PinSource) -> Result<UnlockedToken, AgentError> {
         let pin: Pin = pins.user_pin(&self.name)?;
+        self.unlock_with(&pin)
+    }
+
+    /// Presents a PIN to the token.
+    ///
+    /// # Errors
+    /// [`AgentError::Card`] with the tries left.
+    pub fn unlock_with(self, pin: &Pin) -> Result<UnlockedToken, AgentError> {
         let card = self
             .card
-            .verify_pin(&pin)
+            .verify_pin(pin)
             .map_err(|failed| AgentError::card(&self.name)(failed.into_error()))?;
         Ok(UnlockedToken {
             name: self.name,
@@ -163,7 +188,7 @@ impl OwnToken {
 /// A token whose PIN was presented.
 pub struct UnlockedToken {
     pub(crate) name: String,
-    pub(crate) card: Authenticated<VirtualToken>,
+    pub(crate) card: Authenticated<Way>,
 }
 
 /// Initialises a person's token: a user PIN with three tries, an SO-PIN, no key domain, so that its keys never leave it.

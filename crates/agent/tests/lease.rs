@@ -4,16 +4,17 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use chancery_agent::{
     Accepted, AcceptedHsm, AgentError, Asked, Comparison, Custodian, Evidence, LeaseDecision, LeaseNode,
-    SeenLog, ShownLease, custodian_key, fetch_manifest,
+    SeenLog, ShownLease, Wider, custodian_key, fetch_manifest,
 };
 use chancery_api::{
     Base64, Claims, DigestValue, Extent, Hash32, HashName, HsmDocument, HsmId, InstallationId, LeaseAnswer,
     LeaseChallenge, LeaseChallengeView, LeaseId, LeaseManifest, LeaseState, LeaseText, LeaseView, LogPlace,
-    Mechanism, ReplicaStateView, Requester, StatementKind, canonical_json, lease_statement, manifest_hash,
+    Mechanism, ReplicaStateView, Requester, StatementKind, Widening, canonical_json, lease_statement,
+    manifest_hash,
 };
 use chancery_audit::{TreeHash, consistency_proof, leaf_hash, root};
 use common::{Place, installation, is_signed_by};
@@ -127,6 +128,7 @@ impl Scene {
             deadline: "2026-11-21T14:00:00Z".to_owned(),
             hsms: vec![self.hsm("hsm-a"), self.hsm("hsm-b")],
             strict: false,
+            widened: Vec::new(),
         }
     }
 
@@ -628,4 +630,101 @@ fn foreign_text_stays_in_its_place() {
             && all.contains("1 of 2 custodians"),
         "{all}"
     );
+}
+
+/// A text as bob widened it.
+fn widened(text: &LeaseText, by: &str, next: u64, until: Option<&str>) -> LeaseText {
+    text.widen(Widening {
+        by: by.to_owned(),
+        next,
+        at: "2026-11-21T12:01:00Z".to_owned(),
+        until: until.map(str::to_owned),
+    })
+    .unwrap()
+}
+
+fn one_digest(scene: &Scene) -> LeaseText {
+    let mut text = scene.text();
+    text.extent = Extent::Manifest {
+        manifest: manifest_hash(&[digest(1)]),
+        count: 1,
+    };
+    text
+}
+
+#[test]
+fn what_a_custodian_added_is_shown_as_the_nodes_word() {
+    let scene = Scene::new();
+    let text = widened(&one_digest(&scene), "bob\u{1b}[2J", 20, None);
+    let lease = scene.read(&view(&text)).unwrap();
+    let all = lease.lines(now(), None).join("\n");
+    assert!(all.contains("AND THE NEXT 20, WHICH NOBODY KNOWS YET"), "{all}");
+    let line = all.lines().find(|line| line.starts_with("  widened")).unwrap();
+    assert!(
+        line.contains("bob\\u{1b}[2J added THE NEXT 20 DIGESTS") && line.contains("by the node's word"),
+        "{line}"
+    );
+    // A text that says less was added than it permits, or that more was, is none.
+    let mut wrong = text.clone();
+    wrong.widened[0].next = 21;
+    assert!(scene.read(&view(&wrong)).is_err());
+    let mut wrong = one_digest(&scene);
+    wrong.widened.clone_from(&text.widened);
+    assert!(scene.read(&view(&wrong)).is_err());
+}
+
+#[test]
+fn the_node_adds_what_was_asked_for_and_nothing_else() {
+    let scene = Scene::new();
+    let text = one_digest(&scene);
+    let shown = |text: &LeaseText| scene.read(&view(text)).unwrap();
+    let before = shown(&text);
+    let wider = Wider::new(3, None).unwrap();
+    let call = wider.call(&before, "alice");
+    assert_eq!(call.read, Hash32::of(&canonical_json(&text).unwrap()));
+    assert_eq!((call.next, call.seconds), (3, None));
+    let good = widened(&text, "alice", 3, None);
+    wider.check(&before, &shown(&good), "alice").unwrap();
+    let mut elsewhere = good.clone();
+    elsewhere.purpose = "something else".to_owned();
+    for wrong in [
+        text.clone(),
+        widened(&text, "alice", 4, None),
+        widened(&text, "bob", 3, None),
+        widened(&text, "alice", 3, Some("2026-11-21T13:59:00Z")),
+        widened(&widened(&text, "bob", 1, None), "alice", 3, None),
+        elsewhere,
+    ] {
+        let refused = wider.check(&before, &shown(&wrong), "alice");
+        assert!(refused.is_err(), "{wrong:?}");
+    }
+    let half_an_hour = Wider::new(3, Some(Duration::from_secs(1800))).unwrap();
+    for (until, right) in [("2026-11-21T12:31:00Z", true), ("2026-11-21T13:31:00Z", false)] {
+        let after = shown(&widened(&text, "alice", 3, Some(until)));
+        assert_eq!(
+            half_an_hour.check(&before, &after, "alice").is_ok(),
+            right,
+            "{until}"
+        );
+    }
+    assert!(half_an_hour.check(&before, &shown(&good), "alice").is_err());
+}
+
+#[test]
+fn a_token_has_an_hsm_locked_only_for_a_strict_lease() {
+    let scene = Scene::new();
+    let mut text = scene.text();
+    let mut node = scene.node(&text);
+    node.kind = StatementKind::Lock;
+    assert!(scene.decide(&mut node, &LeaseDecision::Agree).is_err());
+    assert!(node.answers.is_empty());
+    text.strict = true;
+    let mut node = scene.node(&text);
+    node.kind = StatementKind::Lock;
+    scene.decide(&mut node, &LeaseDecision::Agree).unwrap();
+    let answer = &node.answers[0];
+    assert!(answer.unlock.is_none(), "it opens nothing");
+    let mut node = scene.node(&text);
+    node.kind = StatementKind::Lock;
+    assert!(scene.decide(&mut node, &refuse()).is_err());
 }

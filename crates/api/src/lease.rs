@@ -40,6 +40,9 @@ pub struct LeaseText {
     pub hsms: Vec<HsmDocument>,
     /// Whether an HSM that is open already is locked first, so that its own quorum decides.
     pub strict: bool,
+    /// What custodians added to what was asked for, in order; absent in a text that nobody widened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widened: Vec<crate::Widening>,
 }
 
 /// How a signer may sign. The hash names how long a digest is.
@@ -304,6 +307,9 @@ pub enum StatementKind {
     Open,
     /// The custodian refuses: the challenge is a nonce of the node's.
     Refuse,
+    /// The lease is strict and the HSM is open: the custodian has it locked, and is asked again; the challenge is a nonce of the
+    /// node's. It is no agreement to the lease yet.
+    Lock,
 }
 
 impl StatementKind {
@@ -314,13 +320,14 @@ impl StatementKind {
             Self::Unlock => "unlock",
             Self::Open => "open",
             Self::Refuse => "refuse",
+            Self::Lock => "lock",
         }
     }
 
     /// Reads what [`Self::name`] writes.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Unlock, Self::Open, Self::Refuse]
+        [Self::Unlock, Self::Open, Self::Refuse, Self::Lock]
             .into_iter()
             .find(|kind| kind.name() == name)
     }
@@ -332,6 +339,7 @@ impl StatementKind {
             Self::Unlock => b"CHANCERY-LEASE-v1\0\0\0\0\0\0\0",
             Self::Open => b"CHANCERY-LEASE-OPEN-v1\0\0",
             Self::Refuse => b"CHANCERY-LEASE-REFUSE-v1",
+            Self::Lock => b"CHANCERY-LEASE-LOCK-v1\0\0",
         }
     }
 }

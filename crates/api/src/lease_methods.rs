@@ -104,6 +104,20 @@ methods! {
         /// Seconds to wait.
         wait_seconds: u32,
     }
+    /// A custodian adds digests that nobody knows yet to a lease, while its request waits for its first quorum. The text is another
+    /// one then: whoever had answered is asked again.
+    LeaseWiden("lease.widen") -> LeaseView {
+        /// The lease.
+        lease: LeaseId,
+        /// Name of the custodian.
+        person: String,
+        /// SHA-256 of the text the custodian read: another one is not widened.
+        read: Hash32,
+        /// How many further distinct digests, up to [`crate::MOST_NEXT`].
+        next: u64,
+        /// How long the lease is to last from now, in seconds; as before when absent.
+        seconds: Option<u64>,
+    }
     /// Asks for what a custodian answers for one HSM of a lease. Until it is answered or a minute has passed a locked HSM does
     /// nothing else.
     LeaseChallenge("lease.challenge") -> LeaseChallengeView {
@@ -178,7 +192,7 @@ pub struct SigningKeyView {
 pub struct ReplicaStateView {
     /// Name of the HSM.
     pub hsm: String,
-    /// `locked`, `unlocked`, `quorum 1 of 2`, `lost`, ...
+    /// `locked`, `unlocked`, `being locked`, `quorum 1 of 2`, `lost`, ...
     pub state: String,
 }
 

@@ -17,6 +17,7 @@ mod network_methods;
 mod receipt;
 mod roles;
 mod views;
+mod widening;
 
 pub use act::{
     ActPayload, ApprovedItem, CaDocument, CertificateDocument, CustodianDocument, Decision, HsmDocument,
@@ -39,3 +40,4 @@ pub use mistake::mistake;
 pub use network_methods::*;
 pub use roles::Role;
 pub use views::*;
+pub use widening::{MOST_NEXT, MOST_WIDENINGS, NotWidened, Widening};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::methods::methods;
-use crate::{Base64, Hash32, SecretText};
+use crate::{Base64, Hash32, HsmDocument, SecretText};
 
 methods! {
     /// Makes a connector: a long-lived ticket with which an agent attaches one token.
@@ -34,6 +34,8 @@ methods! {
         /// Name of the custodian whose agent this is; a client of a custodian sees what waits for that custodian.
         custodian: Option<String>,
     }
+    /// What custodians are told of the HSMs, to accept them on machines of their own.
+    HsmIdentities("hsm.identities") -> Vec<HsmIdentityView> {}
     /// All clients.
     ClientList("client.list") -> Vec<ClientView> {}
     /// Ends a client: its leases end with it.
@@ -93,4 +95,13 @@ pub struct ClientView {
     pub state: String,
     /// When it was enrolled, RFC 3339, UTC.
     pub since: String,
+}
+
+/// An HSM by its own certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HsmIdentityView {
+    /// Name, device and device key.
+    pub hsm: HsmDocument,
+    /// EF 2F02.
+    pub chain: Base64,
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use chancery_api::{
     Base64, Claims, CustodianStatement, DigestValue, Extent, Hash32, HashName, HsmDocument, HsmId, Inclusion,
     InstallationId, KeyOrigin, LeaseId, LeaseText, LogPlace, Mechanism, Receipt, Requester, StatementKind,
-    canonical_json, lease_statement, manifest_hash,
+    Widening, canonical_json, lease_statement, manifest_hash,
 };
 use chancery_attest::{
     Input, Known, LogVerdict, NamedInput, Outcome, ReceiptFinding, Verification, encode_receipt,
@@ -138,6 +138,7 @@ impl Scene {
             deadline: "2026-11-21T14:00:00Z".to_owned(),
             hsms: vec![self.document()],
             strict: false,
+            widened: Vec::new(),
         }
     }
 
@@ -590,6 +591,59 @@ fn digests_nobody_named_are_told_from_those_that_were() {
     let any = Extent::Count { count: 3 };
     assert_eq!(verdict(&mut scene, any.clone(), Vec::new()), "r extent counted");
     assert_eq!(verdict(&mut scene, any, others()), "r extent other-list");
+}
+
+#[test]
+fn what_a_custodian_added_is_in_the_text_that_all_of_them_signed() {
+    let mut scene = Scene::new();
+    let mut text = scene.text();
+    text.extent = Extent::Manifest {
+        manifest: manifest_hash(&[digest(2)]),
+        count: 1,
+    };
+    let widening = Widening {
+        by: "bob".to_owned(),
+        next: 3,
+        at: "2026-11-21T12:10:00Z".to_owned(),
+        until: None,
+    };
+    let widened = text.widen(widening.clone()).unwrap();
+    let receipt = |scene: &mut Scene, text: &LeaseText| {
+        let mut receipt = scene.receipt(text);
+        receipt.manifest = vec![digest(2)];
+        scene.logged(receipt)
+    };
+    let good = receipt(&mut scene, &widened);
+    assert_eq!(scene.wrong(&good), Vec::<String>::new());
+    let file = encode_receipt(&good).unwrap();
+    let found = scene.examine(&[("r", &file)]);
+    assert!(said(&found).contains(&"r extent counted".to_owned()));
+    assert_eq!(found.permits[0].widened, [widening]);
+    // Who agreed to the text before did not agree to this one.
+    let mut before = good.clone();
+    before.statements = [0, 1]
+        .map(|who| scene.statement(who, &text, StatementKind::Unlock))
+        .to_vec();
+    let before = scene.logged(before);
+    let wrong = scene.wrong(&before);
+    assert!(wrong.contains(&"custodian bad-signature".to_owned()), "{wrong:?}");
+    // A statement that had an HSM locked agrees to nothing.
+    let mut locked = good.clone();
+    locked.statements[1] = scene.statement(1, &widened, StatementKind::Lock);
+    let locked = scene.logged(locked);
+    assert_eq!(
+        scene.wrong(&locked),
+        ["custodian bad-answer", "quorum incomplete"]
+    );
+    // A text that says it was widened by what it does not permit is none.
+    let mut lying = widened;
+    lying.widened[0].next = 4;
+    let lying = receipt(&mut scene, &lying);
+    assert!(
+        scene.wrong(&lying)[0].starts_with("lease "),
+        "{:?}",
+        scene.wrong(&lying)
+    );
 }
 
 #[test]

@@ -117,11 +117,13 @@ impl Center {
         let RequestNumber(last) = setup.store.last_request().await.map_err(failed)?;
         let signer =
             CheckpointSigner::open(&*setup.store, setup.audit_signer, Arc::clone(&setup.marks)).await?;
+        let signed = signer.signed().clone();
         let grandfathered = Grandfathered::load(&*setup.marks)?;
         let reader = Reader::start(Arc::clone(&setup.store));
         let committer = Committer::start(Arc::clone(&setup.store), signer);
         let pool = Arc::new(Pool::new());
         let desk = Desk::start(
+            Arc::clone(&setup.store),
             committer.clone(),
             Arc::clone(&setup.clock),
             Arc::clone(&pool),
@@ -165,7 +167,7 @@ impl Center {
         center.enrol_first_manager().await?;
         center.people().await?;
         center.attach_known().await?;
-        center.load_leases().await?;
+        center.load_leases(&signed).await?;
         Ok(center)
     }
 

@@ -46,6 +46,11 @@ impl CheckpointSigner {
         })
     }
 
+    /// The newest head that was signed.
+    pub(crate) const fn signed(&self) -> &Frontier {
+        &self.signed
+    }
+
     /// Whether an earlier start of the node left leaves that no signed head covers.
     pub(crate) const fn is_behind(&self) -> bool {
         self.behind

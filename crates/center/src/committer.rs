@@ -25,7 +25,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 type Answer = Result<(), CommitError>;
 
 /// Why a change is not durable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum CommitError {
     Conflict(Conflict),
     Store(Arc<StoreError>),

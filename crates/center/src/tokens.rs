@@ -29,6 +29,8 @@ pub(crate) fn hsm_failure(error: &HsmError) -> Failure {
                 Vec::new(),
             )],
         ),
+        HsmError::OpenedAnew { .. } => Failure::new(FailureKind::Conflict, message)
+            .with_remedy("its custodians have to answer again: chancery approve --as NAME"),
         HsmError::NoQuorum { hsm, .. } => Failure::blocked(
             message.clone(),
             vec![Condition::new(

@@ -7,12 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chancery_agent::{LocalTokens, PinSource, RehearsalPins, UnlockedToken};
+use chancery_agent::{AgentError, LocalTokens, OwnToken, PinSource, RehearsalPins, UnlockedToken};
 use chancery_api::{FailureKind, Installation, Method, PersonList, PersonView};
 use chancery_node::{Client, DataDir, LayoutError, SystemClock, ensure_running};
 use chancery_vtoken::Factory;
 
-use crate::{cli::Global, error::CliError, progress::Progress};
+use crate::{
+    cli::Global,
+    error::CliError,
+    own_side::{present_pin, reached},
+    progress::Progress,
+};
 
 /// The surroundings of one command.
 pub(crate) struct Context {
@@ -187,26 +192,48 @@ impl Context {
             })
     }
 
-    /// Opens the token of a person, which must be here, and presents its PIN.
+    /// Opens the token of a person, which must be here, in a reader or among the virtual ones, and presents its PIN.
     pub(crate) fn unlocked_token_of(
         &self,
         person: &str,
         pin_file: Option<&Path>,
     ) -> Result<UnlockedToken, CliError> {
         let device = self.person(person)?.device;
-        let token = self.tokens()?.by_device(&device)?;
-        let pins = self.pin_source(token.name(), pin_file)?;
-        Ok(token.unlock(&pins)?)
+        match self.tokens()?.by_device(&device) {
+            Err(missing @ AgentError::NoToken { .. }) => {
+                let Ok((chosen, token)) = reached(self, &format!("device:{device}"), Some(&device)) else {
+                    return Err(missing.into());
+                };
+                present_pin(self, &chosen, token, pin_file)
+            }
+            token => self.present_pin(token?, pin_file),
+        }
     }
 
-    /// Opens a token by its own name and presents its PIN.
+    /// Opens a token by its own name, or by what a token in a reader is called, and presents its PIN.
     pub(crate) fn unlocked_token(
         &self,
         name: &str,
         pin_file: Option<&Path>,
     ) -> Result<UnlockedToken, CliError> {
-        let token = self.tokens()?.open(name)?;
-        let pins = self.pin_source(name, pin_file)?;
+        match self.tokens()?.open(name) {
+            Err(missing @ AgentError::NoToken { .. }) => {
+                let Ok((chosen, token)) = reached(self, name, None) else {
+                    return Err(missing.into());
+                };
+                present_pin(self, &chosen, token, pin_file)
+            }
+            token => self.present_pin(token?, pin_file),
+        }
+    }
+
+    /// Presents the PIN of a virtual token of the data directory.
+    pub(crate) fn present_pin(
+        &self,
+        token: OwnToken,
+        pin_file: Option<&Path>,
+    ) -> Result<UnlockedToken, CliError> {
+        let pins = self.pin_source(token.name(), pin_file)?;
         Ok(token.unlock(&pins)?)
     }
 

@@ -282,7 +282,11 @@ impl From<AgentError> for CliError {
             AgentError::Pin { .. }
             | AgentError::NoPin { .. }
             | AgentError::Reason(_)
+            | AgentError::Letter { .. }
             | AgentError::BadFile { .. } => failed(FailureKind::Invalid),
+            AgentError::LogMoved => {
+                Self::with_remedy(FailureKind::Conflict, message, "wait for it, and try again")
+            }
             AgentError::Manage(_) => match error {
                 AgentError::Manage(inner) => inner.into(),
                 _ => failed(FailureKind::Unavailable),

@@ -15,6 +15,7 @@ mod commands;
 mod context;
 mod error;
 mod node_link;
+mod own_side;
 mod progress;
 mod report;
 mod secrets;

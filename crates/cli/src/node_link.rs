@@ -9,8 +9,9 @@ use std::{
     thread,
 };
 
+use chancery_agent::Membership;
 use chancery_api::Method;
-use chancery_client::{Identity, NodeClient, Settings, Timeouts, Trust};
+use chancery_client::{Identity, NodeClient, Settings, SettingsError, Timeouts, Trust};
 use clap::Args;
 use tokio::{
     runtime,
@@ -24,7 +25,7 @@ use crate::{context::Context, error::CliError, progress::Progress};
 #[command(next_help_heading = "Node elsewhere")]
 pub(crate) struct NodeArgs {
     /// Call this node, https://HOST:PORT, and not the one of the data directory here
-    #[arg(long, value_name = "URL", requires = "client_key")]
+    #[arg(long, value_name = "URL")]
     pub(crate) node: Option<String>,
     /// The node's own certificate: network/node.pem in its data directory
     #[arg(long, value_name = "FILE", requires = "node", conflicts_with = "node_ca")]
@@ -33,7 +34,7 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "FILE", requires = "node")]
     pub(crate) node_ca: Option<PathBuf>,
     /// This client's private key (PEM), with its certificate in the same file: chancery client key
-    #[arg(long, value_name = "FILE", requires = "node")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) client_key: Option<PathBuf>,
     /// Its certificate, when it is in a file of its own
     #[arg(long, value_name = "FILE", requires = "client_key")]
@@ -43,26 +44,53 @@ pub(crate) struct NodeArgs {
 impl NodeArgs {
     /// The node these options name.
     pub(crate) fn link<'a>(&self, context: &'a Context) -> Result<NodeLink<'a>, CliError> {
-        let (Some(url), Some(key)) = (&self.node, &self.client_key) else {
-            return Ok(NodeLink::Here(context));
+        self.link_of(context, None)
+    }
+
+    /// The node these options name, and what they leave open as the custodian accepted it.
+    pub(crate) fn link_of<'a>(
+        &self,
+        context: &'a Context,
+        seat: Option<&Membership>,
+    ) -> Result<NodeLink<'a>, CliError> {
+        let known = seat.and_then(Membership::node);
+        let (url, accepted) = match (&self.node, known) {
+            (Some(url), known) => (url, known.filter(|known| known.url == *url)),
+            (None, Some(known)) => (&known.url, Some(known)),
+            (None, None) if seat.is_some() => {
+                return Err(CliError::Usage(
+                    "the invitation named no node: --node https://HOST:PORT --node-cert FILE".to_owned(),
+                ));
+            }
+            (None, None) if self.client_key.is_some() => {
+                return Err(CliError::Usage(
+                    "--client-key goes with --node https://HOST:PORT".to_owned(),
+                ));
+            }
+            (None, None) => return Ok(NodeLink::Here(context)),
         };
-        let trust = match (&self.node_cert, &self.node_ca) {
-            (Some(certificate), _) => Trust::pinned(certificate),
-            (None, Some(authorities)) => Trust::authorities(authorities),
-            (None, None) => {
+        let trust = match (&self.node_cert, &self.node_ca, accepted) {
+            (Some(certificate), ..) => Trust::pinned(certificate).map_err(failed)?,
+            (None, Some(authorities), _) => Trust::authorities(authorities).map_err(failed)?,
+            (None, None, Some(known)) => Trust::PinnedCertificate(known.certificate.clone().into_bytes()),
+            (None, None, None) => {
                 return Err(CliError::Usage(
                     "--node needs --node-cert FILE or --node-ca FILE, to know the node by".to_owned(),
                 ));
             }
         };
-        let failed = |error| {
-            CliError::from(chancery_api::Failure::from(chancery_client::ClientError::from(
-                error,
-            )))
-        };
+        let key = self
+            .client_key
+            .as_deref()
+            .or_else(|| seat.and_then(Membership::client_key))
+            .ok_or_else(|| {
+                CliError::Usage(
+                    "--node needs --client-key FILE, the key by which the node knows you".to_owned(),
+                )
+            })?;
         let settings = Settings {
             url: url.clone(),
-            trust: trust.map_err(failed)?,
+            trust,
             identity: Some(
                 Identity::from_files(key, self.client_cert.as_deref().unwrap_or(key)).map_err(failed)?,
             ),
@@ -72,6 +100,12 @@ impl NodeArgs {
             NodeClient::new(&settings).map_err(failed)?,
         )))
     }
+}
+
+fn failed(error: SettingsError) -> CliError {
+    CliError::from(chancery_api::Failure::from(chancery_client::ClientError::from(
+        error,
+    )))
 }
 
 /// A node to call.

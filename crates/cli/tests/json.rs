@@ -164,6 +164,32 @@ fn every_documented_shape_is_what_its_command_prints() {
     // Who may come from the network. What the data directory remembers counts for nodes in the background, too.
     home.run(&["stop"]).ok();
     std::fs::write(home.data().join("network.toml"), "listen = \"127.0.0.1:0\"\n").unwrap();
+    let card = ["custodian", "card", "--token", "carol", "--out", "carol.card"];
+    check("custodian card", &card, 0);
+    let invite = ["custodian", "invitation", "--out", "center.invitation"];
+    check("custodian invitation", &invite, 0);
+    let (_, told) = home.json(&invite);
+    let heard = told["fingerprint"].as_str().unwrap();
+    let accept = [
+        "custodian",
+        "accept",
+        "center.invitation",
+        "--as",
+        "carol",
+        "--token",
+        "carol",
+        "--fingerprint",
+        heard,
+    ];
+    check("custodian accept", &accept, 0);
+    let elsewhere = Home::new();
+    elsewhere
+        .run(&["vtoken", "create", "eve", "--init", "--rehearsal"])
+        .ok();
+    let theirs = elsewhere.dir.path().join("eve.card").display().to_string();
+    elsewhere.run(&["custodian", "card", "--out", &theirs]).ok();
+    let vouch = ["custodian", "vouch", &theirs, "--out", "eve.card"];
+    check("custodian vouch", &vouch, 0);
     check("client key", &["client", "key", "--out", "build.key"], 0);
     home.run(&["client", "add", "build", "--key", "build.key.crt"])
         .ok();

@@ -19,8 +19,17 @@ fn openssl_waits_for_two_custodians_who_agree_from_their_own_machines() {
     for shown in [
         "$ chancery connect https://127.0.0.1:",
         "$ openssl dgst -sha256 -engine pkcs11 -keyform engine -sign",
-        "alice agreed; lease",
+        "machines/bob approve --as bob --watch &",
+        "machines/carol approve --as carol --watch &",
+        "(carol's agent tells of lease",
+        "bob agreed; lease",
+        "carol agreed; lease",
         "is live: 2 of 2 custodians agreed",
+        // Custodians were shown what they agreed to, and on whose word each part of it stands.
+        "asked by    client build",
+        "which nobody checked",
+        "SAME ",
+        "HSMs' own quorum",
         "Verified OK",
         "every claim holds",
     ] {
@@ -31,14 +40,12 @@ fn openssl_waits_for_two_custodians_who_agree_from_their_own_machines() {
             first.err
         );
     }
-    // Custodians were shown what they agreed to, and on whose word each part of it stands.
-    for shown in [
-        "asked by    client build",
-        "which nobody checked",
-        "SAME ",
-        "HSMs' own quorum",
-    ] {
-        assert!(first.err.contains(shown), "{shown}:\n{}", first.err);
+    // The custodians' machines have nothing of the installation, and their tokens are nowhere else.
+    for custodian in ["bob", "carol"] {
+        let machine = home.data().join("machines").join(custodian);
+        assert!(machine.join("tokens").join(custodian).is_dir());
+        assert!(!machine.join("installation.json").exists());
+        assert!(!home.data().join("tokens").join(custodian).exists());
     }
     let verified = Command::new("openssl")
         .args(["dgst", "-sha256", "-verify"])

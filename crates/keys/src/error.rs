@@ -21,6 +21,12 @@ pub enum HsmError {
         /// What locked it, when that was not asked for.
         because: Option<String>,
     },
+    /// The HSM was locked since, and custodians opened it for something else.
+    #[error("HSM {hsm} was locked meanwhile, and opened again for something else")]
+    OpenedAnew {
+        /// The HSM.
+        hsm: String,
+    },
     /// The HSM cannot be opened yet: no quorum, or custodian keys still to be registered.
     #[error("HSM {hsm} is {state}")]
     NoQuorum {

@@ -343,11 +343,22 @@ impl Hsm {
         algorithm: SignatureAlgorithm,
         input: Vec<u8>,
     ) -> Result<Vec<u8>, HsmError> {
+        self.sign_in(key_id, algorithm, input, None).await
+    }
+
+    async fn sign_in(
+        &self,
+        key_id: u8,
+        algorithm: SignatureAlgorithm,
+        input: Vec<u8>,
+        era: Option<u64>,
+    ) -> Result<Vec<u8>, HsmError> {
         let (reply, answer) = oneshot::channel();
         let job = SignJob {
             key: KeyId(key_id),
             algorithm: algorithm.on_card(),
             input,
+            era,
             reply,
         };
         self.ask(Job::Sign(job), answer, "sign", self.inner.options.command)
@@ -358,17 +369,21 @@ impl Hsm {
     /// ([`StartOptions::patience`]), as when the way to it is cut, and `elsewhere` says that another could sign meanwhile, this one is waited for no longer. Should it sign
     /// all the same, that signature is discarded.
     ///
+    /// With an `era` ([`Status::era`]) it signs in that era only: custodians who opened it then did so for this. That is looked at
+    /// on the HSM's thread before the command is sent.
+    ///
     /// # Errors
-    /// As [`Hsm::sign`]; [`HsmError::Timeout`] when it was given up.
+    /// As [`Hsm::sign`]; [`HsmError::Timeout`] when it was given up; [`HsmError::OpenedAnew`] in another era.
     pub async fn sign_here_or(
         &self,
         key_id: u8,
         algorithm: SignatureAlgorithm,
         input: Vec<u8>,
+        era: Option<u64>,
         elsewhere: impl Fn() -> bool + Send,
     ) -> Result<Vec<u8>, HsmError> {
         let patience = self.inner.options.patience;
-        let mut here = std::pin::pin!(self.sign(key_id, algorithm, input));
+        let mut here = std::pin::pin!(self.sign_in(key_id, algorithm, input, era));
         loop {
             match tokio::time::timeout(patience, &mut here).await {
                 Ok(result) => return result,

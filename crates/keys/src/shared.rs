@@ -8,6 +8,13 @@ use tokio::sync::watch;
 
 use crate::{Cause, HsmError, Loss, State, Status};
 
+/// The era to come.
+static NEXT_ERA: AtomicU64 = AtomicU64::new(1);
+
+fn next_era() -> u64 {
+    NEXT_ERA.fetch_add(1, Ordering::Relaxed)
+}
+
 /// State both sides see. Every lock is held for a few instructions.
 pub(crate) struct Shared {
     pub(crate) name: String,
@@ -36,6 +43,7 @@ impl Shared {
                 locked_because: None,
                 last_loss: None,
                 lock_at_ms: None,
+                era: next_era(),
             }),
             listeners: Mutex::default(),
             closing: AtomicBool::new(false),
@@ -77,6 +85,22 @@ impl Shared {
         status.locked_because.as_ref().map(|cause| cause.text.clone())
     }
 
+    /// See [`Status::era`].
+    pub(crate) fn era(&self) -> u64 {
+        self.status.borrow().era
+    }
+
+    /// The answers of custodians count no more: a state that they brought about is over with its era, in one step.
+    pub(crate) fn begin_era(&self) {
+        self.change(|status| {
+            status.era = next_era();
+            if matches!(status.state, State::Quorum { .. } | State::Unlocked { .. }) {
+                status.state = State::Locked;
+                status.lock_at_ms = None;
+            }
+        });
+    }
+
     /// Takes over a state. An HSM that was closed stays lost, whatever its thread still finds out.
     pub(crate) fn set(&self, state: State, because: Option<String>) {
         let at_ms = self.now_ms();
@@ -104,6 +128,7 @@ impl Shared {
         let at_ms = self.now_ms();
         self.change(|status| {
             status.note_loss(at_ms, because);
+            status.era = next_era();
             status.state = State::Locked;
             status.lock_at_ms = None;
             status.locked_because = Some(Cause {
@@ -118,6 +143,7 @@ impl Shared {
         tracing::warn!(hsm = self.name, because, "HSM lost");
         self.change(|status| {
             status.note_loss(at_ms, &because);
+            status.era = next_era();
             status.state = State::Lost { at_ms, because };
             status.lock_at_ms = None;
             status.locked_because = None;
@@ -135,6 +161,7 @@ impl Shared {
             let first = !self.closing.swap(true, Ordering::AcqRel);
             if first {
                 status.state = lost;
+                status.era = next_era();
                 status.lock_at_ms = None;
                 status.locked_because = None;
             }

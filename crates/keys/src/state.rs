@@ -47,6 +47,10 @@ pub struct Status {
     /// When it locks itself at the latest, in milliseconds since the Unix epoch; set by [`Hsm::lock_in`](crate::Hsm::lock_in)
     /// while it is open.
     pub lock_at_ms: Option<i64>,
+    /// Changes whenever answers of custodians are lost, by locking, by a loss or by another program: what they opened the HSM for
+    /// in one era, they have not opened it for in the next. No two eras in a process have the same number, whichever HSMs they
+    /// are of.
+    pub era: u64,
 }
 
 /// Why an HSM is locked that nobody locked.

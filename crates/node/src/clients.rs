@@ -8,8 +8,8 @@ use std::{net::IpAddr, sync::Arc};
 use async_trait::async_trait;
 use chancery_api::{
     Failure, FailureKind, Hash32, HsmList, HsmStatus, LeaseAnswer, LeaseChallenge, LeaseManifest,
-    LeasePending, LeaseRequest, LeaseShow, LeaseWithdraw, Method, ReceiptShow, Requester, SigningKeys,
-    SigningSign, UnlockAnswer, UnlockChallenge,
+    LeasePending, LeaseRequest, LeaseShow, LeaseWiden, LeaseWithdraw, Method, ReceiptShow, Requester,
+    SigningKeys, SigningSign, UnlockAnswer, UnlockChallenge,
 };
 use chancery_gateway::{Caller, Service};
 use serde_json::value::RawValue;
@@ -60,7 +60,7 @@ table! { |node, caller|
     everybody HsmList(_call) => node.center.hsm_list();
     everybody SigningKeys(_call) => node.center.signing_keys();
     everybody LeaseRequest(call) => node.center.lease_request(call, &caller.requester);
-    everybody LeaseShow(call) => node.center.lease_show(&call, caller.own());
+    everybody LeaseShow(call) => node.center.lease_show(&call, caller.own(), &caller.requester);
     everybody LeaseManifest(call) => node.center.lease_manifest(&call, caller.own());
     everybody LeaseWithdraw(call) => node.center.lease_withdraw(&call, &caller.requester);
     everybody SigningSign(call) => node.center.signing_sign(call, &caller.requester);
@@ -68,6 +68,7 @@ table! { |node, caller|
 
     custodian HsmStatus(call) => node.center.hsm_status(&call.hsm);
     custodian LeasePending(call) => async { caller.is(&call.person)?; node.center.lease_pending(&call).await };
+    custodian LeaseWiden(call) => async { caller.is(&call.person)?; node.center.lease_widen(&call, &caller.requester).await };
     custodian LeaseChallenge(call) => async { caller.is(&call.person)?; node.center.lease_challenge(&call).await };
     custodian LeaseAnswer(call) => node.center.lease_answer(&call);
     custodian UnlockChallenge(call) => async { caller.is(&call.person)?; node.center.unlock_challenge(&call).await };
@@ -211,6 +212,7 @@ mod tests {
             [
                 "hsm.status",
                 "lease.pending",
+                "lease.widen",
                 "lease.challenge",
                 "lease.answer",
                 "hsm.unlock.challenge",

@@ -3,11 +3,11 @@
 use chancery_api::{
     AuditLog, CaCreate, CaList, CaShow, CertList, CertShow, ClientAdd, ClientList, ClientRevoke,
     ConnectorAdd, ConnectorList, ConnectorRevoke, CrlShow, CustodianRegister, Draft, Failure, FailureKind,
-    HsmList, HsmLock, HsmStatus, LeaseAnswer, LeaseChallenge, LeaseList, LeaseManifest, LeasePending,
-    LeaseRequest, LeaseRevoke, LeaseShow, LeaseWithdraw, Method, Perform, PersonAdd, PersonList, ReceiptShow,
-    RequestImport, RequestList, RequestResume, RequestShow, RequestWhy, SignerCreate, SignerList,
-    SignerVerify, SigningCertificate, SigningKeys, SigningSign, Status, Stop, TicketAdd, UnlockAnswer,
-    UnlockChallenge,
+    HsmIdentities, HsmList, HsmLock, HsmStatus, LeaseAnswer, LeaseChallenge, LeaseList, LeaseManifest,
+    LeasePending, LeaseRequest, LeaseRevoke, LeaseShow, LeaseWiden, LeaseWithdraw, Method, Perform,
+    PersonAdd, PersonList, ReceiptShow, RequestImport, RequestList, RequestResume, RequestShow, RequestWhy,
+    SignerCreate, SignerList, SignerVerify, SigningCertificate, SigningKeys, SigningSign, Status, Stop,
+    TicketAdd, UnlockAnswer, UnlockChallenge,
 };
 use serde_json::value::RawValue;
 
@@ -78,10 +78,11 @@ table! { |node, caller|
     SigningCertificate(call) => node.center.signing_certificate(call, caller.uid);
     LeaseRequest(call) => node.center.lease_request(call, &caller.requester());
     LeaseList(call) => node.center.lease_list(&call, None);
-    LeaseShow(call) => node.center.lease_show(&call, None);
+    LeaseShow(call) => node.center.lease_show(&call, None, &caller.requester());
     LeaseManifest(call) => node.center.lease_manifest(&call, None);
     LeaseWithdraw(call) => node.center.lease_withdraw(&call, &caller.requester());
     LeaseRevoke(call) => node.center.lease_revoke(&call, &caller.requester());
+    LeaseWiden(call) => node.center.lease_widen(&call, &caller.requester());
     LeasePending(call) => node.center.lease_pending(&call);
     LeaseChallenge(call) => node.center.lease_challenge(&call);
     LeaseAnswer(call) => node.center.lease_answer(&call);
@@ -92,6 +93,7 @@ table! { |node, caller|
     ConnectorList(_call) => node.center.connector_list();
     ConnectorRevoke(call) => node.center.connector_revoke(&call, caller.uid);
     TicketAdd(call) => node.center.ticket_add(&call, caller.uid);
+    HsmIdentities(_call) => node.center.hsm_identities();
     ClientAdd(call) => node.center.client_add(&call, caller.uid);
     ClientList(_call) => node.center.client_list();
     ClientRevoke(call) => node.center.client_revoke(&call, caller.uid);

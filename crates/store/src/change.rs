@@ -6,8 +6,8 @@ use thiserror::Error;
 use crate::{
     ActRecord, CaRecord, CertificateRecord, ClientRecord, ConnectorRecord, CrlRecord, CustodianRecord,
     DecisionKind, HsmRecord, LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord,
-    ManifestRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState, SignerRecord, SigningKeyRecord,
-    TokenMark,
+    LeaseWideningRecord, ManifestRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState,
+    SignerRecord, SigningKeyRecord, TokenMark,
 };
 
 /// Rows to write and events to append, all or nothing.
@@ -187,8 +187,21 @@ pub enum Write {
         used: i64,
         /// Milliseconds left of it; a higher number than the row's leaves that.
         remaining_ms: i64,
+        /// Milliseconds left of its wait for a first quorum, a higher number than the row's leaves that; none once it had one.
+        wait_remaining_ms: Option<i64>,
         /// When it ended, if it did.
         ended_ms: Option<i64>,
+    },
+    /// Replaces the text of a lease that waits, under which nothing is counted, and that is served under this epoch.
+    WidenLease {
+        /// What happens, with the text that is replaced.
+        widening: LeaseWideningRecord,
+        /// The epoch it must be served under.
+        epoch: i64,
+        /// The new text, canonical JSON.
+        text: Vec<u8>,
+        /// Milliseconds left of it, also when that is more than before.
+        remaining_ms: i64,
     },
     /// Adds a custodian's statement.
     InsertLeaseAnswer(LeaseAnswerRecord),

@@ -28,7 +28,7 @@ pub struct LeaseRecord {
     pub signer: SignerId,
     /// Who asked: `local:UID`, or `client:` and the SHA-256 of the client's key.
     pub requester: String,
-    /// Canonical JSON of the text. Immutable.
+    /// Canonical JSON of the text. Replaced when a custodian widens it, see [`LeaseWideningRecord`].
     pub text: Vec<u8>,
     /// When it was asked for.
     pub created_ms: i64,
@@ -40,6 +40,11 @@ pub struct LeaseRecord {
     pub used: i64,
     /// Milliseconds that were left of it when the row was written last.
     pub remaining_ms: i64,
+    /// Milliseconds that were left of its wait for a first quorum then; none once it had one.
+    pub wait_remaining_ms: Option<i64>,
+    /// Head of the audit log when the row was inserted, as [`AuditHead::frontier`](crate::AuditHead::frontier): nothing the log says
+    /// of the lease is before. Set by the database, whatever is given.
+    pub log_frontier: Option<Vec<u8>>,
     /// Lease epoch of the node that serves it.
     pub epoch: i64,
     /// When it ended.
@@ -92,6 +97,25 @@ pub struct LeaseAnswerRecord {
     pub reason: Option<String>,
     /// When.
     pub answered_ms: i64,
+}
+
+/// A custodian's adding to a lease: its row has another text since. Immutable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseWideningRecord {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Place among its widenings, from 1.
+    pub place: i64,
+    /// Canonical JSON of the text that was replaced.
+    pub text: Vec<u8>,
+    /// Place of the last answer that was about that text, 0 for none: later ones are about the next.
+    pub last_answer: i64,
+    /// The custodian, by the word of the node.
+    pub person: PersonId,
+    /// The custodian's name.
+    pub name: String,
+    /// When.
+    pub widened_ms: i64,
 }
 
 /// A signature made under a lease. Immutable.

@@ -15,7 +15,8 @@ mod store;
 pub use change::{Change, Conflict, Write};
 pub use error::StoreError;
 pub use lease::{
-    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, SigningKeyRecord,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, LeaseWideningRecord,
+    ManifestRecord, SigningKeyRecord,
 };
 pub use model::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, CertificateState, CrlRecord,

@@ -6,8 +6,9 @@ use chancery_api::{ActId, CaId, CertificateId, HsmId, LeaseId, PersonId, Request
 use crate::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, ClientRecord, Conflict,
     ConnectorRecord, CrlRecord, CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord,
-    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, PersonRecord,
-    ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord, SigningKeyRecord, StoreError,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, LeaseWideningRecord,
+    ManifestRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord,
+    SigningKeyRecord, StoreError,
 };
 
 /// A database of one installation. "Not found" is `Ok(None)`.
@@ -125,6 +126,8 @@ pub trait Store: Send + Sync {
     async fn lease_manifest(&self, id: LeaseId) -> Result<Option<ManifestRecord>, StoreError>;
     /// What custodians signed about a lease, in order.
     async fn lease_answers(&self, id: LeaseId) -> Result<Vec<LeaseAnswerRecord>, StoreError>;
+    /// How a lease was widened, in order.
+    async fn lease_widenings(&self, id: LeaseId) -> Result<Vec<LeaseWideningRecord>, StoreError>;
     /// All digests counted for a lease, as they are written, ascending.
     async fn lease_digests(&self, id: LeaseId) -> Result<Vec<String>, StoreError>;
     /// All signatures made under a lease, by digest.

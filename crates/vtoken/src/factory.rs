@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chancery_cvc::{
-    Certificate, CertificateBody, Curve as CvCurve, CvKey, EcDomain, EcPublicKey, KeyError, PublicKey,
+    Certificate, CertificateBody, Curve as CvCurve, CvKey, DeviceIdentity, EcDomain, EcPublicKey, KeyError, PublicKey,
     Reference, ReferenceError, Validity, VirtualCode,
 };
 use sha2::{Digest, Sha256};
@@ -188,6 +188,27 @@ impl Factory {
         })
     }
 
+    /// Vouches for a virtual token that another factory made: a device certificate of its key by this factory's issuer, dated `today`,
+    /// and the issuer's own, as EF 2F02 has them. The token itself is not touched, and its keys stay where they are. Whoever asks makes
+    /// sure that the name is no other token's here.
+    ///
+    /// # Errors
+    /// [`ManageError::Certificate`] when the name is not that of a virtual token.
+    pub fn vouch_for(&self, device: &DeviceIdentity, today: Date) -> Result<Vec<u8>, ManageError> {
+        let chr = device.name();
+        if VirtualCode::of_device(chr).is_none() {
+            return Err(refused(chr, IssueError::NotVirtual));
+        }
+        let body = CertificateBody::device(
+            self.issuer.body().chr(),
+            chr,
+            device.key(),
+            validity(today, DEVICE_DAYS)?,
+        );
+        let certificate = certify(body, &self.issuer_key).map_err(|source| refused(chr, source))?;
+        Ok([certificate.as_bytes(), self.issuer.as_bytes()].concat())
+    }
+
     fn open(files: &Arc<dyn Files>, directory: &Path, at_rest: &AtRest) -> Result<Option<Self>, ManageError> {
         let read = |name: &str| {
             let path = directory.join(name);
@@ -310,6 +331,8 @@ fn factory_binding(root: &[u8], issuer: &[u8]) -> Vec<u8> {
 /// Why a certificate could not be issued; shown as the source of [`ManageError::Certificate`].
 #[derive(Debug, thiserror::Error)]
 enum IssueError {
+    #[error("only virtual tokens are vouched for")]
+    NotVirtual,
     #[error(transparent)]
     Crypto(#[from] CryptoError),
     #[error(transparent)]

@@ -14,6 +14,9 @@ use crate::{Accepted, AcceptedHsm, AgentError, CUSTODIAN_KEY, accepted::verify, 
 /// Length of one number of a signature of the custodian key, in bytes.
 const ORDER_LENGTH: usize = 32;
 
+/// How often a challenge is asked for again because another process of this custodian was faster.
+const TURNS: u8 = 3;
+
 /// The node, as far as answering a lease needs it.
 pub trait LeaseNode {
     /// How a call fails.
@@ -85,17 +88,18 @@ impl<'a> Custodian<'a> {
                 source,
             }
         })?;
-        let device = token
-            .card
-            .device_identity(anchors)
-            .map_err(AgentError::card(&name))?;
+        let unknown = |why: String| AgentError::Chain {
+            what: format!("token {name}"),
+            why,
+        };
+        // Its own name alone: whose token it is was proven when it was opened, by other roots than the HSMs'.
+        let chain = token.card.device_chain().map_err(AgentError::card(&name))?;
+        let device = chain
+            .device_name()
+            .ok_or_else(|| unknown("it has no device certificate".to_owned()))?;
         let chr = device
-            .name()
             .with_sequence(CUSTODIAN_KEY.0.into())
-            .map_err(|error| AgentError::Chain {
-                what: format!("token {name}"),
-                why: error.to_string(),
-            })?;
+            .map_err(|error| unknown(error.to_string()))?;
         Ok(Self {
             person: person.to_owned(),
             chr: chr.to_string(),
@@ -123,35 +127,58 @@ impl<'a> Custodian<'a> {
         let refuse = decision.reason().is_some();
         let mut done = Vec::new();
         for hsm in &lease.text().hsms {
-            let asked = node.challenge(&LeaseChallenge {
-                lease: lease.lease(),
-                person: self.person.clone(),
-                hsm: hsm.name.clone(),
-                seen: self.log.place(lease.text().installation),
-                refuse,
-            })?;
-            let view = match asked {
-                Asked::Challenge(view) => view,
-                Asked::Nothing(why) => {
-                    done.push(Answered {
-                        hsm: hsm.name.clone(),
-                        outcome: Err(why),
-                    });
-                    continue;
-                }
-            };
-            let answer = self.answer(lease, &hsm.name, decision, &view)?;
-            let after = node.answer(&answer)?;
-            let over = refuse || !after.state.is_open();
+            let outcome = self.decide_for(node, lease, &hsm.name, decision)?;
+            let over = outcome
+                .as_ref()
+                .is_ok_and(|after| refuse || !after.state.is_open());
             done.push(Answered {
                 hsm: hsm.name.clone(),
-                outcome: Ok(after),
+                outcome,
             });
             if over {
                 break;
             }
         }
         Ok(done)
+    }
+
+    /// Answers for one HSM: the lease afterwards, or why there was nothing to answer.
+    fn decide_for<N: LeaseNode>(
+        &mut self,
+        node: &mut N,
+        lease: &ShownLease,
+        hsm: &str,
+        decision: &LeaseDecision,
+    ) -> Result<Result<LeaseView, String>, N::Error> {
+        let (mut turns, mut locked) = (0, false);
+        loop {
+            let asked = node.challenge(&LeaseChallenge {
+                lease: lease.lease(),
+                person: self.person.clone(),
+                hsm: hsm.to_owned(),
+                seen: self.log.place(lease.text().installation),
+                refuse: decision.reason().is_some(),
+            })?;
+            let view = match asked {
+                Asked::Challenge(view) => view,
+                Asked::Nothing(why) => return Ok(Err(why)),
+            };
+            let answer = match self.answer(lease, hsm, decision, &view) {
+                // Asked again from the place that another process of this custodian has seen.
+                Err(AgentError::LogMoved) if turns < TURNS => {
+                    turns += 1;
+                    continue;
+                }
+                answer => answer?,
+            };
+            let after = node.answer(&answer)?;
+            // The HSM is locked now, and its own challenge comes; once.
+            if view.kind == StatementKind::Lock && !locked && after.state.is_open() {
+                locked = true;
+                continue;
+            }
+            return Ok(Ok(after));
+        }
     }
 
     /// Builds and signs the answer for one HSM.
@@ -197,7 +224,7 @@ impl<'a> Custodian<'a> {
         )?;
         let unlock = match view.kind {
             StatementKind::Unlock => Some(Base64(self.unlock(&identity, challenge)?)),
-            StatementKind::Open | StatementKind::Refuse => None,
+            StatementKind::Open | StatementKind::Refuse | StatementKind::Lock => None,
         };
         let reason = decision.reason();
         let statement = lease_statement(
@@ -257,6 +284,10 @@ fn check_kind(lease: &ShownLease, decision: &LeaseDecision, kind: StatementKind)
             "the node wants to count the custodians itself, and the lease was shown as enforced by the HSMs"
                 .to_owned(),
         ),
+        (LeaseDecision::Agree, StatementKind::Lock) if lease.text().strict => Ok(()),
+        (LeaseDecision::Agree, StatementKind::Lock) => {
+            Err("the node wants to lock the HSM first, and the lease is not strict".to_owned())
+        }
         (LeaseDecision::Agree, StatementKind::Refuse) => {
             Err("the node asks for a refusal, and it was agreed".to_owned())
         }

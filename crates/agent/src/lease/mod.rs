@@ -13,6 +13,7 @@ mod remaining;
 mod seen;
 mod shown;
 mod trust;
+mod wider;
 
 pub use answer::{Answered, Asked, Custodian, LeaseNode};
 pub use compare::{Comparison, digest_of};
@@ -21,3 +22,4 @@ pub use manifest::{MANIFEST_PAGE, fetch_manifest};
 pub use remaining::duration;
 pub use seen::{Growth, SeenLog};
 pub use shown::ShownLease;
+pub use wider::Wider;

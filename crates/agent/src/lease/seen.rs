@@ -2,17 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
 use chancery_api::{Hash32, InstallationId, LogPlace};
-use chancery_audit::{Checkpoint, SignedNote, TreeHash, verify_consistency};
+use chancery_audit::{Checkpoint, NoteVerifier, SignedNote, TreeHash, verify_consistency};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     AgentError,
-    pins::{open_private, write_private},
+    kept::{Turn, load_private, write_private},
 };
 
 /// The places in the audit logs of installations that one custodian has seen.
@@ -20,6 +19,8 @@ use crate::{
 pub struct SeenLog {
     path: PathBuf,
     seen: BTreeMap<InstallationId, Seen>,
+    /// Whose signature heads must have, by installation.
+    keys: BTreeMap<InstallationId, NoteVerifier>,
 }
 
 /// A place, with the node's signature under it where there was one: two that contradict each other are proof against the node.
@@ -30,6 +31,9 @@ struct Seen {
     place: LogPlace,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkpoint: Option<String>,
+    /// The key the head was checked with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 /// How a place compares with the one seen before.
@@ -53,17 +57,28 @@ impl SeenLog {
     /// [`AgentError::BadFile`] when others may read the file or it cannot be understood.
     pub fn load(directory: &Path, token_device: &str) -> Result<Self, AgentError> {
         let path = directory.join(format!("{token_device}.log.json"));
-        if !path.try_exists().map_err(AgentError::file(&path))? {
-            return Ok(Self {
-                path,
-                seen: BTreeMap::new(),
-            });
+        Ok(Self {
+            seen: load_private(&path)?.unwrap_or_default(),
+            path,
+            keys: BTreeMap::new(),
+        })
+    }
+
+    /// From now on a head of this installation's log counts only with this key's signature.
+    ///
+    /// # Errors
+    /// [`AgentError::Log`] when heads were checked with another key before: that is never forgotten.
+    pub fn pin(&mut self, installation: InstallationId, key: NoteVerifier) -> Result<(), AgentError> {
+        let known = self.seen.get(&installation).and_then(|seen| seen.key.as_deref());
+        if let Some(known) = known.filter(|known| *known != key.to_vkey()) {
+            return Err(AgentError::Log(format!(
+                "ANOTHER KEY SIGNS IT: {} instead of {}",
+                crate::one_line(&key.to_vkey()),
+                crate::one_line(known)
+            )));
         }
-        let seen = serde_json::from_reader(open_private(&path)?).map_err(|error| AgentError::BadFile {
-            path: path.clone(),
-            why: error.to_string(),
-        })?;
-        Ok(Self { path, seen })
+        self.keys.insert(installation, key);
+        Ok(())
     }
 
     /// The place seen last.
@@ -72,10 +87,12 @@ impl SeenLog {
         self.seen.get(&installation).map(|seen| seen.place)
     }
 
-    /// Takes a new place once it is shown to continue the last one; durable when this returns.
+    /// Takes a new place once it is shown to continue the last one; durable when this returns. Where a key is pinned
+    /// ([`SeenLog::pin`]), the head must have its signature, from the first time on that it was signed.
     ///
     /// # Errors
-    /// [`AgentError::Log`] when the log does not continue what was seen: that is never forgotten.
+    /// [`AgentError::Log`] when the log does not continue what was seen: that is never forgotten. [`AgentError::LogMoved`] when another
+    /// process of this custodian took a place meanwhile, which is the one seen last now.
     pub fn advance(
         &mut self,
         installation: InstallationId,
@@ -83,8 +100,26 @@ impl SeenLog {
         proof: &[Hash32],
         checkpoint: Option<&str>,
     ) -> Result<Growth, AgentError> {
-        if let Some(note) = checkpoint {
-            check_note(installation, place, note).map_err(AgentError::Log)?;
+        let _turn = Turn::wait(&self.path)?;
+        let now: BTreeMap<InstallationId, Seen> = load_private(&self.path)?.unwrap_or_default();
+        let moved = now.get(&installation).map(|seen| seen.place) != self.place(installation);
+        self.seen = now;
+        if moved {
+            return Err(AgentError::LogMoved);
+        }
+        let remembered = self.seen.get(&installation).and_then(|seen| seen.key.as_deref());
+        let remembered = remembered.map(NoteVerifier::parse_vkey).transpose();
+        let remembered = remembered.map_err(|error| AgentError::BadFile {
+            path: self.path.clone(),
+            why: error.to_string(),
+        })?;
+        let key = self.keys.get(&installation).or(remembered.as_ref());
+        match checkpoint {
+            Some(note) => check_note(installation, place, note, key).map_err(AgentError::Log)?,
+            None if remembered.is_some() => {
+                return Err(AgentError::Log("its head is not signed any more".to_owned()));
+            }
+            None => {}
         }
         let tree = |hash: Hash32| TreeHash::from_bytes(hash.0);
         let growth = match self.seen.get(&installation).map(|seen| seen.place) {
@@ -114,6 +149,7 @@ impl SeenLog {
         let entry = Seen {
             place,
             checkpoint: checkpoint.map(str::to_owned),
+            key: checkpoint.and(key).map(NoteVerifier::to_vkey),
         };
         if growth != Growth::Same || (checkpoint.is_some() && self.seen.get(&installation) != Some(&entry)) {
             self.seen.insert(installation, entry);
@@ -123,9 +159,6 @@ impl SeenLog {
     }
 
     fn save(&self) -> Result<(), AgentError> {
-        if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory).map_err(AgentError::file(directory))?;
-        }
         let text = serde_json::to_vec_pretty(&self.seen).map_err(|error| AgentError::BadFile {
             path: self.path.clone(),
             why: error.to_string(),
@@ -134,9 +167,18 @@ impl SeenLog {
     }
 }
 
-/// Whether a signed head is about this place. Whose key signed it is not known here.
-fn check_note(installation: InstallationId, place: LogPlace, note: &str) -> Result<(), String> {
+/// Whether a signed head is about this place, and by the key that was pinned, if one was.
+fn check_note(
+    installation: InstallationId,
+    place: LogPlace,
+    note: &str,
+    key: Option<&NoteVerifier>,
+) -> Result<(), String> {
     let note = SignedNote::parse(note.as_bytes()).map_err(|error| error.to_string())?;
+    if let Some(key) = key {
+        note.verify(key)
+            .map_err(|error| format!("ITS HEAD IS NOT SIGNED BY THE KEY YOU ACCEPTED: {error}"))?;
+    }
     let head = Checkpoint::parse_body(note.text()).map_err(|error| error.to_string())?;
     let fits = head.origin == format!("chancery/{installation}")
         && head.size == place.size
@@ -155,7 +197,8 @@ fn check_note(installation: InstallationId, place: LogPlace, note: &str) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use chancery_audit::{consistency_proof, leaf_hash, root};
+    use aws_lc_rs::signature::Ed25519KeyPair;
+    use chancery_audit::{NoteSigner, consistency_proof, leaf_hash, root};
     use uuid::Uuid;
 
     use super::*;
@@ -190,7 +233,8 @@ mod tests {
             seen.advance(id, place(&nine), &steps, None).unwrap(),
             Growth::Grown { by: 4 }
         );
-        // Another process reads the same.
+        // Another process reads the same, and who looked before is told that it was overtaken.
+        let mut overtaken = SeenLog::load(dir.path(), "UTCHDALICE00000").unwrap();
         let mut seen = SeenLog::load(dir.path(), "UTCHDALICE00000").unwrap();
         assert_eq!(seen.place(id), Some(place(&nine)));
         assert_eq!(seen.place(other), None);
@@ -213,8 +257,47 @@ mod tests {
         assert_eq!(seen.place(id), Some(place(&nine)), "what was seen stays");
         seen.advance(id, place(&leaves(11)), &proof(&leaves(11), 9), None)
             .unwrap();
+        let late = overtaken.advance(id, place(&leaves(10)), &proof(&leaves(10), 9), None);
+        assert!(matches!(late, Err(AgentError::LogMoved)), "{late:?}");
+        assert_eq!(overtaken.place(id), Some(place(&leaves(11))));
         // A first look needs no proof, and gets none.
         let unasked = seen.advance(other, place(&five), &steps, None);
         assert!(matches!(unasked, Err(AgentError::Log(_))));
+    }
+
+    fn signed(place: LogPlace, id: InstallationId, signer: &NoteSigner) -> String {
+        let head = Checkpoint {
+            origin: format!("chancery/{id}"),
+            size: place.size,
+            root: TreeHash::from_bytes(place.root.0),
+        };
+        head.sign(signer).unwrap().encode()
+    }
+
+    #[test]
+    fn only_the_key_that_was_accepted_signs_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = InstallationId::new(Uuid::from_bytes([7; 16]));
+        let signer = |seed| {
+            let key = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+            NoteSigner::new(&format!("chancery/{id}"), key).unwrap()
+        };
+        let (right, wrong) = (signer(1), signer(2));
+        let five = place(&leaves(5));
+        let load = || SeenLog::load(dir.path(), "UTCHDALICE00000").unwrap();
+        let mut seen = load();
+        seen.pin(id, right.verifier().clone()).unwrap();
+        let error = seen
+            .advance(id, five, &[], Some(&signed(five, id, &wrong)))
+            .unwrap_err();
+        assert!(error.to_string().contains("NOT SIGNED BY THE KEY"), "{error}");
+        assert_eq!(seen.place(id), None);
+        seen.advance(id, five, &[], Some(&signed(five, id, &right)))
+            .unwrap();
+        // It does not come unsigned any more, nor under another key.
+        let unsigned = seen.advance(id, place(&leaves(9)), &proof(&leaves(9), 5), None);
+        assert!(matches!(unsigned, Err(AgentError::Log(_))), "{unsigned:?}");
+        let other = load().pin(id, wrong.verifier().clone());
+        assert!(matches!(other, Err(AgentError::Log(_))), "{other:?}");
     }
 }

@@ -8,7 +8,7 @@ use chancery_api::{
 };
 use time::OffsetDateTime;
 
-use super::{compare::Comparison, remaining, trust};
+use super::{compare::Comparison, remaining, trust, wider};
 use crate::{Accepted, AcceptedHsm, AgentError, one_line, text::short_line};
 
 /// Longest lease, in seconds: 31 days.
@@ -181,6 +181,9 @@ impl ShownLease {
         );
         fact("how", mechanism(text.mechanism).to_owned());
         fact("may sign", self.extent());
+        for line in wider::lines(&text.widened) {
+            fact("widened", line);
+        }
         fact(
             "lasts",
             remaining::line(self.deadline, now, self.remaining_seconds),
@@ -308,6 +311,8 @@ fn check(text: &LeaseText, view: &LeaseView, installation: InstallationId) -> Re
             "a key of {} cannot sign like that",
             short_line(&text.algorithm, 40)
         )
+    } else if !text.is_widened_rightly() {
+        "what custodians added to it is not in what it may sign".to_owned()
     } else if text.extent.limit() == 0 {
         "it may sign nothing".to_owned()
     } else if !(0..=LONGEST).contains(&lasts) {

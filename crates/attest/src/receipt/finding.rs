@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use chancery_api::{
-    DigestValue, Extent, Hash32, LeaseText, Receipt, Requester, StatementKind, canonical_json, manifest_hash,
+    DigestValue, Extent, Hash32, LeaseText, Receipt, Requester, StatementKind, Widening, canonical_json,
+    manifest_hash,
 };
 use chancery_audit::NoteVerifier;
 use chancery_cvc::{DeviceIdentity, PublicKey, TrustAnchors};
@@ -65,6 +66,9 @@ pub struct Permit {
     pub needed: u8,
     /// Whose statements count.
     pub agreed: Vec<Agreed>,
+    /// What custodians added to the lease before they agreed, by the word of the node.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub widened: Vec<Widening>,
 }
 
 /// A custodian whose statement counts.
@@ -121,7 +125,7 @@ impl ReceiptFinding {
                 &receipt.digest,
                 &list(&text, receipt, known),
             )),
-            Some(words(&text.extent)),
+            Some(words(&text)),
         ));
         let agreed = custodians(receipt, &text, anchors, at, &mut claims);
         let (logged, why) = log::judge(receipt, &text.installation.to_string(), &known.log_keys);
@@ -139,6 +143,7 @@ impl ReceiptFinding {
             node_enforced: receipt.node_enforced,
             needed: receipt.needed,
             agreed,
+            widened: text.widened,
         };
         Self {
             claims,
@@ -178,6 +183,10 @@ fn read_text(bytes: &[u8]) -> Result<LeaseText, (LeaseVerdict, String)> {
     })?;
     if text.v != 1 {
         return Err((LeaseVerdict::Malformed, format!("version {}, known is 1", text.v)));
+    }
+    if !text.is_widened_rightly() {
+        let why = "what custodians added is not in what it permits".to_owned();
+        return Err((LeaseVerdict::Malformed, why));
     }
     if canonical_json(&text).ok().as_deref() == Some(bytes) {
         Ok(text)
@@ -321,12 +330,19 @@ fn extent(extent: &Extent, digest: &DigestValue, list: &[DigestValue]) -> Extent
     }
 }
 
-fn words(extent: &Extent) -> String {
-    match extent {
+fn words(text: &LeaseText) -> String {
+    let mut words = match &text.extent {
         Extent::Manifest { count, .. } => format!("{count} named"),
         Extent::Named { count, further, .. } => format!("{count} named and {further} further"),
         Extent::Count { count } => format!("any {count}"),
+    };
+    for widening in &text.widened {
+        words.push_str(&format!(
+            ", {} of them added by {} at {}",
+            widening.next, widening.by, widening.at
+        ));
     }
+    words
 }
 
 fn custodians(

@@ -1,10 +1,10 @@
 //! `custodian register`: a person's key becomes one of those that open an HSM.
 
 use chancery_api::{
-    Condition, CustodianDocument, CustodianRegister, Failure, FailureKind, Hash32, HsmDocument,
-    RequestNumber, RequestView, Subject, canonical_json,
+    Base64, Condition, CustodianDocument, CustodianRegister, Failure, FailureKind, Hash32, HsmDocument,
+    HsmIdentityView, RequestNumber, RequestView, Subject, canonical_json,
 };
-use chancery_cvc::Genuineness;
+use chancery_cvc::{DeviceChain, Genuineness};
 use chancery_store::{Change, CustodianRecord, HsmRecord, RequestRecord, RequestState, Write};
 use serde_json::json;
 
@@ -87,6 +87,35 @@ impl Center {
             writes: Vec::new(),
         };
         Ok(view(&self.open_request(uid, opening).await?))
+    }
+
+    /// What custodians on machines of their own are told of the HSMs: name, device and key, and the certificates that show it.
+    ///
+    /// # Errors
+    /// When the database fails, or an HSM's row contradicts the certificates in it.
+    pub async fn hsm_identities(&self) -> Result<Vec<HsmIdentityView>, Failure> {
+        let mut identities = Vec::new();
+        for record in self.hsm_records().await? {
+            let identity = DeviceChain::parse(&record.chain)
+                .ok()
+                .and_then(|chain| chain.verify(&self.anchors, None).ok());
+            let fits = identity.is_some_and(|identity| {
+                identity.name().as_str() == record.device
+                    && identity.device_key().point().map(Hash32::of) == Some(document(&record).key)
+            });
+            if !fits {
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("the record of HSM {} contradicts its certificates", record.name),
+                )
+                .with_remedy("somebody changed the database: run `chancery audit verify`"));
+            }
+            identities.push(HsmIdentityView {
+                hsm: document(&record),
+                chain: Base64(record.chain),
+            });
+        }
+        Ok(identities)
     }
 
     /// What may have come in between since the request was opened.

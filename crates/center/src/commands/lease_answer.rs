@@ -1,8 +1,10 @@
 //! `lease.answer`: a custodian's answer for one HSM of a lease, or a refusal.
 
+use std::sync::Arc;
+
 use chancery_api::{
-    Base64, Failure, FailureKind, Hash32, HsmDocument, LeaseAnswer, LeaseId, LeaseState, LeaseView,
-    StatementKind, lease_statement,
+    Base64, Failure, FailureKind, Hash32, HsmDocument, LeaseAnswer, LeaseId, LeaseState, LeaseText,
+    LeaseView, StatementKind, lease_statement,
 };
 use chancery_keys::State;
 use chancery_store::{Change, HsmRecord, LeaseAnswerRecord, Write};
@@ -36,21 +38,23 @@ impl Center {
                 format!("HSM {} is another one now than in the lease", hsm.name),
             ));
         }
-        let bytes = {
+        let reason = reason(call, &asked)?;
+        // From here on the text stays what it is.
+        let one_at_a_time = self.desk.answering.lock().await;
+        let (bytes, earlier) = {
             let open = self.desk.book();
             let lease = open.get(&call.lease).ok_or_else(|| unknown(call.lease))?;
-            std::sync::Arc::clone(&lease.bytes)
+            (Arc::clone(&lease.bytes), lease.earlier.clone())
         };
-        let reason = reason(call, &asked)?;
-        let statement = lease_statement(
-            asked.kind,
-            &bytes,
-            asked.log,
-            reason,
-            &hsm.device,
-            asked.challenge,
-        );
-        if !signed_by(&asked.spki, &statement, &call.statement.0) {
+        let is_signed = |text: &[u8]| {
+            let device = &hsm.device;
+            let statement = lease_statement(asked.kind, text, asked.log, reason, device, asked.challenge);
+            signed_by(&asked.spki, &statement, &call.statement.0)
+        };
+        if !is_signed(&bytes) {
+            if earlier.iter().any(|text| is_signed(text)) {
+                return Err(self.widened_meanwhile(call.lease, &asked.name));
+            }
             let because = "the statement is not signed by that custodian's key over this lease and question";
             self.refuse_answer(&asked, hsm, because).await?;
             return Err(Failure::new(
@@ -64,8 +68,19 @@ impl Center {
                 self.refused(call, &asked, hsm, reason.unwrap_or_default())
                     .await?
             }
-            StatementKind::Open => self.agreed_open(call, &asked, &record, hsm).await?,
-            StatementKind::Unlock => self.agreed_unlock(call, &asked, &record, hsm).await?,
+            StatementKind::Open => {
+                self.require_first(call.lease, &asked, hsm)?;
+                self.agreed_open(call, &asked, &record, hsm).await?;
+            }
+            StatementKind::Unlock => {
+                self.require_first(call.lease, &asked, hsm)?;
+                self.agreed_unlock(call, &asked, &record, hsm).await?;
+            }
+            StatementKind::Lock => self.agreed_lock(call, &asked, &record, hsm, &text).await?,
+        }
+        drop(one_at_a_time);
+        if asked.kind == StatementKind::Refuse {
+            self.desk.lock_unneeded().await;
         }
         self.desk.tell();
         self.desk.wake();
@@ -94,7 +109,20 @@ impl Center {
             ));
         }
         waiting.remove(&call.session);
+        if asked.kind == StatementKind::Unlock {
+            self.desk.turns().done(asked.hsm, asked.person);
+        }
         Ok(asked)
+    }
+
+    /// Refuses a second answer of the same person: distinct people count, and receipts name each once.
+    fn require_first(&self, lease: LeaseId, asked: &Asked, hsm: &HsmDocument) -> Result<(), Failure> {
+        let open = self.desk.book();
+        let attempt = open.get(&lease).and_then(|lease| lease.attempts.get(&asked.hsm));
+        match attempt.is_some_and(|attempt| attempt.has_given(asked.person)) {
+            true => Err(super::lease_challenge::answered_already(&asked.name, &hsm.name)),
+            false => Ok(()),
+        }
     }
 
     async fn refused(
@@ -104,15 +132,19 @@ impl Center {
         hsm: &HsmDocument,
         reason: &str,
     ) -> Result<(), Failure> {
-        let row = self.answer_row(call, asked)?;
+        let mut row = self.answer_row(call, asked)?;
+        if let Some(lease) = self.desk.book().get_mut(&call.lease) {
+            // Another answer does not take its place.
+            lease.answers += 1;
+            row.place = lease.answers;
+        }
         let data = answer_data(call, asked, hsm);
         let event = event(self.clock.now_ms(), "lease-refused", &Actor::Node, &data)?;
         let because = format!("{} refused: {reason}", asked.name);
         let with = Some((Write::InsertLeaseAnswer(row), event));
         self.end(call.lease, LeaseState::Refused, because, &Actor::Node, with)
-            .await?;
-        self.desk.lock_unneeded().await;
-        Ok(())
+            .await
+            .map(drop)
     }
 
     /// The HSM is open, or counts this custodian already: the node decides whether enough agree.
@@ -123,8 +155,8 @@ impl Center {
         record: &HsmRecord,
         hsm: &HsmDocument,
     ) -> Result<(), Failure> {
-        let _one_at_a_time = self.desk.answering.lock().await;
         let held = self.held(record)?;
+        let era = held.status().era;
         let inspection = self
             .inspect(record.id, &held)
             .await
@@ -138,13 +170,9 @@ impl Center {
             _ => listed.is_some_and(|custodian| custodian.answered),
         };
         if !counts {
-            return Err(Failure::new(
-                FailureKind::Refused,
-                format!("HSM {} was locked meanwhile, so its own quorum decides", hsm.name),
-            )
-            .with_remedy("answer again: chancery approve --as NAME"));
+            return Err(locked_meanwhile(&hsm.name));
         }
-        self.agreed(call, asked, record, hsm).await
+        self.agreed(call, asked, record, hsm, era).await
     }
 
     /// The HSM decides whether the answer counts.
@@ -161,14 +189,14 @@ impl Center {
                 "the answer to the HSM's challenge is missing",
             )
         })?;
-        let _one_at_a_time = self.desk.answering.lock().await;
         let held = self.held(record)?;
         if let Err(error) = held.answer(&call.session, &answer.0).await {
             self.refuse_answer(asked, hsm, &error.to_string()).await?;
             return Err(hsm_failure(&error));
         }
+        let era = held.status().era;
         self.desk.not_open_for_all(record.id);
-        let recorded = self.agreed(call, asked, record, hsm).await;
+        let recorded = self.agreed(call, asked, record, hsm, era).await;
         if recorded.is_err() {
             // An HSM is not open without a trace: what cannot be recorded is undone.
             held.lock().await.map_err(|error| hsm_failure(&error))?;
@@ -176,14 +204,45 @@ impl Center {
         recorded
     }
 
-    /// Counts the answer for the lease and records it with everything an outsider needs to check it; the lease is live when enough
-    /// custodians of an open HSM agree.
+    /// A custodian has an open HSM locked for a strict lease. That is recorded with the statement, and counts for nothing else: the
+    /// HSM's own quorum decides from then on.
+    async fn agreed_lock(
+        &self,
+        call: &LeaseAnswer,
+        asked: &Asked,
+        record: &HsmRecord,
+        hsm: &HsmDocument,
+        text: &LeaseText,
+    ) -> Result<(), Failure> {
+        let held = self.held(record)?;
+        let counted = self.counted_by(record, &held, &asked.chr).await?;
+        if !self.has_to_be_locked(call.lease, text, record.id, &held, counted.this) {
+            return Ok(());
+        }
+        let data = answer_data(call, asked, hsm);
+        let event = event(self.clock.now_ms(), "lease-locks", &Actor::Node, &data)?;
+        self.commit(Change {
+            writes: Vec::new(),
+            events: vec![event],
+        })
+        .await?;
+        held.lock().await.map_err(|error| hsm_failure(&error))?;
+        self.desk.not_open_for_all(record.id);
+        let because = format!("lease {} is strict, and {} answers it", call.lease, asked.name);
+        self.record_locked(&hsm.name, &because, &Actor::Node).await?;
+        self.desk.notice().await;
+        Ok(())
+    }
+
+    /// Counts an answer given in this era of the HSM for the lease, and records it with everything an outsider needs to check it; the
+    /// lease is live when enough custodians of an open HSM agree.
     async fn agreed(
         &self,
         call: &LeaseAnswer,
         asked: &Asked,
         record: &HsmRecord,
         hsm: &HsmDocument,
+        era: u64,
     ) -> Result<(), Failure> {
         let held = self.held(record)?;
         let inspection = self
@@ -197,10 +256,11 @@ impl Center {
             .filter(|custodian| custodian.answered)
             .map(|custodian| custodian.chr.clone())
             .collect();
-        let opened = match held.state() {
-            State::Unlocked { since_ms } => Some(since_ms),
-            _ => None,
-        };
+        let status = held.status();
+        if status.era != era {
+            return Err(locked_meanwhile(&hsm.name));
+        }
+        let is_open = status.state.is_unlocked();
         let mut row = self.answer_row(call, asked)?;
         let mut events = Vec::new();
         let now_ms = self.clock.now_ms();
@@ -212,6 +272,7 @@ impl Center {
                 .filter(|lease| lease.state.is_open())
                 .ok_or_else(|| Failure::new(FailureKind::Conflict, "the lease ended meanwhile"))?;
             lease.reconcile(record.id, &answered);
+            lease.attempt(record.id).go_on_in(era);
             if asked.kind == StatementKind::Unlock && !answered.contains(&asked.chr) {
                 return Err(Failure::new(
                     FailureKind::Unavailable,
@@ -239,11 +300,10 @@ impl Center {
                 kind: asked.kind,
             });
             let enough = attempt.people() >= usize::from(needed);
-            let granted = opened.filter(|_| enough);
             let data = answer_data(call, asked, hsm);
             events.push(event(now_ms, "lease-answered", &Actor::Node, &data)?);
-            if let Some(since) = granted {
-                attempt.grant(since, needed);
+            if enough && is_open {
+                attempt.grant(era, needed);
                 let custodians: Vec<_> = attempt.given.iter().map(|given| given.name.clone()).collect();
                 let node_enforced = attempt
                     .given
@@ -339,6 +399,14 @@ impl Center {
             answered_ms: self.clock.now_ms(),
         })
     }
+}
+
+fn locked_meanwhile(hsm: &str) -> Failure {
+    Failure::new(
+        FailureKind::Refused,
+        format!("HSM {hsm} was locked meanwhile, so its own quorum decides"),
+    )
+    .with_remedy("answer again: chancery approve --as NAME")
 }
 
 /// The reason of a refusal, and of nothing else.

@@ -1,28 +1,21 @@
 //! `lease.challenge`: what a custodian's agent needs to answer for one HSM of a lease.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chancery_api::{
     Base64, Condition, Failure, FailureKind, HsmDocument, HsmId, LeaseChallenge, LeaseChallengeView, LeaseId,
-    LeaseText, PersonId, StatementKind,
+    LeaseText, StatementKind,
 };
 use chancery_keys::{Hsm, State};
 use chancery_store::{CustodianRecord, HsmRecord};
 
 use super::{hsm_attach::document, lease_view::unknown};
 use crate::{
-    Center, attest::attested, committer::store_failure, event::Actor, leases::Asked, tokens::hsm_failure,
-    trust::Person,
+    Center, attest::attested, committer::store_failure, leases::Asked, tokens::hsm_failure, trust::Person,
 };
 
 /// How long the node waits for an answer to a nonce of its own, milliseconds.
 const NONCE_LIFETIME_MS: u64 = 5 * 60 * 1000;
-/// How long a custodian's agent may take for an HSM's challenge while another one waits, milliseconds.
-const TURN_MS: u64 = 10 * 1000;
-/// How often that is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
-/// Most questions kept; the one that ends first gives way.
-const MOST_ASKED: usize = 4096;
 
 impl Center {
     /// Asks for what a custodian answers for one HSM of a lease.
@@ -73,24 +66,7 @@ impl Center {
             log: shown.place,
             until: self.desk.now().saturating_add(NONCE_LIFETIME_MS),
         };
-        {
-            let mut waiting = self.lock(&self.desk.asked);
-            let now = self.desk.now();
-            waiting.retain(|_, asked| asked.until > now);
-            if waiting.len() >= MOST_ASKED
-                && let Some(first) = waiting
-                    .iter()
-                    .min_by_key(|(_, asked)| asked.until)
-                    .map(|(session, _)| session.clone())
-            {
-                waiting.remove(&first);
-            }
-            if kind == StatementKind::Unlock {
-                // An HSM has one challenge open: the one before is replaced.
-                waiting.retain(|_, asked| asked.hsm != record.id || asked.kind != StatementKind::Unlock);
-            }
-            waiting.insert(session.clone(), asked);
-        }
+        self.keep_question(session.clone(), asked);
         Ok(LeaseChallengeView {
             session,
             kind,
@@ -136,41 +112,19 @@ impl Center {
         registration: &CustodianRecord,
     ) -> Result<(StatementKind, String, [u8; 8]), Failure> {
         let hsm = self.reachable(record)?;
-        self.wait_for_turn(record.id, registration.person).await;
-        let mut answered = self.counted_by(record, &hsm, &registration.chr).await?;
-        {
-            let mut open = self.desk.book();
-            if let Some(lease) = open.get_mut(&call.lease) {
-                lease.reconcile(record.id, &answered.all);
-                let attempt = lease.attempt(record.id);
-                if attempt.granted.is_some() {
-                    return Err(opened_already(&record.name));
-                }
-                if attempt
-                    .given
-                    .iter()
-                    .any(|given| given.person == registration.person)
-                {
-                    return Err(Failure::new(
-                        FailureKind::Conflict,
-                        format!(
-                            "{} has answered HSM {} for this lease; another custodian is needed",
-                            call.person, record.name
-                        ),
-                    ));
-                }
-            }
+        if hsm.state().is_unlocked() {
+            // One at work is not asked for nothing.
+            self.require_wanted(call, record, registration)?;
         }
-        if text.strict
-            && (hsm.state().is_unlocked() || answered.this)
-            && !self.opened_for(call.lease, record.id)
-        {
-            let _one_at_a_time = self.desk.answering.lock().await;
-            hsm.lock().await.map_err(|error| hsm_failure(&error))?;
-            let because = format!("lease {} is strict", call.lease);
-            self.record_locked(&record.name, &because, &Actor::Node).await?;
-            self.desk.notice().await;
-            answered.this = false;
+        let turn = self.turn(record, registration.person).await?;
+        let answered = self.counted_by(record, &hsm, &registration.chr).await?;
+        if let Some(lease) = self.desk.book().get_mut(&call.lease) {
+            lease.reconcile(record.id, &answered.all);
+        }
+        self.require_wanted(call, record, registration)?;
+        if self.has_to_be_locked(call.lease, text, record.id, &hsm, answered.this) {
+            // Nobody else loses an open HSM before a custodian has signed for that.
+            return Ok((StatementKind::Lock, self.session(), self.random()));
         }
         if hsm.state().is_unlocked() || answered.this {
             return Ok((StatementKind::Open, self.session(), self.random()));
@@ -179,7 +133,28 @@ impl Center {
             .challenge(&registration.chr)
             .await
             .map_err(|error| hsm_failure(&error))?;
+        turn.was_asked();
         Ok((StatementKind::Unlock, challenge.session, challenge.challenge))
+    }
+
+    /// Refuses a question nobody needs the answer of.
+    fn require_wanted(
+        &self,
+        call: &LeaseChallenge,
+        record: &HsmRecord,
+        registration: &CustodianRecord,
+    ) -> Result<(), Failure> {
+        let open = self.desk.book();
+        match open
+            .get(&call.lease)
+            .and_then(|lease| lease.attempts.get(&record.id))
+        {
+            Some(attempt) if attempt.granted.is_some() => Err(opened_already(&record.name)),
+            Some(attempt) if attempt.has_given(registration.person) => {
+                Err(answered_already(&call.person, &record.name))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// An HSM that custodians can answer now; others have nothing to be asked for.
@@ -196,25 +171,16 @@ impl Center {
         }
     }
 
-    /// An HSM has one challenge open at a time: the question to another custodian is waited for a little before it is replaced.
-    async fn wait_for_turn(&self, hsm: HsmId, person: PersonId) {
-        let mut changed = self.desk.changed.subscribe();
-        let begun = self.desk.now();
-        loop {
-            let now = self.desk.now();
-            let taken = self.lock(&self.desk.asked).values().any(|asked| {
-                let age = NONCE_LIFETIME_MS.saturating_sub(asked.until.saturating_sub(now));
-                asked.hsm == hsm
-                    && asked.person != person
-                    && asked.kind == StatementKind::Unlock
-                    && age < TURN_MS
-            });
-            if !taken || now.saturating_sub(begun) >= TURN_MS {
-                return;
-            }
-            // Somebody answered, or time passed: both are looked at again.
-            drop(tokio::time::timeout(LOOK_AGAIN, changed.changed()).await);
-        }
+    /// Whether a strict lease needs an HSM locked first: it is open, or counts a custodian's answer, and not by this lease.
+    pub(crate) fn has_to_be_locked(
+        &self,
+        lease: LeaseId,
+        text: &LeaseText,
+        id: HsmId,
+        hsm: &Hsm,
+        counts_custodian: bool,
+    ) -> bool {
+        text.strict && (hsm.state().is_unlocked() || counts_custodian) && !self.opened_for(lease, id)
     }
 
     /// Whether an HSM counts answers that were given for this lease, or is open by them.
@@ -224,7 +190,12 @@ impl Center {
     }
 
     /// The custodians whose answers an HSM counts now.
-    async fn counted_by(&self, record: &HsmRecord, hsm: &Hsm, chr: &str) -> Result<Counted, Failure> {
+    pub(crate) async fn counted_by(
+        &self,
+        record: &HsmRecord,
+        hsm: &Hsm,
+        chr: &str,
+    ) -> Result<Counted, Failure> {
         let inspection = self
             .inspect(record.id, hsm)
             .await
@@ -296,9 +267,9 @@ impl Center {
 }
 
 /// Answers that an HSM counts.
-struct Counted {
+pub(crate) struct Counted {
     /// Whether that of the custodian asked about is among them.
-    this: bool,
+    pub(crate) this: bool,
     /// Holder references of the keys.
     all: Vec<String>,
 }
@@ -308,6 +279,14 @@ pub(crate) fn opened_already(hsm: &str) -> Failure {
     Failure::new(
         FailureKind::Conflict,
         format!("enough custodians have opened HSM {hsm} for this lease"),
+    )
+}
+
+/// Nobody counts twice.
+pub(crate) fn answered_already(person: &str, hsm: &str) -> Failure {
+    Failure::new(
+        FailureKind::Conflict,
+        format!("{person} has answered HSM {hsm} for this lease; another custodian is needed"),
     )
 }
 

@@ -88,12 +88,19 @@ impl Center {
             let of = open.values().filter(|lease| of_client(&lease.text.requester));
             of.map(|lease| lease.id).collect()
         };
+        // One whose end is not recorded keeps no other one alive, and no HSM open.
+        let mut failed = None;
         for id in &ids {
-            self.end(*id, LeaseState::Withdrawn, because.to_owned(), &Actor::Node, None)
-                .await?;
+            let ended = self.end(*id, LeaseState::Withdrawn, because.to_owned(), &Actor::Node, None);
+            if let Err(failure) = ended.await {
+                failed.get_or_insert(failure);
+            }
         }
         self.desk.lock_unneeded().await;
-        Ok(ids.len())
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(ids.len()),
+        }
     }
 
     /// Ends a lease in memory, then records it, with another row if one belongs to it. Whether it was open.
@@ -106,33 +113,30 @@ impl Center {
         with: Option<(Write, Vec<u8>)>,
     ) -> Result<bool, Failure> {
         let now_ms = self.clock.now_ms();
+        let data = json!({ "lease": id, "state": state, "because": because });
+        let ended = event(now_ms, "lease-ended", actor, &data)?;
         let Some(update) = self.settle(id, state, &because, now_ms) else {
             return self.lease_record(id).await.map(|_| false);
         };
         self.desk.tell();
-        let mut writes = vec![update];
-        let mut events = Vec::new();
+        let mut change = Change {
+            writes: vec![update],
+            events: vec![ended],
+        };
         if let Some((write, event)) = with {
-            writes.insert(0, write);
-            events.push(event);
+            change.writes.insert(0, write);
+            change.events.insert(0, event);
         }
-        let data = json!({ "lease": id, "state": state, "because": because });
-        events.push(event(now_ms, "lease-ended", actor, &data)?);
         // It stays in memory, ended, until this is recorded: the desk tries again.
-        let recorded = self.commit(Change { writes, events }).await;
-        {
-            let mut open = self.desk.book();
-            match &recorded {
-                Ok(()) => drop(open.remove(&id)),
-                Err(_) => {
-                    if let Some(lease) = open.get_mut(&id) {
-                        lease.recording = false;
-                    }
-                }
-            }
-        }
+        let outcome = self.committer.commit(change).await;
+        self.desk.was_recorded(id, outcome.clone()).await;
         self.desk.tell();
-        recorded.map(|()| true)
+        match outcome {
+            Ok(()) => Ok(true),
+            // It is over by somebody else's doing.
+            Err(_) if !self.desk.book().contains_key(&id) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Ends a lease in memory; the write that records it, if it was open.

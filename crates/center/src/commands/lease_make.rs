@@ -94,12 +94,18 @@ impl Center {
             .map_err(|why| Failure::new(FailureKind::Invalid, why))?;
         let mut tried = Vec::new();
         let mut failure = None;
-        while let Some((hsm_id, hsm, in_force)) = self.next_hsm(id, &tried)? {
+        while let Some(Next {
+            hsm_id,
+            hsm,
+            era,
+            in_force,
+        }) = self.next_hsm(id, &tried)?
+        {
             let elsewhere = || {
                 let tried: Vec<_> = tried.iter().copied().chain([hsm_id]).collect();
-                matches!(self.next_hsm(id, &tried), Ok(Some((_, other, _))) if !other.is_stalled())
+                matches!(self.next_hsm(id, &tried), Ok(Some(other)) if !other.hsm.is_stalled())
             };
-            let signed = hsm.sign_here_or(key_id, algorithm, input.clone(), elsewhere);
+            let signed = hsm.sign_here_or(key_id, algorithm, input.clone(), Some(era), elsewhere);
             match signed.await {
                 Ok(signature) => {
                     let name = hsm.name().to_owned();
@@ -135,7 +141,8 @@ impl Center {
     }
 
     /// The HSM to ask, with the attempt of its custodians; looked up before each command, so that a lease that ends stops at once.
-    fn next_hsm(&self, id: LeaseId, tried: &[HsmId]) -> Result<Option<(HsmId, Hsm, Arc<InForce>)>, Failure> {
+    /// One that was locked since is not asked, whoever opened it again, and its thread looks once more before the command.
+    fn next_hsm(&self, id: LeaseId, tried: &[HsmId]) -> Result<Option<Next>, Failure> {
         let now = self.desk.now();
         let open = self.desk.book();
         let Some(lease) = open.get(&id) else {
@@ -146,11 +153,28 @@ impl Center {
         }
         let untried = lease.attempts.iter().filter(|(hsm, _)| !tried.contains(hsm));
         let held = untried.filter_map(|(hsm, attempt)| {
-            let in_force = Arc::clone(attempt.in_force.as_ref()?);
-            Some((*hsm, self.pool.get(*hsm)?, in_force))
+            Some(Next {
+                hsm_id: *hsm,
+                hsm: self.pool.get(*hsm)?,
+                era: attempt.granted?,
+                in_force: Arc::clone(attempt.in_force.as_ref()?),
+            })
         });
+        let is_open = |next: &Next| {
+            let status = next.hsm.status();
+            status.state.is_unlocked() && status.era == next.era
+        };
         Ok(held
-            .filter(|(_, hsm, _)| hsm.state().is_unlocked())
-            .min_by_key(|(_, hsm, _)| (hsm.is_stalled(), hsm.outstanding())))
+            .filter(is_open)
+            .min_by_key(|next| (next.hsm.is_stalled(), next.hsm.outstanding())))
     }
+}
+
+/// An HSM that custodians opened for a lease.
+struct Next {
+    hsm_id: HsmId,
+    hsm: Hsm,
+    /// What they opened it for ends with this era of it.
+    era: u64,
+    in_force: Arc<InForce>,
 }

@@ -1,7 +1,8 @@
 //! Which lease a signature is made under, and why there is none, in words for people.
 
 use chancery_api::{
-    Condition, DigestValue, Extent, Failure, FailureKind, LeaseId, LeaseState, Requester, SigningSign,
+    Condition, DigestValue, Extent, Failure, FailureKind, LeaseId, LeaseState, LeaseText, Requester,
+    SigningSign,
 };
 
 use super::lease_view::unknown;
@@ -52,18 +53,27 @@ impl Center {
                 format!("lease {id} is for signer {signer} by {mechanism:?}"),
             )),
             None => {
-                let view = self.lease_view(id).await?;
                 // A repeated call gets what is recorded, also after the end.
                 if call.idempotency_key.is_some() && call.lease != Some(id) {
                     return Ok(id);
                 }
-                let because = view
-                    .because
-                    .map_or_else(String::new, |because| format!(": {because}"));
-                let what = format!("lease {id} is {}{because}", view.state.name());
-                Err(blocked("lease-over", what, ask_again(&call.signer)))
+                Err(self.lease_is_over(id).await)
             }
         }
+    }
+
+    /// That a lease is over, and why.
+    pub(crate) async fn lease_is_over(&self, id: LeaseId) -> Failure {
+        let view = match self.lease_view(id).await {
+            Ok(view) => view,
+            Err(failure) => return failure,
+        };
+        let because = view
+            .because
+            .map_or_else(String::new, |because| format!(": {because}"));
+        let what = format!("lease {id} is {}{because}", view.state.name());
+        let signer = serde_json::from_slice(&view.text.0).map(|text: LeaseText| text.signer);
+        blocked("lease-over", what, ask_again(signer.as_deref().unwrap_or("NAME")))
     }
 
     fn search(&self, call: &SigningSign, requester: &Requester) -> (Option<LeaseId>, Option<Failure>) {

@@ -24,7 +24,7 @@ use crate::{
 /// Most digests a lease names.
 const MOST_DIGESTS: usize = 40_000;
 /// Longest life of a lease, seconds.
-const LONGEST: u64 = 31 * 24 * 3600;
+pub(crate) const LONGEST: u64 = 31 * 24 * 3600;
 /// How long a lease waits for custodians when nothing is said, seconds.
 const WAIT: u64 = 15 * 60;
 /// How long it waits at most, seconds.
@@ -100,6 +100,7 @@ impl Center {
             deadline: rfc3339(deadline_ms),
             hsms,
             strict: call.strict,
+            widened: Vec::new(),
         };
         let bytes = canonical_json(&text).map_err(|error| {
             Failure::new(
@@ -108,6 +109,8 @@ impl Center {
             )
         })?;
         let named = named(&call.digests);
+        let wait = call.wait_seconds.unwrap_or(WAIT).saturating_mul(1000);
+        let wait_ms = i64::try_from(wait).unwrap_or(i64::MAX);
         let row = LeaseRecord {
             id: text.lease,
             signer: key.signer,
@@ -118,10 +121,15 @@ impl Center {
             because: None,
             used: 0,
             remaining_ms: i64::try_from(lasts_ms).unwrap_or(i64::MAX),
+            wait_remaining_ms: Some(wait_ms),
+            log_frontier: None,
             epoch: self.epoch,
             ended_ms: None,
         };
-        let data = json!({ "lease": text.lease, "text": text });
+        let data = json!({
+            "lease": text.lease, "text": text, "waits_until": rfc3339(now_ms.saturating_add(wait_ms)),
+            "attended_seconds": call.attended_seconds,
+        });
         let events = vec![event(
             now_ms,
             "lease-requested",
@@ -135,12 +143,12 @@ impl Center {
         })
         .await?;
         let now = self.desk.now();
-        let wait = call.wait_seconds.unwrap_or(WAIT);
         let id = text.lease;
         let lease = OpenLease {
             id,
             text: Arc::new(text),
             bytes: bytes.into(),
+            earlier: Vec::new(),
             key: Arc::new(key),
             scheme: Arc::new(scheme),
             proof: Arc::new(proof),
@@ -148,7 +156,7 @@ impl Center {
             because: None,
             version: 1,
             ends_at: now.saturating_add(lasts_ms),
-            waits_until: Some(now.saturating_add(wait.saturating_mul(1000))),
+            waits_until: Some(now.saturating_add(wait)),
             named,
             counted: HashMap::new(),
             further: 0,
@@ -165,9 +173,25 @@ impl Center {
             }),
         };
         self.desk.book().insert(id, lease);
+        if let Err(failure) = self.require_client(requester).await {
+            // Whoever is revoked meanwhile has its leases ended before this one is there, or is found out here.
+            let because = failure.message.clone();
+            self.end(id, LeaseState::Withdrawn, because, &Actor::Node, None)
+                .await?;
+            self.desk.lock_unneeded().await;
+            return Err(failure);
+        }
         self.desk.wake();
         self.desk.tell();
         self.lease_view(id).await
+    }
+
+    /// A client of the network is one that is enrolled now.
+    pub(crate) async fn require_client(&self, requester: &Requester) -> Result<(), Failure> {
+        match requester {
+            Requester::Client { key, .. } => self.enrolled_client(*key).await.map(drop),
+            Requester::Local { .. } => Ok(()),
+        }
     }
 
     /// A lease of the requester's that covers what is asked for: one that is live, one that was and waits again, or a request for
@@ -192,7 +216,10 @@ impl Center {
             same && match (lease.state, lease.waits_until) {
                 (LeaseState::Live, _) => covers && (call.digests.is_empty() || left >= call.further),
                 (LeaseState::Waiting, None) => covers,
-                (LeaseState::Waiting, Some(_)) => text.extent == asked && text.purpose == call.purpose,
+                (LeaseState::Waiting, Some(_)) => {
+                    let widened = !text.widened.is_empty() && covers && left >= call.further;
+                    (text.extent == asked || widened) && text.purpose == call.purpose
+                }
                 _ => false,
             }
         };

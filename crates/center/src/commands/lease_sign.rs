@@ -7,22 +7,17 @@ use chancery_api::{
     Base64, DigestValue, Failure, FailureKind, Hash32, HsmId, LeaseId, LeaseState, Requester, SignatureView,
     SigningSign, canonical_json,
 };
-use chancery_audit::leaf_hash;
-use chancery_store::{Change, LeaseCallRecord, LeaseSignatureRecord, Write};
 use serde_json::json;
 
 use super::{
-    lease_challenge::hsm_of,
     lease_make::Made,
     lease_refusal::{no_quorum, over},
     lease_request::one_hash,
     lease_view::altered,
-    receipt::Signed,
 };
 use crate::{
     Center,
-    committer::{CommitError, store_failure},
-    event::{Actor, event},
+    committer::store_failure,
     leases::{Desk, Scheme, Standing, requester_key},
 };
 
@@ -160,197 +155,6 @@ impl Center {
             lease.busy.insert(digest.clone());
         }
         Ok(Some(taken))
-    }
-
-    /// Counts digests durably.
-    async fn reserve(
-        &self,
-        id: LeaseId,
-        digests: &[DigestValue],
-        call: Option<(String, Vec<u8>)>,
-        requester: &Requester,
-    ) -> Result<(), Failure> {
-        let now_ms = self.clock.now_ms();
-        let mut writes = Vec::new();
-        let mut new = Vec::new();
-        {
-            let open = self.desk.book();
-            if let Some(lease) = open.get(&id) {
-                let unsure = |digest: &&DigestValue| lease.counted.get(digest) == Some(&Standing::Unsure);
-                new.extend(digests.iter().filter(unsure).cloned());
-                if !new.is_empty() {
-                    writes.push(lease.update(self.epoch, self.desk.now()));
-                }
-            }
-        }
-        writes.extend(new.iter().map(|digest| Write::ReserveDigest {
-            lease: id,
-            digest: digest.to_string(),
-            reserved_ms: now_ms,
-        }));
-        if let Some((key, call)) = call {
-            writes.push(Write::InsertLeaseCall(LeaseCallRecord {
-                requester: requester_key(requester),
-                key,
-                lease: id,
-                call,
-                created_ms: now_ms,
-            }));
-        }
-        if writes.is_empty() {
-            return Ok(());
-        }
-        let mut events = Vec::new();
-        if !new.is_empty() {
-            let data = json!({ "lease": id, "digests": new });
-            events.push(event(
-                now_ms,
-                "digests-reserved",
-                &Actor::Requester(requester),
-                &data,
-            )?);
-        }
-        self.commit(Change { writes, events }).await?;
-        if let Some(lease) = self.desk.book().get_mut(&id) {
-            for digest in new {
-                lease.counted.insert(digest, Standing::Reserved);
-            }
-        }
-        Ok(())
-    }
-
-    /// Records signatures with everything their receipts need.
-    async fn record(&self, id: LeaseId, made: &[Made]) -> Result<(), Failure> {
-        if made.is_empty() {
-            return Ok(());
-        }
-        let over = self
-            .desk
-            .book()
-            .get(&id)
-            .is_none_or(|lease| lease.ended_ms.is_some());
-        if over {
-            let because = format!("lease {id} ended before they could be recorded");
-            self.discard(id, made, &because).await?;
-            return Err(Failure::new(FailureKind::Conflict, because));
-        }
-        let now_ms = self.clock.now_ms();
-        let mut writes = Vec::with_capacity(made.len() + 1);
-        let mut events = Vec::with_capacity(made.len() + 1);
-        {
-            let mut open = self.desk.book();
-            let gone = || Failure::new(FailureKind::Conflict, format!("lease {id} is over"));
-            let lease = open.get_mut(&id).ok_or_else(gone)?;
-            for Made {
-                digest,
-                signature,
-                hsm,
-                name,
-                in_force,
-            } in made
-            {
-                let document = hsm_of(&lease.text, *hsm).ok_or_else(gone)?;
-                let receipt = Self::receipt(
-                    &lease.bytes,
-                    &lease.proof,
-                    document,
-                    Signed {
-                        digest,
-                        signature,
-                        time_ms: now_ms,
-                        needed: in_force.needed,
-                        statements: in_force.statements.clone(),
-                    },
-                );
-                let receipt = receipt
-                    .core_hash()
-                    .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
-                let data = json!({
-                    "lease": id, "digest": digest, "signature": Base64(signature.clone()), "hsm": name,
-                    "signer": lease.text.signer, "key": lease.text.key, "attempt": in_force.attempt,
-                    "needed": in_force.needed, "receipt": receipt,
-                });
-                let body = event(
-                    now_ms,
-                    "digest-signed",
-                    &Actor::Requester(&lease.text.requester),
-                    &data,
-                )?;
-                writes.push(Write::InsertLeaseSignature(LeaseSignatureRecord {
-                    lease: id,
-                    digest: digest.to_string(),
-                    signature: signature.clone(),
-                    hsm: *hsm,
-                    attempt: in_force.attempt,
-                    signed_ms: now_ms,
-                    leaf_hash: leaf_hash(&body).as_bytes().to_vec(),
-                    log_size: 0,
-                }));
-                events.push(body);
-                lease.counted.insert(digest.clone(), Standing::Doubt);
-            }
-            writes.insert(0, lease.update(self.epoch, self.desk.now()));
-        }
-        let outcome = self.committer.commit(Change { writes, events }).await;
-        if let Err(CommitError::Conflict(conflict)) = &outcome {
-            // The lease ended, or another node serves it.
-            self.discard(id, made, &conflict.to_string()).await?;
-        }
-        outcome?;
-        self.recorded(id, made).await
-    }
-
-    /// Signatures that are given to nobody; that they were made stays known.
-    async fn discard(&self, id: LeaseId, made: &[Made], because: &str) -> Result<(), Failure> {
-        let digests: Vec<_> = made.iter().map(|made| &made.digest).collect();
-        let data = json!({ "lease": id, "digests": digests, "because": because });
-        let discarded = event(self.clock.now_ms(), "signatures-discarded", &Actor::Node, &data)?;
-        self.commit(Change {
-            writes: Vec::new(),
-            events: vec![discarded],
-        })
-        .await
-    }
-
-    /// Notes in memory what is recorded; a lease that permits nothing else any more is exhausted.
-    async fn recorded(&self, id: LeaseId, made: &[Made]) -> Result<(), Failure> {
-        let update = {
-            let now = self.desk.now();
-            let mut open = self.desk.book();
-            let Some(lease) = open.get_mut(&id) else {
-                return Ok(());
-            };
-            for made in made {
-                lease.note_signed(&made.digest);
-            }
-            if lease.state != LeaseState::Live || !lease.is_exhausted() {
-                return Ok(());
-            }
-            lease.settle(
-                LeaseState::Exhausted,
-                Some("everything it permits was signed".to_owned()),
-            );
-            lease.update(self.epoch, now)
-        };
-        // The answer does not wait for this: after a crash it is found out again.
-        let data = json!({ "lease": id, "state": LeaseState::Exhausted });
-        let event = event(self.clock.now_ms(), "lease-exhausted", &Actor::Node, &data)?;
-        let (committer, desk) = (self.committer.clone(), self.desk.clone());
-        tokio::spawn(async move {
-            let change = Change {
-                writes: vec![update],
-                events: vec![event],
-            };
-            if let Err(error) = committer.commit(change).await {
-                tracing::warn!(
-                    because = Failure::from(error).message,
-                    "the end of a lease is not recorded"
-                );
-            }
-            desk.look().await;
-        });
-        self.desk.tell();
-        Ok(())
     }
 
     /// Signatures in the order of the call.

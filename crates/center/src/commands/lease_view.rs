@@ -1,6 +1,9 @@
 //! `lease.list`, `lease.show`, `lease.manifest`, `lease.pending`.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use chancery_api::{
     Base64, DigestValue, Failure, FailureKind, HsmId, LeaseId, LeaseList, LeaseManifest, LeasePending,
@@ -54,13 +57,21 @@ impl Center {
         Ok(views)
     }
 
-    /// One lease; waits for a change when asked to. Leases of others are unknown where `own` is given.
+    /// One lease; waits for a change when asked to. Leases of others are unknown where `own` is given. Whoever asked for it looks
+    /// after it by this call, also one that sees the leases of others.
     ///
     /// # Errors
     /// [`FailureKind::NotFound`] for an unknown one.
-    pub async fn lease_show(&self, call: &LeaseShow, own: Option<&Requester>) -> Result<LeaseView, Failure> {
+    pub async fn lease_show(
+        &self,
+        call: &LeaseShow,
+        own: Option<&Requester>,
+        by: &Requester,
+    ) -> Result<LeaseView, Failure> {
         self.require_own(call.lease, own).await?;
-        let _attending = own.map(|_| self.desk.attend(call.lease));
+        let _attending = self
+            .asked_by(call.lease, by)
+            .then(|| self.desk.attend(call.lease));
         let mut changed = self.desk.changed.subscribe();
         let deadline = wait_until(call.wait_seconds);
         loop {
@@ -79,6 +90,12 @@ impl Center {
                 return self.lease_view(call.lease).await;
             }
         }
+    }
+
+    fn asked_by(&self, lease: LeaseId, by: &Requester) -> bool {
+        let open = self.desk.book();
+        open.get(&lease)
+            .is_some_and(|lease| lease.text.requester.is_same(by))
     }
 
     /// Digests named in a lease, in ascending order.
@@ -119,10 +136,21 @@ impl Center {
         }
         let mut changed = self.desk.changed.subscribe();
         let deadline = wait_until(call.wait_seconds);
+        let texts = || -> HashMap<LeaseId, usize> {
+            let open = self.desk.book();
+            open.values()
+                .map(|lease| (lease.id, lease.earlier.len()))
+                .collect()
+        };
+        let begun = texts();
         loop {
             self.desk.notice().await;
             let asking = self.asking(&call.person, &of_person);
-            let news = asking.iter().any(|lease| !call.known.contains(lease));
+            let now = texts();
+            // One that was widened meanwhile is another one to who knows it.
+            let news = asking
+                .iter()
+                .any(|lease| !call.known.contains(lease) || now.get(lease) != begun.get(lease));
             if news
                 || tokio::time::timeout_at(deadline, changed.changed())
                     .await
@@ -215,7 +243,14 @@ impl Center {
         let text: LeaseText = serde_json::from_slice(&record.text)
             .map_err(|_| altered(record.id, "its text cannot be read"))?;
         let answers = self.store.lease_answers(record.id).await;
-        let answers = answers.map_err(|error| store_failure(&error))?;
+        let mut answers = answers.map_err(|error| store_failure(&error))?;
+        if !text.widened.is_empty() {
+            // Earlier ones were about another text.
+            let widenings = self.store.lease_widenings(record.id).await;
+            let widenings = widenings.map_err(|error| store_failure(&error))?;
+            let last = widenings.last().map_or(0, |widening| widening.last_answer);
+            answers.retain(|answer| answer.place > last);
+        }
         let mut custodians = BTreeSet::new();
         let mut needed = None;
         for hsm in self.hsm_records().await? {

@@ -350,6 +350,8 @@ impl Center {
         match self.pool.get(hsm).map(|hsm| hsm.state()) {
             None => "not attached".to_owned(),
             Some(State::Quorum { have, need }) => format!("quorum {have} of {need}"),
+            // No key of it is used any more.
+            Some(State::Unlocked { .. }) if self.desk.is_unneeded(hsm) => "being locked".to_owned(),
             Some(state) => state.to_string(),
         }
     }

@@ -135,7 +135,7 @@ impl Center {
         let _one_at_a_time = self.desk.answering.lock().await;
         let outcome = hsm.answer(&call.session, &call.signature.0).await;
         if matches!(outcome, Ok(State::Unlocked { .. })) {
-            self.desk.opened_for_all(record.id);
+            self.desk.opened_for_all(record.id, hsm.status().era);
             self.desk.wake();
         }
         let recorded = self.record_answer(&record, call, &outcome).await;

@@ -1,8 +1,8 @@
-//! What looks after leases: it notices HSMs that were locked or lost, ends leases whose time is over, and locks HSMs that no lease
-//! needs. All methods look first; a task looks when nobody calls.
+//! What looks after leases: it notices HSMs that were locked or lost, ends leases whose time is over (`noticing`), and locks HSMs that
+//! no lease needs (`locking`). All methods look first; a task looks when nobody calls.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -10,25 +10,17 @@ use std::{
     time::Duration,
 };
 
-use chancery_api::{Failure, HsmId, LeaseId, LeaseState, LogPlace, PersonId, StatementKind};
-use chancery_keys::{HsmError, Pool, State};
-use chancery_store::Change;
-use serde_json::json;
+use chancery_api::{Failure, HsmId, LeaseId, LogPlace, PersonId, StatementKind};
+use chancery_keys::Pool;
+use chancery_store::{Change, Store};
 use tokio::sync::{Notify, broadcast::error::RecvError, watch};
 use tracing::warn;
 
-use super::OpenLease;
-use crate::{
-    committer::Committer,
-    env::Clock,
-    event::{Actor, event},
-};
+use super::{OpenLease, turns::Turns};
+use crate::{committer::Committer, env::Clock};
 
 /// How often the task looks while there are leases.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// How much later an HSM locks itself than the node would: who comes first says why.
-const SLACK: Duration = Duration::from_secs(2);
 
 /// What a custodian was asked.
 #[derive(Clone)]
@@ -55,29 +47,32 @@ pub(crate) struct Leases {
     pub(crate) open: Mutex<HashMap<LeaseId, OpenLease>>,
     /// Questions to custodians, by session.
     pub(crate) asked: Mutex<HashMap<String, Asked>>,
+    turns: Mutex<Turns>,
     /// HSMs that custodians opened by `hsm unlock`, for CAs and for work on the HSM itself.
-    pub(crate) for_all: Mutex<HashSet<HsmId>>,
-    /// When each open HSM locks itself, as it was told: a reading of the node's monotonic clock.
-    pub(crate) limits: Mutex<HashMap<HsmId, Option<u64>>>,
+    /// With the era of each ([`chancery_keys::Status::era`]): opened again, they were opened for something else.
+    pub(crate) for_all: Mutex<HashMap<HsmId, u64>>,
+    /// When each open HSM locks itself, as it was told in this era: a reading of the node's monotonic clock.
+    pub(crate) limits: Mutex<HashMap<HsmId, (u64, Option<u64>)>>,
     /// Counts changes that somebody may wait for.
     pub(crate) changed: watch::Sender<u64>,
-    /// One answer of a custodian, or one locking for want of leases, at a time.
+    /// One answer of a custodian, one widening, or one locking for want of leases, at a time.
     pub(crate) answering: tokio::sync::Mutex<()>,
-    closed: AtomicBool,
+    pub(super) closed: AtomicBool,
 }
 
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Desk {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
     pub(crate) leases: Leases,
-    committer: Committer,
-    clock: Arc<dyn Clock>,
-    pool: Arc<Pool>,
-    epoch: i64,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) committer: Committer,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) epoch: i64,
     wake: Arc<Notify>,
 }
 
@@ -91,18 +86,26 @@ impl std::ops::Deref for Desk {
 
 impl Desk {
     /// Starts the task; it ends after the last clone is gone.
-    pub(crate) fn start(committer: Committer, clock: Arc<dyn Clock>, pool: Arc<Pool>, epoch: i64) -> Self {
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        committer: Committer,
+        clock: Arc<dyn Clock>,
+        pool: Arc<Pool>,
+        epoch: i64,
+    ) -> Self {
         let wake = Arc::new(Notify::new());
         let inner = Arc::new(Inner {
             leases: Leases {
                 open: Mutex::default(),
                 asked: Mutex::default(),
+                turns: Mutex::default(),
                 for_all: Mutex::default(),
                 limits: Mutex::default(),
                 changed: watch::Sender::new(0),
                 answering: tokio::sync::Mutex::new(()),
                 closed: AtomicBool::new(false),
             },
+            store,
             committer,
             clock,
             pool,
@@ -114,7 +117,7 @@ impl Desk {
         tokio::spawn(async move {
             loop {
                 let idle = match weak.upgrade() {
-                    Some(inner) => held(&inner.leases.open).is_empty(),
+                    Some(inner) => Self { inner }.is_idle(),
                     None => return,
                 };
                 let mut moved = false;
@@ -141,6 +144,12 @@ impl Desk {
         Self { inner }
     }
 
+    /// Whether there is nothing to look after: no lease, and no HSM that has still to be locked.
+    fn is_idle(&self) -> bool {
+        let all = self.inner.pool.all();
+        self.book().is_empty() && !all.iter().any(|(id, _)| self.is_unneeded(*id))
+    }
+
     /// Reading of the node's monotonic clock, milliseconds.
     pub(crate) fn now(&self) -> u64 {
         self.inner.clock.monotonic_ms()
@@ -150,9 +159,9 @@ impl Desk {
         held(&self.open)
     }
 
-    /// Notes that an HSM was locked, or is open for leases alone.
-    pub(crate) fn not_open_for_all(&self, hsm: HsmId) {
-        held(&self.for_all).remove(&hsm);
+    /// Whose turn it is to answer a locked HSM.
+    pub(crate) fn turns(&self) -> MutexGuard<'_, Turns> {
+        held(&self.turns)
     }
 
     /// Notes that the requester of a lease is there, until this is dropped.
@@ -180,37 +189,6 @@ impl Desk {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Whether custodians opened an HSM by `hsm unlock`, and it is open.
-    pub(crate) fn is_open_for_all(&self, hsm: HsmId) -> bool {
-        let open = self
-            .inner
-            .pool
-            .get(hsm)
-            .is_some_and(|hsm| hsm.state().is_unlocked());
-        let mut for_all = held(&self.for_all);
-        if !open {
-            for_all.remove(&hsm);
-        }
-        open && for_all.contains(&hsm)
-    }
-
-    /// Whether an HSM counts answers that custodians gave to open it for a lease.
-    pub(crate) fn counts_for_a_lease(&self, hsm: HsmId) -> bool {
-        self.book().values().any(|lease| {
-            lease.attempts.get(&hsm).is_some_and(|attempt| {
-                attempt
-                    .given
-                    .iter()
-                    .any(|given| given.kind == StatementKind::Unlock)
-            })
-        })
-    }
-
-    /// Notes that custodians opened an HSM by `hsm unlock`.
-    pub(crate) fn opened_for_all(&self, hsm: HsmId) {
-        held(&self.for_all).insert(hsm);
-    }
-
     /// Notices, ends, locks.
     pub(crate) async fn look(&self) {
         self.notice().await;
@@ -218,202 +196,15 @@ impl Desk {
         self.limit().await;
     }
 
-    /// Has each HSM that is open for leases lock itself when the last of them is over, whatever becomes of this node; an HSM that
-    /// `hsm unlock` opened has no such limit.
-    async fn limit(&self) {
-        for (id, hsm) in self.inner.pool.all() {
-            if !hsm.state().is_unlocked() {
-                held(&self.limits).remove(&id);
-                continue;
-            }
-            let until = match self.is_open_for_all(id) {
-                true => None,
-                false => {
-                    let open = self.book();
-                    let needing = open.values().filter(|lease| lease.needs(id));
-                    needing.map(|lease| lease.ends_at).max()
-                }
-            };
-            if held(&self.limits).get(&id) == Some(&until) {
-                continue;
-            }
-            let after = until.map(|until| Duration::from_millis(until.saturating_sub(self.now())) + SLACK);
-            match hsm.lock_in(after).await {
-                Ok(()) => drop(held(&self.limits).insert(id, until)),
-                // It is not open any more: nothing is to be limited.
-                Err(error) => tracing::debug!(hsm = hsm.name(), %error, "no limit is set"),
-            }
-        }
-    }
-
-    /// Notices what happened to HSMs and whose time is over, and records it. Memory changes first: what is over is not used any more,
-    /// whatever becomes of the record.
-    pub(crate) async fn notice(&self) {
-        if self.closed.load(Ordering::Acquire) {
-            return;
-        }
-        let now = self.now();
-        let now_ms = self.inner.clock.now_ms();
-        let open = |id: &HsmId| {
-            self.inner
-                .pool
-                .get(*id)
-                .is_some_and(|hsm| hsm.state().is_unlocked())
-        };
-        held(&self.for_all).retain(open);
-        let mut changes = Vec::new();
-        {
-            let mut open = self.book();
-            for lease in open.values_mut() {
-                if lease.recording {
-                    continue;
-                }
-                let unrecorded = lease.ended_ms.is_some();
-                let lost = self.notice_hsms(lease);
-                let mut events = Vec::new();
-                if let Some(because) = lost {
-                    let data = json!({ "lease": lease.id, "because": because });
-                    events.push(event(now_ms, "lease-quorum-lost", &Actor::Node, &data));
-                }
-                if let Some((state, because)) = over(lease, now) {
-                    lease.settle(state, Some(because));
-                    lease.ended_ms = Some(now_ms);
-                }
-                if lease.ended_ms.is_some() {
-                    lease.recording = true;
-                    let data = json!({ "lease": lease.id, "state": lease.state, "because": lease.because });
-                    events.push(event(now_ms, "lease-ended", &Actor::Node, &data));
-                }
-                if unrecorded || !events.is_empty() {
-                    changes.push((lease.id, lease.update(self.inner.epoch, now), events));
-                }
-            }
-        }
-        for (lease, write, events) in changes {
-            self.record(lease, write, events).await;
-        }
-    }
-
-    async fn record(
-        &self,
-        lease: LeaseId,
-        write: chancery_store::Write,
-        events: Vec<Result<Vec<u8>, Failure>>,
-    ) {
-        let events: Result<Vec<_>, _> = events.into_iter().collect();
-        let written = match events {
-            Ok(events) => {
-                let change = Change {
-                    writes: vec![write],
-                    events,
-                };
-                self.inner.committer.commit(change).await.map_err(Failure::from)
-            }
-            Err(failure) => Err(failure),
-        };
-        match written {
-            Ok(()) => {
-                let mut open = self.book();
-                if open.get(&lease).is_some_and(|lease| lease.ended_ms.is_some()) {
-                    open.remove(&lease);
-                }
-            }
-            Err(failure) => {
-                warn!(%lease, because = failure.message, "the state of a lease is not recorded");
-                if let Some(lease) = self.book().get_mut(&lease) {
-                    lease.recording = false;
-                }
-            }
-        }
-        self.tell();
-    }
-
-    /// What a lease loses with HSMs that were locked or lost; the reason, when it has to ask custodians again.
-    fn notice_hsms(&self, lease: &mut OpenLease) -> Option<String> {
-        let ids: Vec<HsmId> = lease.attempts.keys().copied().collect();
-        let mut because = None;
-        let mut changed = false;
-        for id in ids {
-            let hsm = self.inner.pool.get(id);
-            let state = hsm.as_ref().map(chancery_keys::Hsm::state);
-            if lease.notice(id, state.as_ref()) {
-                changed = true;
-                let name = lease.text.hsms.iter().find(|hsm| hsm.id == id);
-                let name = name.map_or("?", |hsm| hsm.name.as_str());
-                because = Some(match (state, hsm.and_then(|hsm| hsm.locked_because())) {
-                    (Some(State::Lost { because, .. }), _) => {
-                        format!("HSM {name} was lost because {because}")
-                    }
-                    (_, Some(why)) => format!("HSM {name} was locked because {why}"),
-                    (None, None) => format!("HSM {name} is not attached any more"),
-                    _ => format!("HSM {name} was locked"),
-                });
-            }
-        }
-        if lease.state == LeaseState::Live && lease.granted().is_empty() {
-            let because = because.unwrap_or_else(|| "its HSMs were locked".to_owned());
-            lease.settle(
-                LeaseState::Waiting,
-                Some(format!("{because}; its custodians must answer again")),
-            );
-            return Some(because);
-        }
-        if changed {
-            lease.version += 1;
-        }
-        None
-    }
-
-    /// Locks HSMs that are open and that no lease and no `hsm unlock` needs.
-    pub(crate) async fn lock_unneeded(&self) {
-        if self.closed.load(Ordering::Acquire) {
-            return;
-        }
-        let _one_at_a_time = self.answering.lock().await;
-        for (id, hsm) in self.inner.pool.all() {
-            let needed = || self.book().values().any(|lease| lease.needs(id));
-            if !hsm.state().is_unlocked() || self.is_open_for_all(id) || needed() {
-                continue;
-            }
-            match hsm.lock().await {
-                Ok(()) => {}
-                // Its loss locked it.
-                Err(HsmError::Lost { .. }) => continue,
-                Err(error) => {
-                    warn!(hsm = hsm.name(), %error, "an HSM that no lease needs is not locked");
-                    continue;
-                }
-            }
-            let data = json!({ "hsm": hsm.name(), "because": "no lease needs it" });
-            let change =
-                event(self.inner.clock.now_ms(), "hsm-locked", &Actor::Node, &data).map(|event| Change {
-                    writes: Vec::new(),
-                    events: vec![event],
-                });
-            let recorded = match change {
-                Ok(change) => self.inner.committer.commit(change).await.map_err(Failure::from),
-                Err(failure) => Err(failure),
-            };
-            if let Err(failure) = recorded {
-                warn!(
-                    hsm = hsm.name(),
-                    because = failure.message,
-                    "that an HSM was locked is not recorded"
-                );
-            }
-            self.tell();
-        }
-    }
-
-    /// Records how much is left of each lease; nothing is noticed any more.
+    /// Records what ended and how much is left of each lease; nothing is noticed any more.
     pub(crate) async fn close(&self) {
+        self.notice().await;
         self.closed.store(true, Ordering::Release);
         let now = self.now();
         let writes: Vec<_> = {
             let open = self.book();
-            open.values()
-                .map(|lease| lease.update(self.inner.epoch, now))
-                .collect()
+            let left = open.values().filter(|lease| lease.ended_ms.is_none());
+            left.map(|lease| lease.update(self.inner.epoch, now)).collect()
         };
         for write in writes {
             let change = Change {
@@ -458,43 +249,7 @@ impl Drop for Inner {
     }
 }
 
-/// Whether a lease is over by time, and why.
-fn over(lease: &OpenLease, now: u64) -> Option<(LeaseState, String)> {
-    if lease.ended_ms.is_some() {
-        return None;
-    }
-    if now >= lease.ends_at {
-        return Some(match lease.state {
-            LeaseState::Exhausted => (
-                LeaseState::Exhausted,
-                "everything it permits was signed, and its time is over".to_owned(),
-            ),
-            _ => (LeaseState::Expired, "its time is over".to_owned()),
-        });
-    }
-    if lease.is_abandoned(now) {
-        return Some((LeaseState::Withdrawn, "its requester is gone".to_owned()));
-    }
-    let waits_until = lease.waits_until?;
-    if lease.state != LeaseState::Waiting || now < waits_until {
-        return None;
-    }
-    let mut who: Vec<&str> = lease
-        .attempts
-        .values()
-        .flat_map(|attempt| &attempt.given)
-        .map(|given| given.name.as_str())
-        .collect();
-    who.sort_unstable();
-    who.dedup();
-    let because = match who.as_slice() {
-        [] => "no custodian answered in time".to_owned(),
-        who => format!("not enough custodians answered in time, only {}", who.join(", ")),
-    };
-    Some((LeaseState::TimedOut, because))
-}
-
 /// Nothing panics while it holds one of these locks; were it otherwise, the values are still whole.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

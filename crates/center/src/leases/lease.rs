@@ -9,7 +9,7 @@ use chancery_api::{
     CustodianStatement, DigestValue, Extent, HashName, HsmId, KeyOrigin, LeaseId, LeaseState, LeaseText,
     PersonId, StatementKind,
 };
-use chancery_keys::State;
+use chancery_keys::{State, Status};
 use chancery_store::Write;
 
 use super::Scheme;
@@ -63,8 +63,10 @@ pub(crate) struct Attempt {
     /// Which time, from 1.
     pub(crate) number: i64,
     pub(crate) given: Vec<Given>,
-    /// Since when the HSM is open (milliseconds since the Unix epoch), once enough have answered and it is open.
-    pub(crate) granted: Option<i64>,
+    /// Era of the HSM ([`Status::era`]) that the answers were given in: with it they are over.
+    pub(crate) era: Option<u64>,
+    /// That era, once enough have answered and the HSM is open.
+    pub(crate) granted: Option<u64>,
     /// What is in force once it is granted: it does not change any more.
     pub(crate) in_force: Option<Arc<InForce>>,
 }
@@ -91,9 +93,31 @@ impl Attempt {
         Self {
             number,
             given: Vec::new(),
+            era: None,
             granted: None,
             in_force: None,
         }
+    }
+
+    /// Goes on in this era of the HSM: what was given in another one is over.
+    pub(crate) fn go_on_in(&mut self, era: u64) {
+        if self.era.is_some_and(|before| before != era) {
+            self.start_again();
+        }
+        self.era = Some(era);
+    }
+
+    /// See [`OpenLease::notice`].
+    fn notice(&mut self, status: Option<&Status>) -> bool {
+        let counts = status.is_some_and(|status| {
+            matches!(status.state, State::Unlocked { .. } | State::Quorum { .. })
+                && self.era.is_none_or(|era| era == status.era)
+        });
+        let before = self.number;
+        if !counts {
+            self.start_again();
+        }
+        self.number != before
     }
 
     /// Distinct people who answered.
@@ -102,9 +126,14 @@ impl Attempt {
         people.len()
     }
 
-    /// Enough have answered an HSM that is open since then.
-    pub(crate) fn grant(&mut self, since_ms: i64, needed: u8) {
-        self.granted = Some(since_ms);
+    /// Whether this person has answered.
+    pub(crate) fn has_given(&self, person: PersonId) -> bool {
+        self.given.iter().any(|given| given.person == person)
+    }
+
+    /// Enough have answered an HSM that is open in this era.
+    pub(crate) fn grant(&mut self, era: u64, needed: u8) {
+        self.granted = Some(era);
         self.in_force = Some(Arc::new(InForce {
             attempt: self.number,
             needed,
@@ -112,7 +141,7 @@ impl Attempt {
         }));
     }
 
-    fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         if self.given.is_empty() && self.granted.is_none() {
             return;
         }
@@ -134,6 +163,8 @@ pub(crate) struct OpenLease {
     pub(crate) id: LeaseId,
     pub(crate) text: Arc<LeaseText>,
     pub(crate) bytes: Arc<[u8]>,
+    /// Texts it had before custodians widened it, canonical JSON, oldest first.
+    pub(crate) earlier: Vec<Arc<[u8]>>,
     pub(crate) key: Arc<CaKey>,
     pub(crate) scheme: Arc<Scheme>,
     pub(crate) proof: Arc<Proof>,
@@ -291,21 +322,11 @@ impl OpenLease {
         given.into_iter().any(|given| given.kind == StatementKind::Open)
     }
 
-    /// Looks at an HSM's state: answers for an HSM that is locked or gone are worth nothing any more. Whether something changed.
-    pub(crate) fn notice(&mut self, hsm: HsmId, state: Option<&State>) -> bool {
-        let Some(attempt) = self.attempts.get_mut(&hsm) else {
-            return false;
-        };
-        let gone = match (state, attempt.granted) {
-            (Some(State::Unlocked { since_ms }), Some(since)) => *since_ms != since,
-            (Some(State::Unlocked { .. } | State::Quorum { .. }), None) => false,
-            _ => true,
-        };
-        let before = attempt.number;
-        if gone {
-            attempt.start_again();
-        }
-        attempt.number != before
+    /// Looks at an HSM: answers for one that is gone, or was locked since, are worth nothing any more, whoever opened it again.
+    /// Whether something changed.
+    pub(crate) fn notice(&mut self, hsm: HsmId, status: Option<&Status>) -> bool {
+        let attempt = self.attempts.get_mut(&hsm);
+        attempt.is_some_and(|attempt| attempt.notice(status))
     }
 
     /// Answers that an HSM does not count any more take the whole attempt with them. Whether that was so.
@@ -317,6 +338,31 @@ impl OpenLease {
             attempt.start_again();
         }
         forgot
+    }
+
+    /// Whether it waits for its first quorum and nothing was counted under it: its text may be replaced.
+    pub(crate) fn may_be_widened(&self) -> bool {
+        self.state == LeaseState::Waiting && self.waits_until.is_some() && self.counted.is_empty()
+    }
+
+    /// Takes another text. What was answered was about the one before; gives back HSMs that may count such answers.
+    pub(crate) fn widen(&mut self, text: LeaseText, bytes: Vec<u8>, because: String) -> Vec<HsmId> {
+        self.earlier.push(Arc::clone(&self.bytes));
+        self.text = Arc::new(text);
+        self.bytes = bytes.into();
+        let mut answered = Vec::new();
+        for (hsm, attempt) in &mut self.attempts {
+            if attempt
+                .given
+                .iter()
+                .any(|given| given.kind == StatementKind::Unlock)
+            {
+                answered.push(*hsm);
+            }
+            attempt.start_again();
+        }
+        self.settle(LeaseState::Waiting, Some(because));
+        answered
     }
 
     /// Moves it to a state.
@@ -335,7 +381,50 @@ impl OpenLease {
             because: self.because.clone(),
             used: i64::try_from(self.used()).unwrap_or(i64::MAX),
             remaining_ms: i64::try_from(self.remaining_ms(now)).unwrap_or(i64::MAX),
+            wait_remaining_ms: self
+                .waits_until
+                .map(|until| i64::try_from(until.saturating_sub(now)).unwrap_or(i64::MAX)),
             ended_ms: self.ended_ms,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: State, era: u64) -> Status {
+        Status {
+            state,
+            locked_because: None,
+            last_loss: None,
+            lock_at_ms: None,
+            era,
+        }
+    }
+
+    /// That an HSM is open says nothing: it may have been locked and opened for something else, in the same millisecond.
+    #[test]
+    fn what_was_granted_in_one_era_is_over_in_the_next() {
+        let open = |era| status(State::Unlocked { since_ms: 7 }, era);
+        let mut attempt = Attempt::new(1);
+        attempt.go_on_in(4);
+        attempt.grant(4, 2);
+        assert!(!attempt.notice(Some(&open(4))));
+        assert_eq!(attempt.granted, Some(4));
+        assert!(attempt.notice(Some(&open(5))));
+        assert_eq!((attempt.number, attempt.granted, attempt.era), (2, None, None));
+        for gone in [None, Some(status(State::Locked, 4))] {
+            let mut attempt = Attempt::new(1);
+            attempt.go_on_in(4);
+            attempt.grant(4, 2);
+            assert!(attempt.notice(gone.as_ref()));
+            assert!(attempt.in_force.is_none());
+        }
+        // An answer in a later era begins anew.
+        attempt.go_on_in(5);
+        attempt.grant(5, 2);
+        attempt.go_on_in(6);
+        assert_eq!((attempt.number, attempt.granted, attempt.era), (3, None, Some(6)));
     }
 }

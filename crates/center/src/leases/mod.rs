@@ -4,10 +4,16 @@
 
 mod desk;
 mod lease;
+mod locking;
+mod noticing;
+mod recorded;
 mod scheme;
 mod statement;
+mod turns;
 
 pub(crate) use desk::{Asked, Desk};
 pub(crate) use lease::{Attempt, Attended, Given, InForce, Named, OpenLease, Proof, Refusal, Standing};
+pub(crate) use recorded::{Recorded, take};
 pub(crate) use scheme::Scheme;
 pub(crate) use statement::{requester_key, signed_by};
+pub(crate) use turns::Place;

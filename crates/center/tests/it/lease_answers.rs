@@ -180,20 +180,76 @@ async fn an_answer_for_a_lease_opens_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strict_locks_first() {
+async fn strict_locks_first_and_not_before_a_custodian_signed_for_it() {
     let world = World::open_signing().await;
+    let other = world.live(wanted(vec![], 5)).await;
     let mut call = wanted(vec![], 1);
     call.strict = true;
     let lease = world.request(call).await.unwrap();
-    assert!(matches!(
-        world.center.hsm_status("hsm-a").await.unwrap().state,
-        HsmState::Unlocked { .. }
-    ));
+    let unlocked = async || {
+        let state = world.center.hsm_status("hsm-a").await.unwrap().state;
+        matches!(state, HsmState::Unlocked { .. })
+    };
+    // Questions that nobody answers, or answers with somebody else's token, lock nothing: others go on signing.
+    let text = world.show(lease).await.text.0;
+    for _ in 0..3 {
+        let view = world.question(lease, "alice", "hsm-a", false).await.unwrap();
+        assert_eq!(view.kind, StatementKind::Lock);
+        let answer = world.reply(lease, "bob", &text, &view, None);
+        world.center.lease_answer(&answer).await.unwrap_err();
+    }
+    assert!(unlocked().await);
+    world.sign_digests(&[digest(1)]).await.unwrap();
+    // The statement has the HSM locked and agrees to nothing yet.
+    let view = world.question(lease, "alice", "hsm-a", false).await.unwrap();
+    let late = world.question(lease, "bob", "hsm-a", false).await.unwrap();
+    let answer = world.reply(lease, "alice", &text, &view, None);
+    let after = world.center.lease_answer(&answer).await.unwrap();
+    assert!(!unlocked().await && after.agreed.is_empty());
+    assert_eq!(world.show(other).await.state, LeaseState::Waiting);
+    let events = world.events().await;
+    let signed = events.iter().position(|event| event == "lease-locks").unwrap();
+    // That the other lease lost its quorum may be noticed in between.
+    let locked = events.iter().rposition(|event| event == "hsm-locked").unwrap();
+    assert!(locked > signed);
     let view = world.question(lease, "alice", "hsm-a", false).await.unwrap();
     assert_eq!(view.kind, StatementKind::Unlock);
     world.quorum(lease, "hsm-a").await;
     let view = world.show(lease).await;
     assert_eq!((view.state, view.node_enforced), (LeaseState::Live, false));
+    // Bob's statement comes too late to lock what the lease opened.
+    let answer = world.reply(lease, "bob", &text, &late, None);
+    world.center.lease_answer(&answer).await.unwrap();
+    assert!(unlocked().await);
+    assert_eq!(world.show(lease).await.state, LeaseState::Live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_counts_twice() {
+    let world = World::open_signing().await;
+    let lease = world.request(wanted(vec![], 1)).await.unwrap();
+    let text = world.show(lease).await.text.0;
+    let first = world.question(lease, "alice", "hsm-a", false).await.unwrap();
+    let second = world.question(lease, "alice", "hsm-a", false).await.unwrap();
+    let answer = world.reply(lease, "alice", &text, &first, None);
+    world.center.lease_answer(&answer).await.unwrap();
+    let answer = world.reply(lease, "alice", &text, &second, None);
+    let failure = world.center.lease_answer(&answer).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Conflict);
+    assert!(
+        failure.message.contains("alice has answered HSM hsm-a"),
+        "{failure:?}"
+    );
+    assert_eq!(world.show(lease).await.state, LeaseState::Waiting);
+    world.agree(lease, "bob", "hsm-a").await.unwrap();
+    world.sign_digests(&[digest(1)]).await.unwrap();
+    let call = chancery_api::ReceiptShow {
+        lease,
+        digest: digest(1),
+    };
+    let receipt = world.center.receipt_show(&call, None).await.unwrap();
+    let who: Vec<_> = receipt.statements.iter().map(|said| &said.person).collect();
+    assert_eq!(who, ["alice", "bob"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,7 +155,6 @@ async fn altered_rows_of_leases_are_noticed() {
         "UPDATE lease_answer SET statement = ZEROBLOB(64) WHERE place = 1",
         "UPDATE lease_answer SET challenge = ZEROBLOB(8) WHERE place = 2",
         "UPDATE lease_signature SET signature = ZEROBLOB(64)",
-        "UPDATE lease SET used = used + 1",
     ] {
         let mut world = World::signing().await;
         let lease = world.live(wanted(digests(0..3), 1)).await;

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     act::Actor,
-    commands::request,
+    commands::{custodian::card::from_file, request},
     context::Context,
     error::CliError,
     report::Report,
@@ -39,7 +39,8 @@ impl PersonCommand {
 /// Asks for a person.
 #[derive(Args)]
 #[command(
-    after_help = "Example: chancery person add bob --role registration-officer --token bob --as alice\n\
+    after_help = "Example: chancery person add bob --role registration-officer --token bob --as alice\n         \
+chancery person add bob --role subscriber --card bob.card --as alice\n\
 The person's token makes a key that signs what the person decides; the manager signs the person, key and roles."
 )]
 pub(crate) struct Add {
@@ -49,8 +50,11 @@ pub(crate) struct Add {
     #[arg(long = "role", required = true, value_name = "ROLE")]
     roles: Vec<Role>,
     /// The person's token
-    #[arg(long, value_name = "TOKEN")]
-    token: String,
+    #[arg(long, value_name = "TOKEN", required_unless_present = "card")]
+    token: Option<String>,
+    /// The person's card, when the token is on another machine: chancery custodian card
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "pin_file"])]
+    card: Option<PathBuf>,
     /// Take the PIN of the person's token from a file; - for standard input
     #[arg(long, value_name = "FILE")]
     pin_file: Option<PathBuf>,
@@ -61,15 +65,24 @@ pub(crate) struct Add {
 impl Add {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
-        let tokens = context.tokens()?;
-        let mut token = context.unlocked_token(&self.token, self.pin_file.as_deref())?;
-        let evidence = act_key(&mut token, tokens.anchors())?;
-        drop(token);
+        let (chain, key_request) = match (&self.card, &self.token) {
+            (Some(file), _) => {
+                let card = from_file(context, file)?;
+                (card.chain().to_vec(), card.act_key().to_vec())
+            }
+            (None, token) => {
+                let tokens = context.tokens()?;
+                let name = token.as_deref().unwrap_or(&self.name);
+                let mut token = context.unlocked_token(name, self.pin_file.as_deref())?;
+                let evidence = act_key(&mut token, tokens.anchors())?;
+                (evidence.chain, evidence.key_request)
+            }
+        };
         let opened = context.call(&PersonAdd {
             name: self.name,
             roles: self.roles,
-            chain: Base64(evidence.chain),
-            key_request: Base64(evidence.key_request),
+            chain: Base64(chain),
+            key_request: Base64(key_request),
         })?;
         let Some(manager) = &self.approver.approver else {
             return request::opened(&opened);

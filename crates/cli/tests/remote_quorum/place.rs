@@ -88,7 +88,11 @@ impl Place {
 
     /// The program, at this place.
     pub(crate) fn command(&self, home: &Home, words: &[&str]) -> Command {
-        let plain = home.command(words);
+        self.moved(home, home.command(words))
+    }
+
+    /// A command that works with this home, at this place.
+    pub(crate) fn moved(&self, home: &Home, plain: Command) -> Command {
         let Some(namespace) = &self.namespace else {
             return plain;
         };

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, atomic::AtomicUsize, atomic::Ordering, mpsc},
     thread,
@@ -13,14 +14,16 @@ use serde_json::Value;
 
 use crate::{
     common::{Ended, Home},
+    elsewhere::{Elsewhere, invite},
+    pcscd::{Pcscd, Plugged},
     place::Place,
     relay::relay,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Ports of the node: for tokens, for clients.
-const TOKENS: u16 = 8443;
-const CLIENTS: u16 = 8444;
+const TOKENS: u16 = 18_443;
+const CLIENTS: u16 = 18_444;
 
 /// A process that is ended when the test is.
 struct Background(Child);
@@ -63,11 +66,45 @@ impl Drop for Background {
     }
 }
 
-/// A client of the node's at its own place, with its own key.
+/// Somebody at a place of their own, whose way to the node is a relay.
 struct Party {
     place: Place,
-    key: String,
     carried: Arc<AtomicUsize>,
+}
+
+impl Party {
+    fn new(world: &Place, name: &str) -> Self {
+        let place = Place::new();
+        let carried = relay(
+            &format!("{}:{CLIENTS}", place.outside),
+            &format!("{}:{CLIENTS}", world.inside),
+        );
+        if place.is_separate() {
+            assert!(
+                !place.has_way_to(&world.inside),
+                "{name} reaches the node past the relay"
+            );
+        }
+        Self { place, carried }
+    }
+
+    /// The node's address as it is reached from there.
+    fn url(&self) -> String {
+        format!("https://{}:{CLIENTS}", self.place.outside)
+    }
+}
+
+/// A custodian at a place of their own, with a data directory of their own.
+struct Custodian {
+    party: Party,
+    side: Elsewhere,
+}
+
+impl Custodian {
+    fn run(&self, words: &[&str]) -> Ended {
+        let plain = self.side.command(words);
+        Ended::from(self.party.place.moved(&self.side.home, plain).output().unwrap())
+    }
 }
 
 /// Everybody.
@@ -75,9 +112,12 @@ struct World {
     home: Home,
     certificate: String,
     build: Party,
-    alice: Party,
-    bob: Party,
-    carol: Party,
+    build_key: String,
+    bob: Custodian,
+    carol: Custodian,
+    dave: Custodian,
+    _plugged: Plugged,
+    _pcscd: Pcscd,
     _agent: Background,
     _hsm: Place,
     _node: Background,
@@ -86,18 +126,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let home = Home::ready();
-        for hsm in ["hsm-a", "hsm-b"] {
-            home.run(&["hsm", "attach", hsm, "--as", "alice"]);
-            for custodian in ["alice", "bob"] {
-                home.run(&["hsm", "unlock", hsm, "--as", custodian]);
-            }
-        }
-        home.run(&["signer", "create", "firmware", "--hsm", "hsm-a", "--as", "alice"])
+        let home = Home::new();
+        home.run(&["vtoken", "create", "hsm-a"]).ok();
+        home.run(&["vtoken", "create", "alice", "--init", "--rehearsal"])
             .ok();
-        let (_, keys) = home.json(&["signer", "keys"]);
-        let number = keys[0]["key_id"].to_string();
-        home.run(&["hsm", "lock"]).ok();
+        home.run(&["init", "--manager", "alice", "--token", "alice", "--rehearsal"])
+            .ok();
+        home.run(&["hsm", "init", "hsm-a", "--quorum", "2of3", "--as", "alice"])
+            .ok();
         home.run(&["stop"]).ok();
 
         let node_place = Place::new();
@@ -105,10 +141,37 @@ impl World {
         let (tokens, clients) = (listen(TOKENS), listen(CLIENTS));
         let words = ["serve", "--listen", &tokens, "--api-listen", &clients];
         let node = Background::start(node_place.command(&home, &words), "the node is ready");
-        for hsm in ["hsm-a", "hsm-b"] {
-            home.run(&["hsm", "detach", hsm, "--as", "alice"]).ok();
-        }
+        home.run(&["hsm", "attach", "hsm-a", "--as", "alice"]);
         let certificate = home.data().join("network/node.pem").display().to_string();
+
+        // The custodians, each from an own machine: card, registration, invitation, acceptance.
+        let pcscd = Pcscd::start();
+        let mut dave = Elsewhere::new("dave");
+        let plugged = Plugged::into(&pcscd, &dave.home, &["dave"]);
+        dave.reader = Some(pcscd.socket());
+        let custodian = |side: Elsewhere| {
+            let party = Party::new(&node_place, &side.name);
+            let invitation = invite(&home, Some(&party.url()), &format!("{}.invitation", side.name));
+            side.join(&home, "alice", "hsm-a", &invitation).ok();
+            assert!(!side.home.data().join("installation.json").exists());
+            Custodian { party, side }
+        };
+        let (bob, carol, dave) = (
+            custodian(Elsewhere::new("bob")),
+            custodian(Elsewhere::new("carol")),
+            custodian(dave),
+        );
+        for (custodian, name) in [(&bob, "bob"), (&dave, "dave")] {
+            custodian.run(&["hsm", "unlock", "hsm-a", "--as", name]).ok();
+        }
+        home.run(&["signer", "create", "firmware", "--hsm", "hsm-a", "--as", "alice"])
+            .ok();
+        let (_, keys) = home.json(&["signer", "keys"]);
+        let number = keys[0]["key_id"].to_string();
+        home.run(&["hsm", "lock"]).ok();
+
+        // The HSM goes elsewhere as well.
+        home.run(&["hsm", "detach", "hsm-a", "--as", "alice"]).ok();
         home.run(&["connector", "add", "cupboard", "--ticket-file", "cupboard.ticket"])
             .ok();
         let hsm = Place::new();
@@ -134,33 +197,21 @@ impl World {
             "alice",
         ])
         .ok();
-        let party = |name: &str, custodian: bool| {
-            let place = Place::new();
-            let carried = relay(&format!("{}:{CLIENTS}", place.outside), &clients);
-            let key = home.dir.path().join(format!("{name}.key")).display().to_string();
-            home.run(&["client", "key", "--out", &key]).ok();
-            let public = format!("{key}.crt");
-            let add = ["client", "add", name, "--key", &public];
-            let of = ["--custodian", name];
-            home.run(&[&add[..], if custodian { &of } else { &[] }].concat())
-                .ok();
-            if place.is_separate() {
-                assert!(
-                    !place.has_way_to(&node_place.inside),
-                    "{name} reaches the node past the relay"
-                );
-            }
-            Party { place, key, carried }
-        };
-        let (build, alice) = (party("build", false), party("alice", true));
-        let (bob, carol) = (party("bob", true), party("carol", true));
+        let build = Party::new(&node_place, "build");
+        let build_key = home.dir.path().join("build.key").display().to_string();
+        home.run(&["client", "key", "--out", &build_key]).ok();
+        home.run(&["client", "add", "build", "--key", &format!("{build_key}.crt")])
+            .ok();
         Self {
             home,
             certificate,
             build,
-            alice,
+            build_key,
             bob,
             carol,
+            dave,
+            _plugged: plugged,
+            _pcscd: pcscd,
             _agent: agent,
             _hsm: hsm,
             _node: node,
@@ -168,22 +219,22 @@ impl World {
         }
     }
 
-    /// A command of a party, at its place, to the node.
-    fn command(&self, party: &Party, words: &[&str]) -> Command {
-        let url = format!("https://{}:{CLIENTS}", party.place.outside);
+    /// A command of the requester, at its place, to the node.
+    fn command(&self, words: &[&str]) -> Command {
+        let url = self.build.url();
         let node = [
             "--node",
             &url,
             "--node-cert",
             &self.certificate,
             "--client-key",
-            &party.key,
+            &self.build_key,
         ];
-        party.place.command(&self.home, &[words, &node].concat())
+        self.build.place.command(&self.home, &[words, &node].concat())
     }
 
-    fn run(&self, party: &Party, words: &[&str]) -> Ended {
-        Ended::from(self.command(party, words).output().unwrap())
+    fn build(&self, words: &[&str]) -> Ended {
+        Ended::from(self.command(words).output().unwrap())
     }
 
     /// A request that waits, and its lease.
@@ -200,7 +251,7 @@ impl World {
             "--wait",
         ];
         let child = self
-            .command(&self.build, &[&words[..], more].concat())
+            .command(&[&words[..], more].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -231,6 +282,25 @@ impl World {
     }
 }
 
+/// Has a custodian's machine believe that it is somebody else's; the file and what was in it.
+fn rename_member(side: &Elsewhere, from: &str, to: &str) -> (PathBuf, String) {
+    let place = fs::read_dir(side.kept())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.is_dir())
+        .unwrap();
+    let file = fs::read_dir(place)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().ends_with(".custodian.json"))
+        .unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    let quoted = |name: &str| format!("\"person\": \"{name}\"");
+    assert!(text.contains(&quoted(from)));
+    fs::write(&file, text.replace(&quoted(from), &quoted(to))).unwrap();
+    (file, text)
+}
+
 #[test]
 fn a_remote_quorum_opens_a_remote_hsm_and_who_waits_is_told_why_not() {
     let world = World::new();
@@ -254,28 +324,31 @@ fn a_remote_quorum_opens_a_remote_hsm_and_who_waits_is_told_why_not() {
 
     // One is not enough, whoever it is and however often; nor is one who answers in another's name.
     let (waits, lease) = world.ask(&["--for", "firmware 4.2"]);
-    assert_eq!(world.run(&world.build, &sign).code, 4);
-    world
-        .run(&world.alice, &["approve", &lease, "--as", "alice"])
-        .ok();
+    assert_eq!(world.build(&sign).code, 4);
+    world.dave.run(&["approve", &lease, "--as", "dave"]).ok();
     assert_eq!(world.state(&lease), "waiting");
-    let again = world.run(&world.alice, &["approve", &lease, "--as", "alice"]);
+    let again = world.dave.run(&["approve", &lease, "--as", "dave"]);
     assert_eq!(world.state(&lease), "waiting", "{}", again.err);
-    let posing = world.run(&world.alice, &["approve", &lease, "--as", "bob"]);
+    // dave's machine knows nobody of that name; his key is the one of dave's agent, whatever name he says.
+    let posing = world.dave.run(&["approve", &lease, "--as", "bob"]);
+    assert_eq!(posing.code, 5, "{}{}", posing.out, posing.err);
+    let kept = rename_member(&world.dave.side, "dave", "bob");
+    let posing = world.dave.run(&["approve", &lease, "--as", "bob"]);
     assert_eq!(posing.code, 7, "{}{}", posing.out, posing.err);
     assert!(posing.err.contains("not of bob"), "{}", posing.err);
+    fs::write(kept.0, kept.1).unwrap();
     assert_eq!(world.state(&lease), "waiting");
-    assert_eq!(world.run(&world.build, &sign).code, 4);
+    assert_eq!(world.build(&sign).code, 4);
     // Two open it, and it signs.
-    world.run(&world.bob, &["approve", &lease, "--as", "bob"]).ok();
+    world.bob.run(&["approve", &lease, "--as", "bob"]).ok();
     let ended = Ended::from(waits.wait_with_output().unwrap()).ok();
     assert!(
-        ended.err.contains("alice") && ended.err.contains("bob"),
+        ended.err.contains("dave") && ended.err.contains("bob"),
         "{}{}",
         ended.out,
         ended.err
     );
-    world.run(&world.build, &sign).ok();
+    world.build(&sign).ok();
     world.home.run(&["signer", "key", "firmware", "--out", &key]).ok();
     let judged = Command::new("openssl")
         .args([
@@ -290,7 +363,7 @@ fn a_remote_quorum_opens_a_remote_hsm_and_who_waits_is_told_why_not() {
         .output()
         .unwrap();
     assert!(judged.status.success(), "{judged:?}");
-    world.run(&world.build, &["lease", "withdraw", &lease]).ok();
+    world.build(&["lease", "withdraw", &lease]).ok();
 
     // A refusal, in its own words.
     let (waits, lease) = world.ask(&["--for", "nightly"]);
@@ -302,7 +375,7 @@ fn a_remote_quorum_opens_a_remote_hsm_and_who_waits_is_told_why_not() {
         "--refuse",
         "wrong kernel version",
     ];
-    world.run(&world.carol, &refuse).ok();
+    world.carol.run(&refuse).ok();
     let ended = Ended::from(waits.wait_with_output().unwrap());
     assert_eq!(ended.code, 7, "{}{}", ended.out, ended.err);
     let last = ended.err.lines().last().unwrap();
@@ -313,7 +386,7 @@ fn a_remote_quorum_opens_a_remote_hsm_and_who_waits_is_told_why_not() {
 
     // A time-out: who agreed, and that it was not enough.
     let (waits, lease) = world.ask(&["--for", "nightly", "--timeout", "6s"]);
-    world.run(&world.bob, &["approve", &lease, "--as", "bob"]).ok();
+    world.bob.run(&["approve", &lease, "--as", "bob"]).ok();
     let ended = Ended::from(waits.wait_with_output().unwrap());
     assert_eq!(ended.code, 4, "{}{}", ended.out, ended.err);
     assert!(
@@ -321,7 +394,8 @@ fn a_remote_quorum_opens_a_remote_hsm_and_who_waits_is_told_why_not() {
         "{}",
         ended.err
     );
-    for party in [&world.build, &world.alice, &world.bob, &world.carol] {
+    let custodians = [&world.dave, &world.bob, &world.carol].map(|custodian| &custodian.party);
+    for party in custodians.into_iter().chain([&world.build]) {
         assert!(party.carried.load(Ordering::SeqCst) > 0, "through the relay");
     }
 }

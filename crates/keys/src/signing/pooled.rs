@@ -61,7 +61,7 @@ impl PooledKey {
                 self.next(&tried).is_some_and(|(_, other)| !other.is_stalled())
             };
             match hsm
-                .sign_here_or(self.key_id, algorithm, input.to_vec(), elsewhere)
+                .sign_here_or(self.key_id, algorithm, input.to_vec(), None, elsewhere)
                 .await
             {
                 Ok(answer) => return Ok((id, answer)),

@@ -59,6 +59,11 @@ fn unless_unselected(count: Result<Option<PkaStatus>, Error>) -> Result<Option<P
     }
 }
 
+/// Custodians whose answers count.
+pub(super) fn counted(status: Option<PkaStatus>) -> u8 {
+    status.map_or(0, |status| status.authenticated)
+}
+
 /// What is told of an HSM whose application is not selected any more.
 pub(super) const RESET: &str = "the token was reset: its power was cut, or another program reset it";
 /// What is told of an HSM whose application is selected, while its custodians' answers do not count any more.
@@ -128,6 +133,9 @@ impl Worker {
         status: Option<PkaStatus>,
         because: Option<String>,
     ) -> Result<(), HsmError> {
+        if counted(status) < counted(self.status) {
+            self.shared.begin_era();
+        }
         self.status = status;
         let Some(count) = status else {
             let pin = ask!(self.broken, "tell its state", card => card.pin_status());
@@ -187,6 +195,9 @@ impl Worker {
         };
         self.memory.selected_again();
         self.lock_at = None;
+        if counted(self.status) > 0 {
+            self.shared.begin_era();
+        }
         self.card = Held::Selected(self.select(card)?);
         if self.way.as_ref().is_some_and(Way::is_remote) {
             // The channel that was opened after SELECT proves the device.

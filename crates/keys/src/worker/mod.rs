@@ -65,6 +65,8 @@ pub(crate) struct SignJob {
     pub(crate) key: KeyId,
     pub(crate) algorithm: Algorithm,
     pub(crate) input: Vec<u8>,
+    /// The era it is asked for; it is not made in a later one.
+    pub(crate) era: Option<u64>,
     pub(crate) reply: Reply<Vec<u8>>,
 }
 
@@ -220,12 +222,27 @@ impl Worker {
     }
 
     fn sign_once(&mut self, job: &SignJob) -> Result<Vec<u8>, HsmError> {
+        self.require_era(job)?;
         match &mut self.card {
             Held::Open(card) => match card.sign(job.key, job.algorithm, &job.input) {
                 Ok(signature) => Ok(signature),
                 Err(error) => Err(self.failed("sign", error)),
             },
             _ => Err(self.shared.not_open()),
+        }
+    }
+
+    /// Refuses what was asked for before the HSM was locked. Nobody but this thread locks it or has it opened, so what holds here
+    /// holds for the next command.
+    fn require_era(&self, job: &SignJob) -> Result<(), HsmError> {
+        match job.era {
+            Some(era) if era != self.shared.era() => Err(match &self.card {
+                Held::Open(_) => HsmError::OpenedAnew {
+                    hsm: self.shared.name.clone(),
+                },
+                _ => self.shared.not_open(),
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use chancery_cvc::Reference;
 use chancery_driver::{ANSWER_LENGTH, Failed, Progress, QuorumError, QuorumSession};
-use chancery_schsm::PkaStatus;
 
-use super::held::Held;
+use super::held::{Held, counted};
 use super::way::Way;
 use super::{Job, Reply, Worker};
 use crate::shared::Shared;
@@ -171,7 +170,6 @@ impl Worker {
                 if !matches!(self.card, Held::Gone) {
                     self.twice(Self::check)?;
                 }
-                let counted = |status: Option<PkaStatus>| status.map_or(0, |status| status.authenticated);
                 // The answer arrived, and what the token said to it did not.
                 if matches!(failure, HsmError::ChannelLost { .. }) && counted(self.status) > counted(before) {
                     return Ok(self.shared.state());

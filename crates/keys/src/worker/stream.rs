@@ -82,6 +82,10 @@ impl Worker {
             if wanted.job.reply.is_closed() {
                 continue;
             }
+            if let Err(failure) = self.require_era(&wanted.job) {
+                self.hand_over(wanted, Err(failure));
+                continue;
+            }
             let Held::Open(card) = &mut self.card else {
                 self.hand_over(wanted, Err(self.shared.not_open()));
                 continue;

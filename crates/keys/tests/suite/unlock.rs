@@ -5,7 +5,8 @@ use std::time::Duration;
 use chancery_keys::{HsmError, KeyAlgorithm, SignatureAlgorithm, StartOptions, State};
 use chancery_schsm::{Kek, KekShare};
 
-use crate::bench::{Installation, KEY, NOW, one_answers, parameters, set_up, shares, spec, unlock};
+use crate::bench::{Installation, KEY, NOW, SIGN, one_answers, parameters, set_up, shares, spec, unlock};
+use crate::wire::Fault;
 
 #[tokio::test]
 async fn two_of_three_open_it_and_one_does_not() {
@@ -71,6 +72,52 @@ async fn two_of_three_open_it_and_one_does_not() {
         .await
         .unwrap_err();
     assert!(matches!(refused, HsmError::Locked { .. }), "{refused}");
+}
+
+/// What custodians opened it for before it was locked, they have not opened it for afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_for_one_era_is_not_made_in_the_next() {
+    let installation = Installation::new();
+    for window in [1, 8] {
+        let (far, mut custodians, _) = installation
+            .open_far(|wire| wire.with_window(window, true), StartOptions::default())
+            .await;
+        let hsm = &far.hsm;
+        let sign = |era: u64| {
+            hsm.sign_here_or(
+                KEY,
+                SignatureAlgorithm::EcdsaDigest,
+                vec![7; 32],
+                Some(era),
+                || false,
+            )
+        };
+        let era = || hsm.status().era;
+        let first = era();
+        sign(first).await.unwrap();
+        hsm.inspect().await.unwrap();
+        assert_eq!(era(), first, "looking at it costs no answers");
+        hsm.lock().await.unwrap();
+        assert_ne!(era(), first);
+        let refused = sign(first).await.unwrap_err();
+        assert!(matches!(refused, HsmError::Locked { .. }), "{refused}");
+        let before = era();
+        unlock(hsm, &mut custodians).await;
+        assert_eq!(era(), before, "an era goes from one lock to the next");
+        let signs = far.wire.count_of(SIGN);
+        let refused = sign(first).await.unwrap_err();
+        assert!(matches!(refused, HsmError::OpenedAnew { .. }), "{refused}");
+        assert_eq!(far.wire.count_of(SIGN), signs, "the token was not asked");
+        sign(era()).await.unwrap();
+        // Somebody else's reset ends it as well.
+        far.wire.fail_after(0, Fault::Reset);
+        sign(era()).await.unwrap_err();
+        unlock(hsm, &mut custodians).await;
+        let refused = sign(before).await.unwrap_err();
+        assert!(matches!(refused, HsmError::OpenedAnew { .. }), "{refused}");
+        hsm.closed("enough").await;
+        std::fs::remove_dir_all(installation.token_dir()).unwrap();
+    }
 }
 
 #[tokio::test]

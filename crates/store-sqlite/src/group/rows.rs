@@ -81,6 +81,7 @@ impl<'a> Rows<'a> {
                 because,
                 used,
                 remaining_ms,
+                wait_remaining_ms,
                 ended_ms,
             } => self.leases.push(Update {
                 lease: *lease,
@@ -89,6 +90,7 @@ impl<'a> Rows<'a> {
                 because: because.as_deref(),
                 used: *used,
                 remaining_ms: *remaining_ms,
+                wait_remaining_ms: *wait_remaining_ms,
                 ended_ms: *ended_ms,
             }),
             Write::ReserveDigest {
@@ -245,11 +247,12 @@ fn update_lease(script: &mut Script, update: &Update<'_>) {
         script,
         Step::touching(LEASE, 1),
         "UPDATE lease SET state = ?, because = ?, used = MAX(used, ?), remaining_ms = MIN(remaining_ms, ?), \
-         ended_ms = ? WHERE id = ? AND epoch = ? AND ended_ms IS NULL",
+         wait_remaining_ms = MIN(wait_remaining_ms, ?), ended_ms = ? WHERE id = ? AND epoch = ? AND ended_ms IS NULL",
         update.state.name(),
         update.because,
         update.used,
         update.remaining_ms,
+        update.wait_remaining_ms,
         update.ended_ms,
         update.lease.as_bytes().as_slice(),
         update.epoch

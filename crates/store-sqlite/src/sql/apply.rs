@@ -3,8 +3,8 @@
 use chancery_store::Write;
 
 use super::{
-    acts, audit, cas, certificates, crls, error::WriteError, hsms, lease_digests, leases, network, people,
-    requests, signers, signing_keys,
+    acts, audit, cas, certificates, crls, error::WriteError, hsms, lease_digests, lease_widenings, leases,
+    network, people, requests, signers, signing_keys,
 };
 use crate::database::Connection;
 
@@ -77,6 +77,7 @@ pub(crate) async fn apply(connection: &mut Connection, write: &Write) -> Result<
             because,
             used,
             remaining_ms,
+            wait_remaining_ms,
             ended_ms,
         } => {
             let update = leases::Update {
@@ -86,10 +87,17 @@ pub(crate) async fn apply(connection: &mut Connection, write: &Write) -> Result<
                 because: because.as_deref(),
                 used: *used,
                 remaining_ms: *remaining_ms,
+                wait_remaining_ms: *wait_remaining_ms,
                 ended_ms: *ended_ms,
             };
             leases::update(connection, &update).await
         }
+        Write::WidenLease {
+            widening,
+            epoch,
+            text,
+            remaining_ms,
+        } => lease_widenings::widen(connection, widening, *epoch, text, *remaining_ms).await,
         Write::InsertLeaseAnswer(answer) => leases::insert_answer(connection, answer).await,
         Write::ReserveDigest {
             lease,

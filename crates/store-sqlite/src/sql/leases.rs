@@ -20,6 +20,8 @@ struct LeaseRow {
     because: Option<String>,
     used: i64,
     remaining_ms: i64,
+    wait_remaining_ms: Option<i64>,
+    log_frontier: Option<Vec<u8>>,
     epoch: i64,
     ended_ms: Option<i64>,
 }
@@ -39,6 +41,8 @@ impl TryFrom<LeaseRow> for LeaseRecord {
             because: row.because,
             used: row.used,
             remaining_ms: row.remaining_ms,
+            wait_remaining_ms: row.wait_remaining_ms,
+            log_frontier: row.log_frontier,
             epoch: row.epoch,
             ended_ms: row.ended_ms,
         })
@@ -73,8 +77,8 @@ macro_rules! select {
     ($tail:literal $(, $argument:expr)*) => {
         sqlx::query_as!(
             LeaseRow,
-            "SELECT id, signer_id, requester, text, created_ms, state, because, used, remaining_ms, epoch, ended_ms \
-             FROM lease " + $tail
+            "SELECT id, signer_id, requester, text, created_ms, state, because, used, remaining_ms, wait_remaining_ms, \
+             log_frontier, epoch, ended_ms FROM lease " + $tail
             $(, $argument)*
         )
     };
@@ -167,8 +171,9 @@ pub(crate) async fn insert(
     let (id, signer) = (lease.id.as_bytes().as_slice(), lease.signer.as_bytes().as_slice());
     let state = lease.state.name();
     let result = sqlx::query!(
-        "INSERT INTO lease (id, signer_id, requester, text, created_ms, state, because, used, remaining_ms, epoch, \
-         ended_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO lease (id, signer_id, requester, text, created_ms, state, because, used, remaining_ms, \
+         wait_remaining_ms, epoch, ended_ms, log_frontier) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+         (SELECT frontier FROM audit_head WHERE id = 1))",
         id,
         signer,
         lease.requester,
@@ -178,6 +183,7 @@ pub(crate) async fn insert(
         lease.because,
         lease.used,
         lease.remaining_ms,
+        lease.wait_remaining_ms,
         lease.epoch,
         lease.ended_ms
     )
@@ -221,6 +227,7 @@ pub(crate) struct Update<'a> {
     pub(crate) because: Option<&'a str>,
     pub(crate) used: i64,
     pub(crate) remaining_ms: i64,
+    pub(crate) wait_remaining_ms: Option<i64>,
     pub(crate) ended_ms: Option<i64>,
 }
 
@@ -229,15 +236,16 @@ pub(crate) async fn update(connection: &mut Connection, update: &Update<'_>) -> 
     let state = update.state.name();
     let result = sqlx::query!(
         "UPDATE lease SET state = $3, because = $4, used = CASE WHEN used < $5 THEN $5 ELSE used END, \
-         remaining_ms = CASE WHEN remaining_ms > $6 THEN $6 ELSE remaining_ms END, ended_ms = $7 \
-         WHERE id = $1 AND epoch = $2 AND ended_ms IS NULL",
+         remaining_ms = CASE WHEN remaining_ms > $6 THEN $6 ELSE remaining_ms END, ended_ms = $7, \
+         wait_remaining_ms = CASE WHEN $8 IS NULL OR wait_remaining_ms > $8 THEN $8 ELSE wait_remaining_ms END WHERE id = $1 AND epoch = $2 AND ended_ms IS NULL",
         id,
         update.epoch,
         state,
         update.because,
         update.used,
         update.remaining_ms,
-        update.ended_ms
+        update.ended_ms,
+        update.wait_remaining_ms
     )
     .execute(connection)
     .await;

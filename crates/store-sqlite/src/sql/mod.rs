@@ -17,6 +17,7 @@ mod decided;
 mod error;
 mod hsms;
 mod lease_digests;
+mod lease_widenings;
 mod leases;
 mod network;
 mod people;

@@ -5,14 +5,14 @@ use chancery_api::{ActId, CaId, CertificateId, HsmId, LeaseId, PersonId, Request
 use chancery_store::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, ClientRecord, Conflict,
     ConnectorRecord, CrlRecord, CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord,
-    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, PersonRecord,
-    ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord, SigningKeyRecord, Store,
-    StoreError,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, LeaseWideningRecord,
+    ManifestRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord,
+    SigningKeyRecord, Store, StoreError,
 };
 
 use super::{
-    acts, audit, cas, certificates, commit, crls, decided, hsms, lease_digests, leases, network, people,
-    requests, signers, signing_keys,
+    acts, audit, cas, certificates, commit, crls, decided, hsms, lease_digests, lease_widenings, leases,
+    network, people, requests, signers, signing_keys,
 };
 use crate::database::{DatabaseStore, everybody_and};
 
@@ -167,6 +167,10 @@ impl Store for DatabaseStore {
 
     async fn lease_answers(&self, id: LeaseId) -> Result<Vec<LeaseAnswerRecord>, StoreError> {
         leases::answers(self.reader(), id).await
+    }
+
+    async fn lease_widenings(&self, id: LeaseId) -> Result<Vec<LeaseWideningRecord>, StoreError> {
+        lease_widenings::widenings(self.reader(), id).await
     }
 
     async fn lease_digests(&self, id: LeaseId) -> Result<Vec<String>, StoreError> {

@@ -2,8 +2,8 @@
 
 use chancery_api::{HashName, LeaseId, LeaseState, RequestNumber, StatementKind};
 use chancery_store::{
-    Change, LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord,
-    SigningKeyRecord, Store, Write,
+    Change, LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, LeaseWideningRecord,
+    ManifestRecord, SigningKeyRecord, Store, Write,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,9 @@ fn lease(number: u8) -> LeaseRecord {
         because: None,
         used: 0,
         remaining_ms: 3_600_000,
+        wait_remaining_ms: Some(900_000),
+        // That of an empty log.
+        log_frontier: Some(vec![0; 8]),
         epoch: 1,
         ended_ms: None,
     }
@@ -40,6 +43,7 @@ fn update(number: u8, epoch: i64, used: i64, remaining_ms: i64, ended_ms: Option
         because: Some("why".to_owned()),
         used,
         remaining_ms,
+        wait_remaining_ms: Some(remaining_ms / 2),
         ended_ms,
     }
 }
@@ -137,9 +141,21 @@ async fn a_lease_is_written_by_the_start_that_serves_it_and_not_after_its_end() 
     one(update(1, 2, 4, 2000, None)).await.unwrap();
     let now = store.lease(id(1)).await.unwrap().unwrap();
     assert_eq!(
-        (now.used, now.remaining_ms, now.state),
-        (5, 1000, LeaseState::Live)
+        (now.used, now.remaining_ms, now.wait_remaining_ms, now.state),
+        (5, 1000, Some(500), LeaseState::Live)
     );
+    // Once it had its quorum it waits for no first one any more.
+    for wait in [None, Some(7)] {
+        let mut had = update(1, 2, 5, 1000, None);
+        if let Write::UpdateLease {
+            wait_remaining_ms, ..
+        } = &mut had
+        {
+            *wait_remaining_ms = wait;
+        }
+        one(had).await.unwrap();
+        assert_eq!(store.lease(id(1)).await.unwrap().unwrap().wait_remaining_ms, None);
+    }
     assert_eq!(store.open_leases().await.unwrap().len(), 2);
     one(update(1, 2, 5, 0, Some(77))).await.unwrap();
     one(update(1, 2, 5, 0, Some(78))).await.unwrap_err();
@@ -158,6 +174,25 @@ async fn a_lease_is_written_by_the_start_that_serves_it_and_not_after_its_end() 
         .map(|lease| lease.id)
         .collect();
     assert_eq!(newest, [id(2), id(1)]);
+}
+
+#[tokio::test]
+async fn a_lease_knows_where_the_log_stood_when_it_was_inserted() {
+    let (_directory, store) = with_lease().await;
+    let leaf = |body: &[u8]| Change {
+        writes: Vec::new(),
+        events: vec![body.to_vec()],
+    };
+    store.commit(vec![leaf(b"{}"), leaf(b"[]")]).await.unwrap();
+    let before = store.audit_head().await.unwrap().frontier;
+    let inserted = Change {
+        writes: vec![Write::InsertLease(lease(3), None)],
+        events: vec![b"3".to_vec()],
+    };
+    store.commit(vec![inserted]).await.unwrap().remove(0).unwrap();
+    let known = store.lease(id(3)).await.unwrap().unwrap().log_frontier;
+    assert_eq!(known, Some(before));
+    assert_ne!(known, Some(store.audit_head().await.unwrap().frontier));
 }
 
 #[tokio::test]
@@ -253,4 +288,54 @@ async fn answers_and_calls_are_read_as_they_were_written() {
         Some(call)
     );
     assert_eq!(store.lease_call("local:1001", "build 7").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_text_is_replaced_only_while_it_waits_and_the_earlier_one_is_kept() {
+    let (_directory, store) = with_lease().await;
+    let widening = |place: i64, text: &[u8]| LeaseWideningRecord {
+        lease: id(1),
+        place,
+        text: text.to_vec(),
+        last_answer: place - 1,
+        person: person(1).id,
+        name: "ann".to_owned(),
+        widened_ms: 7,
+    };
+    let widen = |place, before: &[u8], after: &[u8], epoch, remaining_ms| Write::WidenLease {
+        widening: widening(place, before),
+        epoch,
+        text: after.to_vec(),
+        remaining_ms,
+    };
+    let (first, second, third) = (vec![1; 200], vec![2; 210], vec![3; 220]);
+    commit(&store, vec![widen(1, &first, &second, 1, 7_200_000)])
+        .await
+        .unwrap();
+    let row = store.lease(id(1)).await.unwrap().unwrap();
+    assert_eq!((row.text.clone(), row.remaining_ms), (second.clone(), 7_200_000));
+    // Another text than the row's, another start of the node, the same place again.
+    for wrong in [
+        widen(2, &first, &third, 1, 1),
+        widen(2, &second, &third, 2, 1),
+        widen(1, &second, &third, 1, 1),
+    ] {
+        commit(&store, vec![wrong]).await.unwrap_err();
+    }
+    assert_eq!(
+        store.lease(id(1)).await.unwrap().unwrap(),
+        row,
+        "nothing is half done"
+    );
+    commit(&store, vec![widen(2, &second, &third, 1, 60_000)])
+        .await
+        .unwrap();
+    let found = store.lease_widenings(id(1)).await.unwrap();
+    assert_eq!(found, [widening(1, &first), widening(2, &second)]);
+    assert!(store.lease_widenings(id(2)).await.unwrap().is_empty());
+    // Once something is counted, or it is live, its text stays.
+    commit(&store, vec![update(1, 1, 0, 50_000, None)]).await.unwrap();
+    commit(&store, vec![widen(3, &third, &first, 1, 1)])
+        .await
+        .unwrap_err();
 }

@@ -76,6 +76,40 @@ fn a_new_token_has_a_chain_that_verifies_to_this_installations_root_alone() {
 }
 
 #[test]
+fn a_token_made_elsewhere_is_vouched_for_with_its_own_key_and_no_genuine_one_is() {
+    let (here, there) = (Site::new(), Site::new());
+    let (factory, other) = (here.factory().unwrap(), there.factory().unwrap());
+    other.create(&there.tokens(), &name("bob"), TODAY).unwrap();
+    let token = open(&there.tokens().join("bob"), &there.at_rest).unwrap();
+    let chain = DeviceChain::parse(&token.state().device.certificates).unwrap();
+    let anchors = |factory: &Factory| {
+        let mut anchors = TrustAnchors::none();
+        anchors.add_bytes(factory.root_certificate()).unwrap();
+        anchors
+    };
+    let theirs = chain.verify(&anchors(&other), None).unwrap();
+    let vouched = factory.vouch_for(&theirs, TODAY).unwrap();
+    let ours = DeviceChain::parse(&vouched)
+        .unwrap()
+        .verify(&anchors(&factory), Some(TODAY))
+        .unwrap();
+    assert_eq!(ours.name(), theirs.name());
+    assert_eq!(ours.device_key().point(), theirs.device_key().point());
+    assert!(ours.date_remarks().is_empty());
+
+    let genuine = include_str!("../../../../testdata/vectors/nitrokey-hsm2-fw4.1-ef2f02.hex").trim();
+    let genuine: Vec<u8> = (0..genuine.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&genuine[at..at + 2], 16).unwrap())
+        .collect();
+    let identity = DeviceChain::parse(&genuine)
+        .unwrap()
+        .verify(&TrustAnchors::production().unwrap(), None)
+        .unwrap();
+    assert!(factory.vouch_for(&identity, TODAY).is_err());
+}
+
+#[test]
 fn a_factory_opened_again_is_the_same_and_still_certifies() {
     let site = Site::new();
     let first = site.factory().unwrap();

@@ -10,9 +10,9 @@ use chancery_api::{ActId, CaId, CertificateId, HsmId, LeaseId, PersonId, Request
 use chancery_store::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, ClientRecord, Conflict,
     ConnectorRecord, CrlRecord, CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord,
-    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, PersonRecord,
-    ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord, SigningKeyRecord, Store,
-    StoreError, Write,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, LeaseWideningRecord,
+    ManifestRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord,
+    SigningKeyRecord, Store, StoreError, Write,
 };
 use chancery_store_sqlite::SqliteStore;
 
@@ -135,6 +135,7 @@ delegate! {
     async fn lease(&self, id: LeaseId) -> Option<LeaseRecord>;
     async fn lease_manifest(&self, id: LeaseId) -> Option<ManifestRecord>;
     async fn lease_answers(&self, id: LeaseId) -> Vec<LeaseAnswerRecord>;
+    async fn lease_widenings(&self, id: LeaseId) -> Vec<LeaseWideningRecord>;
     async fn lease_digests(&self, id: LeaseId) -> Vec<String>;
     async fn lease_signatures(&self, id: LeaseId) -> Vec<LeaseSignatureRecord>;
     async fn lease_signature(&self, id: LeaseId, digest: &str) -> Option<LeaseSignatureRecord>;

@@ -2,9 +2,10 @@
 
 use chancery_agent::CUSTODIAN_KEY;
 use chancery_api::{
-    Base64, Claims, DigestValue, Failure, HashName, HsmLock, HsmState, Intent, LeaseAnswer, LeaseChallenge,
-    LeaseChallengeView, LeaseId, LeaseRequest, LeaseShow, LeaseText, LeaseView, Mechanism, RequestNumber,
-    Requester, SignatureView, SignerCreate, SigningSign, StatementKind, lease_statement,
+    Base64, Claims, DigestValue, Failure, Hash32, HashName, HsmLock, HsmState, Intent, LeaseAnswer,
+    LeaseChallenge, LeaseChallengeView, LeaseId, LeaseRequest, LeaseShow, LeaseText, LeaseView, LeaseWiden,
+    Mechanism, RequestNumber, Requester, SignatureView, SignerCreate, SigningSign, StatementKind,
+    lease_statement,
 };
 use chancery_cvc::der_to_plain;
 use chancery_driver::{Card, Pin};
@@ -122,7 +123,10 @@ impl World {
             known: None,
             wait_seconds: 0,
         };
-        self.center.lease_show(&call, None).await.expect("the lease")
+        self.center
+            .lease_show(&call, None, &OTHER)
+            .await
+            .expect("the lease")
     }
 
     pub async fn question(
@@ -166,12 +170,33 @@ impl World {
         }
     }
 
-    /// A custodian agrees for one HSM.
+    /// A custodian agrees for one HSM, and has it locked first where it is asked for that.
     pub async fn agree(&self, lease: LeaseId, person: &str, hsm: &str) -> Result<LeaseView, Failure> {
         let text = self.show(lease).await.text.0;
-        let view = self.question(lease, person, hsm, false).await?;
-        let answer = self.reply(lease, person, &text, &view, None);
-        self.center.lease_answer(&answer).await
+        loop {
+            let view = self.question(lease, person, hsm, false).await?;
+            let answer = self.reply(lease, person, &text, &view, None);
+            let after = self.center.lease_answer(&answer).await?;
+            if view.kind != StatementKind::Lock {
+                return Ok(after);
+            }
+        }
+    }
+
+    /// A custodian adds the next ones to the lease as it stands.
+    pub async fn widen(&self, lease: LeaseId, person: &str, next: u64) -> Result<LeaseView, Failure> {
+        let call = self.widening(lease, person, next).await;
+        self.center.lease_widen(&call, &OTHER).await
+    }
+
+    pub async fn widening(&self, lease: LeaseId, person: &str, next: u64) -> LeaseWiden {
+        LeaseWiden {
+            lease,
+            person: person.into(),
+            read: Hash32::of(&self.show(lease).await.text.0),
+            next,
+            seconds: None,
+        }
     }
 
     pub async fn refuse(&self, lease: LeaseId, person: &str, reason: &str) -> Result<LeaseView, Failure> {

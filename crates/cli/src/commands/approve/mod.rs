@@ -1,29 +1,30 @@
 //! `approve`: the custodian's side of leases. What is asked is shown here, the PIN is asked here, the own token answers here.
 
+mod choice;
 mod desk;
 mod hook;
 mod watch;
 
-use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use chancery_agent::{
-    Accepted, Comparison, Custodian, LeaseDecision, LeaseNode as _, LocalTokens, SeenLog, ShownLease,
-    fetch_manifest, one_line,
+    Comparison, Custodian, LeaseDecision, LeaseNode as _, Seat, ShownLease, Wider, fetch_manifest, one_line,
 };
-use chancery_api::{FailureKind, InstallationId, LeasePending, LeaseShow, LeaseView};
+use chancery_api::{FailureKind, LeasePending, LeaseShow, LeaseView};
 use chancery_node::SystemClock;
 use clap::Args;
 use serde_json::json;
 
-use self::desk::Desk;
+use self::{
+    choice::{Choice, End, ask, end_of, question},
+    desk::Desk,
+};
 use crate::{
     commands::lease::{named, show},
     context::Context,
     error::CliError,
     node_link::{NodeArgs, NodeLink},
+    own_side::{OwnSide, seat_of},
     report::Report,
     secrets::PinArgs,
 };
@@ -33,9 +34,12 @@ use crate::{
 #[command(
     after_help = "Example: chancery approve --as alice\n         chancery approve 01939d2e --as alice --compare fit.itb\n         \
 chancery approve --as alice --watch --node https://node:8443 --node-cert node.pem --client-key alice.pem\n         \
-chancery approve 01939d2e --as alice --refuse \"wrong kernel version\"\n\
-Everything you agree to is shown before the PIN is asked; your token answers here, for HSMs you accepted at registration, and signs \
-what was shown. Nothing is ever approved without you: --watch and --hook only tell you.\n\
+chancery approve 01939d2e --as alice --refuse \"wrong kernel version\"\n         \
+chancery approve 01939d2e --as alice --next 20 --until 30m\n\
+Everything you agree to is shown before the PIN is asked; your token answers here, for HSMs you accepted, and signs what was \
+shown. On a machine of your own it needs what chancery custodian accept kept there, and your token, in a reader or virtual. Nothing is ever approved without you: --watch and --hook only tell you.\n\
+With --next the requester may sign so many further digests, which nobody knows yet: the lease has another text then, custodians who had \
+answered are asked again, and all of them read who added what.\n\
 A hook finds the lease in CHANCERY_LEASE, CHANCERY_PURPOSE, CHANCERY_SIGNER, CHANCERY_REQUESTER, and all of it as JSON on standard input."
 )]
 pub(crate) struct Approve {
@@ -45,7 +49,7 @@ pub(crate) struct Approve {
     /// The custodian
     #[arg(long = "as", value_name = "NAME")]
     custodian: String,
-    /// The custodian's token [default: that of the person, or the token of that name]
+    /// The custodian's token: device id, label, or name of a virtual token [default: the one that was accepted for, or that of the person]
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// Wait for leases, and show each as it comes
@@ -57,6 +61,12 @@ pub(crate) struct Approve {
     /// Refuse, and tell the requester why
     #[arg(long, value_name = "REASON", conflicts_with = "watch")]
     refuse: Option<String>,
+    /// Agree, and to the next N digests of the requester's, whatever they are
+    #[arg(long, value_name = "N", conflicts_with_all = ["watch", "refuse"])]
+    next: Option<u64>,
+    /// With --next: the lease ends then, after so long (30m, 2h) or at a time [default: as it was asked for]
+    #[arg(long, value_name = "TIME", value_parser = end_of, requires = "next")]
+    until: Option<End>,
     /// Run this command, by sh, for each lease that comes: to send mail or a message
     #[arg(long, value_name = "COMMAND", requires = "watch")]
     hook: Option<String>,
@@ -70,8 +80,17 @@ impl Approve {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let refusal = self.refuse.as_deref().map(LeaseDecision::refuse).transpose()?;
-        let link = self.node.link(context)?;
-        let side = Side::new(context, &link, &self.custodian, self.token.as_deref())?;
+        let wider = choice::wider(self.next, self.until)?;
+        let seat = seat_of(context, &self.custodian, self.node.node.as_deref())?;
+        let link = self.node.link_of(context, seat.as_ref().map(Seat::membership))?;
+        let token = self.token.as_deref();
+        let side = Side(OwnSide::new(
+            context,
+            seat,
+            link.is_here(),
+            &self.custodian,
+            token,
+        )?);
         if self.watch {
             return watch::run(context, &link, &side, &self.pin, self.hook.as_deref());
         }
@@ -85,12 +104,15 @@ impl Approve {
         for line in lease.lines(SystemClock.now(), comparison.as_ref()) {
             context.tell(line);
         }
-        let decision = match refusal {
-            Some(refusal) => refusal,
-            None => self.agreement(comparison.as_ref())?,
+        let mut choice = match refusal {
+            Some(refusal) => refusal.into(),
+            None => self.agreement(&lease, comparison.as_ref())?,
         };
+        if choice.decision == LeaseDecision::Agree {
+            choice.wider = wider.or(choice.wider);
+        }
         let pin_file = self.pin.pin_file.as_deref();
-        side.decide(context, &link, &lease, &decision, pin_file)
+        side.decide(context, &link, lease, &choice, pin_file)
     }
 
     /// The lease that is meant: the one named, or the only one that waits.
@@ -129,18 +151,18 @@ impl Approve {
     }
 
     /// What makes it a person's agreement: the lease was named, or somebody at the terminal says so now.
-    fn agreement(&self, comparison: Option<&Comparison>) -> Result<LeaseDecision, CliError> {
+    fn agreement(&self, lease: &ShownLease, comparison: Option<&Comparison>) -> Result<Choice, CliError> {
         let differs = comparison.is_some_and(|comparison| !comparison.is_complete());
         if !differs && self.lease.is_some() {
-            return Ok(LeaseDecision::Agree);
+            return Ok(LeaseDecision::Agree.into());
         }
-        let question = if differs {
+        let words = if differs {
             "YOUR OWN BUILD DIFFERS. Type `agree` to agree all the same, `refuse REASON`, or Enter to leave it: "
         } else {
-            "Type `agree`, `refuse REASON`, or Enter to leave it: "
+            question(lease)
         };
-        match ask(question)? {
-            Some(decision) => Ok(decision),
+        match ask(words)? {
+            Some(choice) => Ok(choice),
             None if differs => Err(CliError::new(
                 FailureKind::Refused,
                 "your own build differs from what the lease names: nothing was decided",
@@ -154,81 +176,34 @@ impl Approve {
     }
 }
 
-/// Asks at the terminal; `None` when there is none or nothing was decided.
-fn ask(question: &str) -> Result<Option<LeaseDecision>, CliError> {
-    if !io::stdin().is_terminal() {
-        return Ok(None);
-    }
-    let mut shown = io::stderr().lock();
-    // Who closed the stream is not asked.
-    let _ = shown.write_all(question.as_bytes()).and_then(|()| shown.flush());
-    drop(shown);
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(CliError::file("read from", Path::new("the terminal")))?;
-    let line = line.trim();
-    match line.split_once(' ').unwrap_or((line, "")) {
-        ("agree", "") => Ok(Some(LeaseDecision::Agree)),
-        ("refuse", reason) => Ok(Some(LeaseDecision::refuse(reason)?)),
-        _ => Ok(None),
-    }
-}
-
-/// A custodian's side: token, accepted HSMs, places in logs.
-struct Side {
-    person: String,
-    tokens: LocalTokens,
-    token: String,
-    device: String,
-    installation: InstallationId,
-    accepted: Accepted,
-    directory: PathBuf,
-}
+/// A custodian's side, asked about leases.
+struct Side(OwnSide);
 
 impl Side {
-    fn new(
-        context: &Context,
-        link: &NodeLink<'_>,
-        person: &str,
-        token: Option<&str>,
-    ) -> Result<Self, CliError> {
-        let tokens = context.tokens()?;
-        // A node elsewhere is not asked whose token is whose.
-        let mut own = match token {
-            Some(name) => tokens.open(name)?,
-            None if link.is_here() => tokens.by_device(&context.person(person)?.device)?,
-            None => tokens.open(person)?,
-        };
-        let identity = own.card().device_identity(tokens.anchors());
-        let device = identity
-            .map_err(|source| chancery_agent::AgentError::Card {
-                name: own.name().to_owned(),
-                source,
-            })?
-            .name()
-            .to_string();
-        let name = own.name().to_owned();
-        drop(own);
-        let directory = Context::accepted_directory(&context.data()?);
-        Ok(Self {
-            person: person.to_owned(),
-            accepted: Accepted::load(&directory, &device)?,
-            installation: context.installation()?.id,
-            tokens,
-            token: name,
-            device,
-            directory,
-        })
-    }
-
     /// Reads a lease, and all its digests.
     fn read(&self, link: &NodeLink<'_>, view: &LeaseView) -> Result<ShownLease, CliError> {
-        let lease = ShownLease::read(view, self.installation, &self.accepted)?;
+        let lease = ShownLease::read(view, self.0.installation, &self.0.accepted)?;
         let mut desk = Desk(link);
         let digests = fetch_manifest(&lease, |call| desk.manifest(&call))?;
         Ok(lease.with_manifest(digests)?)
+    }
+
+    /// Has the node add to a lease, and shows what came of it: that is what is signed.
+    fn widen(
+        &self,
+        context: &Context,
+        link: &NodeLink<'_>,
+        lease: &ShownLease,
+        wider: &Wider,
+    ) -> Result<ShownLease, CliError> {
+        let person = &self.0.person;
+        let view = link.call(&wider.call(lease, person))?;
+        let after = self.read(link, &view)?;
+        wider.check(lease, &after, person)?;
+        for line in after.lines(SystemClock.now(), None) {
+            context.tell(line);
+        }
+        Ok(after)
     }
 
     /// Has the own token answer, once its PIN was asked.
@@ -236,14 +211,21 @@ impl Side {
         &self,
         context: &Context,
         link: &NodeLink<'_>,
-        lease: &ShownLease,
-        decision: &LeaseDecision,
+        lease: ShownLease,
+        choice: &Choice,
         pin_file: Option<&Path>,
     ) -> Result<Report, CliError> {
-        let token = context.unlocked_token(&self.token, pin_file)?;
-        let log = SeenLog::load(&self.directory, &self.device)?;
-        let mut custodian = Custodian::new(&self.person, token, &self.accepted, self.tokens.anchors(), log)?;
-        let answered = custodian.decide(&mut Desk(link), lease, decision)?;
+        let side = &self.0;
+        let token = side.unlock(context, pin_file)?;
+        let log = side.log()?;
+        let mut custodian = Custodian::new(&side.person, token, &side.accepted, &side.anchors, log)?;
+        let decision = &choice.decision;
+        let lease = match &choice.wider {
+            // Its PIN is right: nobody is asked again for nothing.
+            Some(wider) => self.widen(context, link, &lease, wider)?,
+            None => lease,
+        };
+        let answered = custodian.decide(&mut Desk(link), &lease, decision)?;
         drop(custodian);
         let mut text = String::new();
         let mut hsms = Vec::new();
@@ -272,7 +254,7 @@ impl Side {
                 FailureKind::Blocked,
                 format!(
                     "no HSM of the lease took an answer of {}: {}",
-                    self.person,
+                    side.person,
                     one_line(why.map_or("it has none", String::as_str))
                 ),
             ));
@@ -283,7 +265,7 @@ impl Side {
         };
         text.push_str(&format!(
             "{} {verb}; lease {} is {}: {} of {} custodians agreed\n",
-            self.person,
+            side.person,
             view.lease,
             view.state.name(),
             view.agreed.len(),

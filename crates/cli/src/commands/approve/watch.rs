@@ -1,11 +1,11 @@
 //! `approve --watch`: leases are told as they come; who sits at the terminal is asked about each.
 
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::{collections::BTreeMap, thread, time::Duration};
 
-use chancery_api::{FailureKind, LeaseId, LeasePending, LeaseView};
+use chancery_api::{FailureKind, Hash32, LeaseId, LeasePending, LeaseView};
 use chancery_node::SystemClock;
 
-use super::{Side, ask, hook};
+use super::{Side, ask, hook, question};
 use crate::{
     context::Context, error::CliError, node_link::NodeLink, progress::Progress, report::Report,
     secrets::PinArgs,
@@ -27,14 +27,14 @@ pub(super) fn run(
 ) -> Result<Report, CliError> {
     context.tell(format!(
         "waiting for leases that {} could agree to; Ctrl-C ends it",
-        side.person
+        side.0.person
     ));
-    let mut known: BTreeSet<LeaseId> = BTreeSet::new();
+    let mut known: BTreeMap<LeaseId, Hash32> = BTreeMap::new();
     let mut pause = PAUSE;
     loop {
         let call = LeasePending {
-            person: side.person.clone(),
-            known: known.iter().copied().collect(),
+            person: side.0.person.clone(),
+            known: known.keys().copied().collect(),
             wait_seconds: SECONDS,
         };
         let pending = {
@@ -53,9 +53,11 @@ pub(super) fn run(
         };
         pause = PAUSE;
         // What is over may come again under the same name: after a loss a lease waits once more.
-        known.retain(|lease| pending.iter().any(|view| view.lease == *lease));
+        known.retain(|lease, _| pending.iter().any(|view| view.lease == *lease));
         for view in pending {
-            if known.insert(view.lease) && one(context, link, side, pin, hook, &view) {
+            // With another text it is another one: somebody widened it.
+            let text = Hash32::of(&view.text.0);
+            if known.insert(view.lease, text) != Some(text) && one(context, link, side, pin, hook, &view) {
                 known.remove(&view.lease);
             }
         }
@@ -72,7 +74,7 @@ fn one(
     view: &LeaseView,
 ) -> bool {
     if let Some(command) = hook
-        && let Err(why) = hook::run(command, &side.person, view)
+        && let Err(why) = hook::run(command, &side.0.person, view)
     {
         context.tell(format!("(the hook: {why})"));
     }
@@ -81,14 +83,14 @@ fn one(
         for line in lease.lines(SystemClock.now(), None) {
             context.tell(line);
         }
-        match ask("Type `agree`, `refuse REASON`, or Enter to leave it: ")? {
-            Some(decision) => side
-                .decide(context, link, &lease, &decision, pin.pin_file.as_deref())
+        match ask(question(&lease))? {
+            Some(choice) => side
+                .decide(context, link, lease, &choice, pin.pin_file.as_deref())
                 .map(Some),
             None => {
                 context.tell(format!(
                     "not decided: chancery approve {} --as {}",
-                    view.lease, side.person
+                    view.lease, side.0.person
                 ));
                 Ok(None)
             }

@@ -223,8 +223,13 @@ fn permitted(permit: &Permit) -> String {
         })
         .collect();
     people.dedup();
+    let added: String = permit
+        .widened
+        .iter()
+        .map(|widening| format!("; {} added the next {}", widening.by, widening.next))
+        .collect();
     let line = format!(
-        "{}: {} signed {} at {}, for \"{}\"; agreed: {}",
+        "{}: {} signed {} at {}, for \"{}\"{added}; agreed: {}",
         permit.file,
         permit.signer,
         permit.digest,

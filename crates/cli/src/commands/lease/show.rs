@@ -148,6 +148,21 @@ fn text(view: &LeaseView, terms: &LeaseText) -> String {
         ("asked by", requester(&terms.requester)),
         ("agreed", agreed),
     ];
+    for widening in &terms.widened {
+        let until = widening
+            .until
+            .as_ref()
+            .map_or_else(String::new, |until| format!(", until {until}"));
+        lines.push((
+            "widened",
+            format!(
+                "by {} at {}: the next {}{until}",
+                widening.by,
+                widening.at,
+                counted(widening.next, "digest")
+            ),
+        ));
+    }
     if view.state == LeaseState::Waiting {
         lines.push(("could agree", names(&view.could)));
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chancery_agent::CustodianCard;
 use chancery_api::{Base64, ClientAdd, ClientList, ClientRevoke, ClientView, FailureKind, Hash32};
 use chancery_gateway::identity::{IdentityError, Usage, make};
 use clap::{Args, Subcommand};
@@ -46,19 +47,19 @@ impl ClientCommand {
 }
 
 /// Largest file with a key, in bytes.
-const KEY_LIMIT: u64 = 64 * 1024;
+pub(crate) const KEY_LIMIT: u64 = 64 * 1024;
 
 /// Enrols a client.
 #[derive(Args)]
 #[command(after_help = "\
 Example: chancery client add build --key build.key.crt
-Example: chancery client add ann-laptop --key ann.crt --custodian ann
+Example: chancery client add ann-laptop --key ann.card --custodian ann
 Custodians decide what a client gets. The agent of a custodian also sees what waits for that custodian; answers count by the \
 signature of the custodian's token, whoever brings them.")]
 pub(crate) struct Add {
     /// Name of the client
     name: String,
-    /// Its certificate, public key or PKCS#10 request, PEM or DER; - for standard input
+    /// Its certificate, public key or PKCS#10 request, PEM or DER, or a custodian's card; - for standard input
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Custodian whose agent it is
@@ -68,7 +69,20 @@ pub(crate) struct Add {
 
 impl Add {
     fn run(self, context: &Context) -> Result<Report, CliError> {
-        let key = without_private_key(Zeroizing::new(read_input(&self.key, KEY_LIMIT)?));
+        let file = Zeroizing::new(read_input(&self.key, KEY_LIMIT)?);
+        let key = match CustodianCard::parse(&file) {
+            Ok(card) => card
+                .client()
+                .map(|certificate| certificate.as_bytes().to_vec())
+                .ok_or_else(|| {
+                    CliError::with_remedy(
+                        FailureKind::Invalid,
+                        format!("the card {} names no key of a machine", self.key.display()),
+                        "have it made again: chancery custodian card",
+                    )
+                })?,
+            Err(_) => without_private_key(file),
+        };
         let client = context.call(&ClientAdd {
             name: self.name,
             key: Base64(key),
@@ -82,7 +96,7 @@ const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
 /// Of a file with key and certificate only the certificate goes to the node.
-fn without_private_key(file: Zeroizing<Vec<u8>>) -> Vec<u8> {
+pub(crate) fn without_private_key(file: Zeroizing<Vec<u8>>) -> Vec<u8> {
     let certificate = std::str::from_utf8(&file).ok().and_then(|text| {
         let from = text.find(BEGIN)?;
         let to = from + text.get(from..)?.find(END)? + END.len();

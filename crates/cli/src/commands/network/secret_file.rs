@@ -32,7 +32,7 @@ impl TicketOutput {
 }
 
 /// A new file, mode 0600, that goes away again unless something was written.
-pub(super) struct SecretFile {
+pub(crate) struct SecretFile {
     path: PathBuf,
     file: File,
     kept: bool,
@@ -40,7 +40,7 @@ pub(super) struct SecretFile {
 
 impl SecretFile {
     /// Makes the file; nothing may be there yet.
-    pub(super) fn new(path: &Path) -> Result<Self, CliError> {
+    pub(crate) fn new(path: &Path) -> Result<Self, CliError> {
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -55,7 +55,7 @@ impl SecretFile {
     }
 
     /// Writes and keeps it.
-    pub(super) fn write(mut self, content: &[u8]) -> Result<PathBuf, CliError> {
+    pub(crate) fn write(mut self, content: &[u8]) -> Result<PathBuf, CliError> {
         self.file
             .write_all(content)
             .and_then(|()| self.file.sync_all())

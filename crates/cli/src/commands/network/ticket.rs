@@ -29,7 +29,8 @@ impl TicketCommand {
 #[command(after_help = "\
 Example: chancery ticket create cupboard --ticket-file path.txt
 For terminals of others, such as ram-client, which take an address and nothing else: the path goes behind https://NODE:PORT. They \
-have it on their command line, where others may read it, so it opens one session and lasts five minutes. Our own agent needs none.")]
+have it on their command line, where others may read it, so it opens one session and lasts five minutes. A client that was cut off \
+before it had its first answer may use it again in that time. Our own agent needs none.")]
 pub(crate) struct Create {
     /// Connector whose device is attached with it
     connector: String,

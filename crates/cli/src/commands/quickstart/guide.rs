@@ -72,10 +72,23 @@ impl Guide {
 
     /// Shows a command and runs it.
     pub(super) fn run(&self, words: &[&str]) -> Result<Report, CliError> {
-        self.say(format!("$ {}", typed(words)))?;
+        self.run_as(&typed(words), words, &self.context)
+    }
+
+    /// Shows a command of another machine, which has this data directory, and runs it there.
+    pub(super) fn run_at(&self, machine: &Path, words: &[&str]) -> Result<Report, CliError> {
+        self.run_as(
+            &typed(&at(machine, words)),
+            words,
+            &Context::at(machine.to_owned(), false),
+        )
+    }
+
+    fn run_as(&self, line: &str, words: &[&str], context: &Context) -> Result<Report, CliError> {
+        self.say(format!("$ {line}"))?;
         let parsed = Cli::try_parse_from(std::iter::once("chancery").chain(words.iter().copied()));
         let cli = parsed.map_err(|error| CliError::new(FailureKind::Internal, error.to_string()))?;
-        let report = cli.command.run(&self.context)?;
+        let report = cli.command.run(context)?;
         for line in report.text().lines() {
             self.say(format!("  {line}"))?;
         }
@@ -84,9 +97,15 @@ impl Guide {
         }
         Err(CliError::new(
             FailureKind::Refused,
-            format!("{} found what must not be", typed(words)),
+            format!("{line} found what must not be"),
         ))
     }
+}
+
+/// The words of a command on another machine.
+pub(super) fn at<'a>(machine: &'a Path, words: &[&'a str]) -> Vec<&'a str> {
+    let directory = machine.to_str().unwrap_or_default();
+    [&["--data-dir", directory], words].concat()
 }
 
 /// A command as it is typed, with the quotes a shell needs.

@@ -9,6 +9,7 @@ mod check;
 mod csr;
 mod guide;
 mod look;
+mod machines;
 mod process;
 mod remote;
 mod steps;
@@ -29,7 +30,8 @@ use guide::Guide;
 chancery quickstart --remote\n\
 Asks nothing. Made of ordinary commands, printed as they run. Run again, it recognises what is there, finishes or verifies it, \
 and issues one more certificate. It never initialises a token that holds keys.\n\
-With --remote the HSM comes from an agent, custodians agree over TLS, and openssl signs through the PKCS#11 module, all on this machine.\n\
+With --remote the HSM comes from an agent, two custodians agree from data directories of their own, and openssl signs through the \
+PKCS#11 module, all on this machine.\n\
 Data directory: ./chancery-quickstart, or ./chancery-quickstart-remote, unless --data-dir or CHANCERY_DATA_DIR says otherwise."
 )]
 pub(crate) struct Quickstart {

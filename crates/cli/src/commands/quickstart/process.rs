@@ -11,7 +11,7 @@ use std::{
 use chancery_api::FailureKind;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::guide::{Guide, quoted, typed};
+use super::guide::{Guide, at, quoted, typed};
 use crate::error::CliError;
 
 /// How long a process may take to end.
@@ -41,6 +41,11 @@ impl Background {
             log,
             line,
         })
+    }
+
+    /// What it wrote so far.
+    pub(super) fn written(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Lets it go on when this process ends.
@@ -76,7 +81,7 @@ impl Background {
 
     /// A failure with what it wrote last.
     pub(super) fn failure(&self, what: &str) -> CliError {
-        let written = fs::read_to_string(&self.log).unwrap_or_default();
+        let written = self.written();
         let last = written
             .lines()
             .rfind(|line| !line.trim().is_empty())
@@ -132,11 +137,25 @@ impl Drop for Background {
 impl Guide {
     /// Shows a command and starts it in the background.
     pub(super) fn spawn(&self, words: &[&str], log: &str) -> Result<Background, CliError> {
-        let line = typed(words);
+        self.spawn_as(typed(words), words, self.directory(), log)
+    }
+
+    /// Shows a command of another machine, which has this data directory, and starts it in the background.
+    pub(super) fn spawn_at(&self, machine: &Path, words: &[&str], log: &str) -> Result<Background, CliError> {
+        self.spawn_as(typed(&at(machine, words)), words, machine, log)
+    }
+
+    fn spawn_as(
+        &self,
+        line: String,
+        words: &[&str],
+        directory: &Path,
+        log: &str,
+    ) -> Result<Background, CliError> {
         self.say(format!("$ {line} &"))?;
         let exe = std::env::current_exe().map_err(CliError::file("find", Path::new("this program")))?;
         let mut command = Command::new(exe);
-        command.env("CHANCERY_DATA_DIR", self.directory()).args(words);
+        command.env("CHANCERY_DATA_DIR", directory).args(words);
         Background::new(command, self.out(log), line)
     }
 

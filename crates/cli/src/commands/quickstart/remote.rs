@@ -1,7 +1,7 @@
 //! `quickstart --remote`: the HSM is elsewhere, the custodians are elsewhere, and an unmodified program signs.
 //!
-//! All of it on one machine, each party with its own process and its own key: the node, the agent at the HSM's side, two custodians,
-//! and `openssl` with our PKCS#11 module. What this run started ends with it.
+//! All of it on one machine, each party with its own process and its own key: the node, the agent at the HSM's side, two custodians'
+//! agents with data directories of their own, and `openssl` with our PKCS#11 module. What this run started ends with it.
 
 use std::{
     fs,
@@ -12,16 +12,17 @@ use std::{
 };
 
 use chancery_api::{
-    ClientList, ConnectorList, FailureKind, LeaseId, LeaseList, LeaseState, ReceiptShow, SigningKeyView,
-    SigningKeys, Status,
+    ClientList, ConnectorList, FailureKind, HsmView, LeaseId, LeaseList, LeaseState, ReceiptShow,
+    SigningKeyView, SigningKeys, Status, Subject,
 };
-use chancery_node::DataDir;
+use chancery_node::{DataDir, LayoutError};
 use serde::Serialize;
 
 use super::{
     certificate::path,
     guide::{Guide, quoted},
     look::is_held,
+    machines::{CUSTODIANS, custodians, machine},
     process::Background,
     steps,
 };
@@ -30,7 +31,6 @@ use crate::{commands::lease::digests, error::CliError, report::Report};
 const SIGNER: &str = "firmware";
 const HSM: &str = "hsm-a";
 const CONNECTOR: &str = "cupboard";
-const CUSTODIANS: [&str; 2] = ["alice", "bob"];
 const REQUESTER: &str = "build";
 /// How long anything may take that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,12 +59,12 @@ struct Outcome {
 pub(super) fn all(guide: &Guide, module: Option<&Path>) -> Result<Report, CliError> {
     let module = module_file(module)?;
     let data = steps::begin(guide)?;
-    steps::people_and_tokens(guide, &data)?;
-    steps::hsms_and_custodians(guide, &data)?;
-    let key = signing_key(guide)?;
+    manager_and_hsm(guide, &data)?;
     let (tokens_url, api_url) = network(guide, &data)?;
+    custodians(guide, &data, HSM, &api_url)?;
+    let key = signing_key(guide, &data)?;
     let agent = hsm_elsewhere(guide, &data, &tokens_url, &key)?;
-    clients(guide)?;
+    requester(guide)?;
     let (lease, image) = sign(guide, &data, &api_url, &module)?;
     let receipt = check(guide, lease, &image)?;
     guide.say("\n== The end ==")?;
@@ -120,19 +120,73 @@ fn module_file(named: Option<&Path>) -> Result<PathBuf, CliError> {
 
 const MODULE: &str = "libchancery_pkcs11.so";
 
-/// Step 3.
-fn signing_key(guide: &Guide) -> Result<SigningKeyView, CliError> {
+/// Steps 1 and 2.
+fn manager_and_hsm(guide: &Guide, data: &DataDir) -> Result<(), CliError> {
     guide.step(
-        3,
+        1,
+        "A manager and an HSM",
+        "One virtual token will hold the signing key, one is that of alice, the TrustCenter Manager to whom all rights go back.",
+    )?;
+    let manager = steps::MANAGER;
+    let known = guide.context.tokens()?.list()?;
+    let is_there = |name: &str| known.iter().any(|token| token.name.as_str() == name);
+    if !is_there(HSM) {
+        guide.run(&["vtoken", "create", HSM])?;
+    }
+    let tokens = guide.context.tokens()?;
+    if !is_there(manager) || !tokens.open(manager)?.has_pin()? {
+        guide.run(&["vtoken", "create", manager, "--init", "--rehearsal"])?;
+    }
+    match data.installation() {
+        Ok(_) => {}
+        Err(LayoutError::NotInitialised(_)) => {
+            guide.run(&["init", "--manager", manager, "--token", manager, "--rehearsal"])?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    guide.step(
+        2,
+        "The HSM is set up for three custodians",
+        "Any two of three will open it; there is no PIN and no setting that could replace one of them. alice is the first.",
+    )?;
+    if guide.hsm(HSM)?.is_some_and(|hsm| !is_held(&hsm)) {
+        guide.run(&["hsm", "attach", HSM, "--as", manager])?;
+    }
+    let set_up = |hsm: &HsmView| hsm.quorum.is_some();
+    if !guide.hsm(HSM)?.is_some_and(|hsm| set_up(&hsm)) {
+        guide.run(&["hsm", "init", HSM, "--quorum", "2of3", "--as", manager])?;
+    }
+    let is_custodian = |hsm: &HsmView| hsm.custodians.iter().any(|custodian| custodian.person == manager);
+    if !guide.hsm(HSM)?.is_some_and(|hsm| is_custodian(&hsm)) {
+        let wanted =
+            |subject: &Subject| matches!(subject, Subject::Custodian(custodian) if custodian.name == manager);
+        match guide.pending(wanted)? {
+            Some(number) => guide.finish(number, manager, manager)?,
+            None => {
+                guide.run(&["custodian", "register", manager, "--hsm", HSM, "--as", manager])?;
+            }
+        }
+    }
+    guide.run(&["hsm", "list"]).map(drop)
+}
+
+/// Step 5.
+fn signing_key(guide: &Guide, data: &DataDir) -> Result<SigningKeyView, CliError> {
+    guide.step(
+        5,
         "A key for signing",
-        "It is generated in hsm-a while two custodians have it open, and is never a CA's. From here on each use needs a lease.",
+        "It is generated in hsm-a while two custodians have it open, and is never a CA's. They open it from their own machines, each\n\
+         with the own token. From here on each use needs a lease.",
     )?;
     if known_key(guide)?.is_none() {
         if guide.hsm(HSM)?.is_some_and(|hsm| !is_held(&hsm)) {
             guide.run(&["hsm", "attach", HSM, "--as", steps::MANAGER])?;
         }
         for custodian in CUSTODIANS {
-            guide.run(&["hsm", "unlock", HSM, "--as", custodian])?;
+            guide.run_at(
+                &machine(data, custodian),
+                &["hsm", "unlock", HSM, "--as", custodian],
+            )?;
         }
         guide.run(&["signer", "create", SIGNER, "--hsm", HSM, "--as", steps::MANAGER])?;
     }
@@ -150,10 +204,10 @@ fn known_key(guide: &Guide) -> Result<Option<SigningKeyView>, CliError> {
         .find(|key| key.name == SIGNER))
 }
 
-/// Step 4: addresses for agents and for clients.
+/// Step 3: addresses for agents and for clients.
 fn network(guide: &Guide, data: &DataDir) -> Result<(String, String), CliError> {
     guide.step(
-        4,
+        3,
         "The node on the network",
         "Agents that bring tokens and enrolled clients come to two listeners, both TLS. Whoever calls pins the node's certificate.",
     )?;
@@ -178,6 +232,10 @@ fn network(guide: &Guide, data: &DataDir) -> Result<(String, String), CliError> 
         })?;
         // It ends by `chancery stop`, as every node does.
         node.leave();
+        guide.context.disconnect();
+        if guide.hsm(HSM)?.is_some_and(|hsm| !is_held(&hsm)) {
+            guide.run(&["hsm", "attach", HSM, "--as", steps::MANAGER])?;
+        }
     }
     guide.context.disconnect();
     guide.run(&["status"])?;
@@ -198,7 +256,7 @@ fn free_address() -> Result<String, CliError> {
         .map_err(CliError::file("listen on", Path::new("127.0.0.1")))
 }
 
-/// Step 5.
+/// Step 6.
 fn hsm_elsewhere(
     guide: &Guide,
     data: &DataDir,
@@ -206,7 +264,7 @@ fn hsm_elsewhere(
     key: &SigningKeyView,
 ) -> Result<Background, CliError> {
     guide.step(
-        5,
+        6,
         "The HSM moves to another place",
         "The node gives hsm-a up, and an agent brings it back from where it is. The node may read public files and use the one key\n\
          that is named at the agent, nothing else; it opens a secure channel into the HSM itself, so that the agent reads nothing.",
@@ -256,45 +314,43 @@ fn hsm_elsewhere(
     Ok(agent)
 }
 
-/// Step 6.
-fn clients(guide: &Guide) -> Result<(), CliError> {
+/// Step 7.
+fn requester(guide: &Guide) -> Result<(), CliError> {
     guide.step(
-        6,
-        "Clients with keys of their own",
-        "The build machine and each custodian's agent are enrolled by their public keys. A client may ask; custodians decide.",
+        7,
+        "A client with a key of its own",
+        "The build machine is enrolled by its public key, as the custodians' machines were by their cards. It may ask; custodians decide.",
     )?;
     let known = guide.context.call(&ClientList {})?;
-    for name in [REQUESTER].into_iter().chain(CUSTODIANS) {
-        let key = path(guide, &format!("{name}.key"));
-        let certificate = format!("{key}.crt");
-        if !Path::new(&key).is_file() {
-            guide.run(&["client", "key", "--out", &key])?;
-        }
-        if known
-            .iter()
-            .any(|client| client.name == name && client.state == "enrolled")
-        {
-            continue;
-        }
-        let add = ["client", "add", name, "--key", &certificate];
-        let custodian = ["--custodian", name];
-        if name == REQUESTER {
-            guide.run(&add)?;
-        } else {
-            guide.run(&[&add[..], &custodian].concat())?;
-        }
+    let key = path(guide, &format!("{REQUESTER}.key"));
+    if !Path::new(&key).is_file() {
+        guide.run(&["client", "key", "--out", &key])?;
+    }
+    let enrolled = |client: &chancery_api::ClientView| client.name == REQUESTER && client.state == "enrolled";
+    if !known.iter().any(enrolled) {
+        guide.run(&["client", "add", REQUESTER, "--key", &format!("{key}.crt")])?;
     }
     guide.run(&["client", "list"]).map(drop)
 }
 
-/// Step 7: the lease and the file that was signed.
+/// Step 8: the lease and the file that was signed.
 fn sign(guide: &Guide, data: &DataDir, url: &str, module: &Path) -> Result<(LeaseId, PathBuf), CliError> {
     guide.step(
-        7,
+        8,
         "openssl signs, and waits for two custodians",
-        "openssl knows nothing of custodians: our PKCS#11 module asks for a lease with the digest at hand, and waits. Each custodian\n\
-         sees on the own machine what is asked, compares the own build, and answers with the own token; the HSM counts.",
+        "openssl knows nothing of custodians: our PKCS#11 module asks for a lease with the digest at hand, and waits. Two agents wait on\n\
+         the custodians' machines and tell of it; each custodian reads there what is asked, compares the own build, and answers with\n\
+         the own token; the HSM counts. Nothing is ever approved by an agent alone.",
     )?;
+    let mut agents = Vec::new();
+    for custodian in CUSTODIANS {
+        let words = ["approve", "--as", custodian, "--watch"];
+        let log = format!("{custodian}-agent.log");
+        agents.push((
+            custodian,
+            guide.spawn_at(&machine(data, custodian), &words, &log)?,
+        ));
+    }
     let image = guide.out("image.bin");
     let now = guide.context.call(&Status {})?.started;
     fs::write(&image, format!("firmware of {now}, {}\n", std::process::id()))
@@ -333,34 +389,43 @@ fn sign(guide: &Guide, data: &DataDir, url: &str, module: &Path) -> Result<(Leas
     let Some(lease) = lease else {
         return Err(openssl.failure("openssl ended before it asked for anything"));
     };
-    let (id, certificate) = (lease.to_string(), certificate.display().to_string());
+    let id = lease.to_string();
+    for (custodian, agent) in &agents {
+        guide.until("the custodian's agent tells of the lease", || {
+            Ok(agent.written().contains(&id) || agent.has_ended())
+        })?;
+        if !agent.written().contains(&id) {
+            return Err(agent.failure("the agent ended"));
+        }
+        guide.say(format!("({custodian}'s agent tells of lease {id})"))?;
+    }
+    // Both decide at once, each on the own machine.
+    let own_build = image.display().to_string();
+    let mut decisions = Vec::new();
     for custodian in CUSTODIANS {
-        let key = path(guide, &format!("{custodian}.key"));
-        let image = image.display().to_string();
-        guide.run(&[
-            "approve",
-            &id,
-            "--as",
-            custodian,
-            "--compare",
-            &image,
-            "--node",
-            url,
-            "--node-cert",
-            &certificate,
-            "--client-key",
-            &key,
-        ])?;
+        let words = ["approve", &id, "--as", custodian, "--compare", &own_build];
+        let log = format!("{custodian}-approve.log");
+        decisions.push(guide.spawn_at(&machine(data, custodian), &words, &log)?);
+    }
+    for decision in decisions {
+        guide.until("the custodian decided", || Ok(decision.has_ended()))?;
+        for line in decision.written().lines() {
+            guide.say(format!("  {line}"))?;
+        }
+        decision.succeeded()?;
+    }
+    for (_, agent) in agents {
+        agent.end()?;
     }
     openssl.succeeded()?;
     guide.run(&["lease", "show", &id])?;
     Ok((lease, image))
 }
 
-/// Step 8: the receipt's file.
+/// Step 9: the receipt's file.
 fn check(guide: &Guide, lease: LeaseId, image: &Path) -> Result<PathBuf, CliError> {
     guide.step(
-        8,
+        9,
         "What remains: a signature and its receipt",
         "The signature is an ordinary one. The receipt shows to anybody, without the node, who permitted it, and under which text.",
     )?;

@@ -1,0 +1,208 @@
+//! What a custodian's machine gives the administrator.
+
+use chancery_api::{Base64, Hash32, canonical_json};
+use chancery_cvc::{AuthenticatedRequest, DeviceChain, DeviceIdentity, Genuineness, TrustAnchors};
+use serde::{Deserialize, Serialize};
+
+use super::{Fingerprint, add_virtual_root, read};
+use crate::{ACT_KEY, AgentError, CUSTODIAN_KEY, act_key, custodian_key, token::UnlockedToken};
+
+const WHAT: &str = "the custodian's card";
+const KIND: &str = "chancery-custodian-card";
+
+/// A token and its two keys, as the token itself vouches for them. Public. A file; fields are never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustodianCard {
+    kind: String,
+    v: u32,
+    /// CHR of the device certificate.
+    device: String,
+    /// EF 2F02 of the token.
+    chain: Base64,
+    /// Scheme root of a virtual token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<Base64>,
+    /// Authenticated request of the key that answers HSMs.
+    custodian_key: Base64,
+    /// Authenticated request of the key that signs what the person decides.
+    act_key: Base64,
+    /// Certificate (PEM) of the key by which the custodian's machine calls the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+}
+
+/// What a card proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardProof {
+    /// CHR of the device certificate.
+    pub device: String,
+    /// What the token is by its certificates.
+    pub genuineness: Genuineness,
+    /// The certificates, from the root down.
+    pub path: String,
+    /// SHA-256 of the key that answers HSMs (SubjectPublicKeyInfo).
+    pub custodian_key: Hash32,
+    /// SHA-256 of the key that signs acts (SubjectPublicKeyInfo).
+    pub act_key: Hash32,
+}
+
+impl CustodianCard {
+    /// Has the token make the two keys, unless it has them, and takes its statements about them. `anchors` are the roots this side
+    /// knows; the token's own goes with the card when it is one of virtual tokens.
+    ///
+    /// # Errors
+    /// As [`custodian_key`] and [`act_key`].
+    pub fn of(
+        token: &mut UnlockedToken,
+        anchors: &TrustAnchors,
+        client: Option<String>,
+    ) -> Result<Self, AgentError> {
+        let answers = custodian_key(token, anchors)?;
+        let acts = act_key(token, anchors)?;
+        let identity = identity(&answers.chain, anchors)?;
+        let root = match identity.genuine() {
+            Genuineness::Virtual => identity
+                .trusted()
+                .path()
+                .next()
+                .map(|root| Base64(root.as_bytes().to_vec())),
+            _ => None,
+        };
+        Ok(Self {
+            kind: KIND.to_owned(),
+            v: 1,
+            device: identity.name().to_string(),
+            chain: Base64(answers.chain),
+            root,
+            custodian_key: Base64(answers.key_request),
+            act_key: Base64(acts.key_request),
+            client,
+        })
+    }
+
+    /// Reads a card's file. Nothing is proven yet.
+    ///
+    /// # Errors
+    /// [`AgentError::Letter`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, AgentError> {
+        let card: Self = read(WHAT, bytes)?;
+        if (card.kind.as_str(), card.v) != (KIND, 1) {
+            return Err(refuse("it is another kind of file, or of a later version"));
+        }
+        Ok(card)
+    }
+
+    /// The card's file.
+    ///
+    /// # Errors
+    /// [`AgentError::Letter`].
+    pub fn encode(&self) -> Result<Vec<u8>, AgentError> {
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| refuse(&error.to_string()))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// What people compare.
+    ///
+    /// # Errors
+    /// [`AgentError::Letter`].
+    pub fn fingerprint(&self) -> Result<Fingerprint, AgentError> {
+        let canonical = canonical_json(self).map_err(|error| refuse(&error.to_string()))?;
+        Ok(Fingerprint::of(&canonical))
+    }
+
+    /// Checks the card: certificates under `anchors` or, for a virtual token, under the root that came with it, and both statements.
+    ///
+    /// # Errors
+    /// [`AgentError::Letter`].
+    pub fn proof(&self, anchors: &TrustAnchors) -> Result<CardProof, AgentError> {
+        let mut anchors = anchors.clone();
+        if let Some(root) = &self.root {
+            add_virtual_root(WHAT, &mut anchors, &root.0)?;
+        }
+        let identity = identity(&self.chain.0, &anchors)?;
+        if identity.name().as_str() != self.device {
+            return Err(refuse("its certificates are those of another token"));
+        }
+        Ok(CardProof {
+            device: self.device.clone(),
+            genuineness: identity.genuine(),
+            path: identity.display_path(),
+            custodian_key: vouched(&identity, &self.custodian_key.0, CUSTODIAN_KEY.0)?,
+            act_key: vouched(&identity, &self.act_key.0, ACT_KEY.0)?,
+        })
+    }
+
+    /// The same token, vouched for by other certificates. They are those of a factory that knows the token's key.
+    #[must_use]
+    pub fn with_chain(&self, chain: Vec<u8>) -> Self {
+        Self {
+            chain: Base64(chain),
+            root: None,
+            ..self.clone()
+        }
+    }
+
+    /// EF 2F02 of the token.
+    #[must_use]
+    pub fn chain(&self) -> &[u8] {
+        &self.chain.0
+    }
+
+    /// Statement about the key that answers HSMs.
+    #[must_use]
+    pub fn custodian_key(&self) -> &[u8] {
+        &self.custodian_key.0
+    }
+
+    /// Statement about the key that signs what the person decides.
+    #[must_use]
+    pub fn act_key(&self) -> &[u8] {
+        &self.act_key.0
+    }
+
+    /// Certificate (PEM) of the key by which the custodian's machine calls the node.
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    /// The root of a virtual token that came with the card.
+    #[must_use]
+    pub fn root(&self) -> Option<&[u8]> {
+        self.root.as_ref().map(|root| root.0.as_slice())
+    }
+}
+
+fn identity(chain: &[u8], anchors: &TrustAnchors) -> Result<DeviceIdentity, AgentError> {
+    DeviceChain::parse(chain)
+        .map_err(|error| refuse(&format!("its certificates: {error}")))?
+        .verify(anchors, None)
+        .map_err(|error| refuse(&format!("its certificates: {error}")))
+}
+
+/// SHA-256 of a key that the device vouches for, under its own name and this key id.
+fn vouched(identity: &DeviceIdentity, request: &[u8], id: u8) -> Result<Hash32, AgentError> {
+    let failed = |why: String| refuse(&format!("the token's statement about key {id}: {why}"));
+    let key = AuthenticatedRequest::parse(request)
+        .map_err(|error| failed(error.to_string()))?
+        .verify(identity)
+        .map_err(|error| failed(error.to_string()))?;
+    let expected = identity.name().with_sequence(id.into());
+    if expected.ok().as_ref() != Some(key.chr()) {
+        return Err(failed(format!("it is about {}", key.chr())));
+    }
+    let spki = key
+        .public_key()
+        .to_spki_der()
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(Hash32::of(&spki))
+}
+
+fn refuse(why: &str) -> AgentError {
+    AgentError::Letter {
+        what: WHAT,
+        why: why.to_owned(),
+    }
+}

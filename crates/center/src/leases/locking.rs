@@ -1,0 +1,134 @@
+//! Which HSMs are open for what, and locking those that nothing needs.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use chancery_api::{Failure, HsmId, StatementKind};
+use chancery_keys::HsmError;
+use chancery_store::Change;
+use serde_json::json;
+use tracing::warn;
+
+use super::desk::{Desk, held};
+use crate::event::{Actor, event};
+
+/// How much later an HSM locks itself than the node would: who comes first says why.
+const SLACK: Duration = Duration::from_secs(2);
+
+impl Desk {
+    /// Notes that custodians opened an HSM by `hsm unlock`, in this era of it.
+    pub(crate) fn opened_for_all(&self, hsm: HsmId, era: u64) {
+        held(&self.for_all).insert(hsm, era);
+    }
+
+    /// Notes that an HSM was locked, or is open for leases alone.
+    pub(crate) fn not_open_for_all(&self, hsm: HsmId) {
+        held(&self.for_all).remove(&hsm);
+    }
+
+    /// Whether custodians opened an HSM by `hsm unlock`, and it is open since.
+    pub(crate) fn is_open_for_all(&self, hsm: HsmId) -> bool {
+        let status = self.inner.pool.get(hsm).map(|hsm| hsm.status());
+        let era = status.filter(|status| status.state.is_unlocked());
+        let era = era.map(|status| status.era);
+        let mut for_all = held(&self.for_all);
+        if for_all.get(&hsm).copied() != era {
+            for_all.remove(&hsm);
+        }
+        for_all.contains_key(&hsm)
+    }
+
+    /// Whether an HSM counts answers that custodians gave to open it for a lease.
+    pub(crate) fn counts_for_a_lease(&self, hsm: HsmId) -> bool {
+        self.book().values().any(|lease| {
+            lease.attempts.get(&hsm).is_some_and(|attempt| {
+                attempt
+                    .given
+                    .iter()
+                    .any(|given| given.kind == StatementKind::Unlock)
+            })
+        })
+    }
+
+    /// Whether an HSM is open, and neither a lease nor `hsm unlock` needs that: it is being locked.
+    pub(crate) fn is_unneeded(&self, hsm: HsmId) -> bool {
+        let open = self
+            .inner
+            .pool
+            .get(hsm)
+            .is_some_and(|hsm| hsm.state().is_unlocked());
+        open && !self.is_open_for_all(hsm) && !self.book().values().any(|lease| lease.needs(hsm))
+    }
+
+    /// Locks HSMs that are open and that no lease and no `hsm unlock` needs.
+    pub(crate) async fn lock_unneeded(&self) {
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let _one_at_a_time = self.answering.lock().await;
+        for (id, hsm) in self.inner.pool.all() {
+            if !self.is_unneeded(id) {
+                continue;
+            }
+            match hsm.lock().await {
+                Ok(()) => {}
+                // Its loss locked it.
+                Err(HsmError::Lost { .. }) => continue,
+                Err(error) => {
+                    warn!(hsm = hsm.name(), %error, "an HSM that no lease needs is not locked");
+                    continue;
+                }
+            }
+            let data = json!({ "hsm": hsm.name(), "because": "no lease needs it" });
+            let change =
+                event(self.inner.clock.now_ms(), "hsm-locked", &Actor::Node, &data).map(|event| Change {
+                    writes: Vec::new(),
+                    events: vec![event],
+                });
+            let recorded = match change {
+                Ok(change) => self.inner.committer.commit(change).await.map_err(Failure::from),
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = recorded {
+                warn!(
+                    hsm = hsm.name(),
+                    because = failure.message,
+                    "that an HSM was locked is not recorded"
+                );
+            }
+            self.tell();
+        }
+    }
+
+    /// Has each HSM that is open for leases lock itself when the last of them is over, whatever becomes of this node; an HSM that
+    /// `hsm unlock` opened has no such limit.
+    pub(super) async fn limit(&self) {
+        for (id, hsm) in self.inner.pool.all() {
+            let status = hsm.status();
+            if !status.state.is_unlocked() {
+                held(&self.limits).remove(&id);
+                continue;
+            }
+            let until = match self.is_open_for_all(id) {
+                true => None,
+                false => {
+                    let open = self.book();
+                    let needing = open.values().filter(|lease| lease.needs(id));
+                    match needing.map(|lease| lease.ends_at).max() {
+                        Some(until) => Some(until),
+                        // It is to be locked: the limit it has stays.
+                        None => continue,
+                    }
+                }
+            };
+            if held(&self.limits).get(&id) == Some(&(status.era, until)) {
+                continue;
+            }
+            let after = until.map(|until| Duration::from_millis(until.saturating_sub(self.now())) + SLACK);
+            match hsm.lock_in(after).await {
+                Ok(()) => drop(held(&self.limits).insert(id, (status.era, until))),
+                // It is not open any more: nothing is to be limited.
+                Err(error) => tracing::debug!(hsm = hsm.name(), %error, "no limit is set"),
+            }
+        }
+    }
+}

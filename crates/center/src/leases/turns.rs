@@ -1,0 +1,174 @@
+//! Whose turn it is to answer a locked HSM. It has one challenge open: a custodian who asks for another one takes away that of the one
+//! before, so each has a little time in peace, one after the other in the order they came.
+
+use std::collections::{HashMap, VecDeque};
+
+use chancery_api::{HsmId, PersonId};
+
+/// How long a custodian's agent may take for an HSM's challenge while another one waits, milliseconds.
+const TURN_MS: u64 = 10 * 1000;
+
+/// The lines before all HSMs.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    lines: HashMap<HsmId, Line>,
+    last: u64,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    holder: Option<Holder>,
+    /// Each person once.
+    waiting: VecDeque<(PersonId, u64)>,
+}
+
+#[derive(Debug)]
+struct Holder {
+    person: PersonId,
+    /// Since when: a reading of the node's monotonic clock. Asking again begins no new turn.
+    since: u64,
+}
+
+/// Where somebody in a line stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is this person's turn.
+    Yours,
+    /// Others come first.
+    Later,
+    /// The same person asked again, and stands here by that call.
+    Replaced,
+}
+
+impl Turns {
+    /// Joins the line before an HSM; who stands there keeps the place. The number names this call.
+    pub(crate) fn join(&mut self, hsm: HsmId, person: PersonId) -> u64 {
+        self.last += 1;
+        let line = self.lines.entry(hsm).or_default();
+        match line.waiting.iter_mut().find(|(waits, _)| *waits == person) {
+            Some((_, call)) => *call = self.last,
+            None => line.waiting.push_back((person, self.last)),
+        }
+        self.last
+    }
+
+    /// Takes the turn, if it is this person's.
+    pub(crate) fn take(&mut self, hsm: HsmId, person: PersonId, call: u64, now: u64) -> Place {
+        let line = self.lines.entry(hsm).or_default();
+        let Some(at) = line.waiting.iter().position(|waits| *waits == (person, call)) else {
+            return Place::Replaced;
+        };
+        let holder = line
+            .holder
+            .as_ref()
+            .filter(|holder| now.saturating_sub(holder.since) < TURN_MS);
+        match holder {
+            Some(holder) if holder.person == person => {}
+            None if at == 0 => line.holder = Some(Holder { person, since: now }),
+            _ => return Place::Later,
+        }
+        line.waiting.remove(at);
+        Place::Yours
+    }
+
+    /// Leaves the line.
+    pub(crate) fn leave(&mut self, hsm: HsmId, person: PersonId, call: u64) {
+        if let Some(line) = self.lines.get_mut(&hsm) {
+            line.waiting.retain(|waits| *waits != (person, call));
+        }
+        self.tidy(hsm);
+    }
+
+    /// Ends this person's turn.
+    pub(crate) fn done(&mut self, hsm: HsmId, person: PersonId) {
+        if let Some(line) = self.lines.get_mut(&hsm)
+            && line.holder.as_ref().is_some_and(|holder| holder.person == person)
+        {
+            line.holder = None;
+        }
+        self.tidy(hsm);
+    }
+
+    fn tidy(&mut self, hsm: HsmId) {
+        let empty = |line: &Line| line.holder.is_none() && line.waiting.is_empty();
+        if self.lines.get(&hsm).is_some_and(empty) {
+            self.lines.remove(&hsm);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn hsm() -> HsmId {
+        HsmId::new(Uuid::from_bytes([1; 16]))
+    }
+
+    fn person(number: u8) -> PersonId {
+        PersonId::new(Uuid::from_bytes([number; 16]))
+    }
+
+    #[test]
+    fn who_asks_again_and_again_keeps_nobody_out() {
+        let mut turns = Turns::default();
+        let (alice, bob) = (person(1), person(2));
+        let call = turns.join(hsm(), alice);
+        assert_eq!(turns.take(hsm(), alice, call, 0), Place::Yours);
+        let waits = turns.join(hsm(), bob);
+        for now in (1_000..TURN_MS).step_by(1_000) {
+            let again = turns.join(hsm(), alice);
+            assert_eq!(
+                turns.take(hsm(), alice, again, now),
+                Place::Yours,
+                "it is her turn still"
+            );
+            assert_eq!(turns.take(hsm(), bob, waits, now), Place::Later);
+        }
+        // Her turn is over, however often she asked; who waits comes first.
+        let again = turns.join(hsm(), alice);
+        assert_eq!(turns.take(hsm(), alice, again, TURN_MS), Place::Later);
+        assert_eq!(turns.take(hsm(), bob, waits, TURN_MS), Place::Yours);
+        // And has as much time in peace.
+        assert_eq!(turns.take(hsm(), alice, again, 2 * TURN_MS - 1), Place::Later);
+        turns.done(hsm(), bob);
+        assert_eq!(turns.take(hsm(), alice, again, 2 * TURN_MS - 1), Place::Yours);
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_holds_no_place() {
+        let mut turns = Turns::default();
+        let (alice, bob, carol) = (person(1), person(2), person(3));
+        let call = turns.join(hsm(), alice);
+        assert_eq!(turns.take(hsm(), alice, call, 0), Place::Yours);
+        let first = turns.join(hsm(), bob);
+        let behind = turns.join(hsm(), carol);
+        let second = turns.join(hsm(), bob);
+        assert_eq!(turns.take(hsm(), bob, first, TURN_MS), Place::Replaced);
+        assert_eq!(
+            turns.take(hsm(), carol, behind, TURN_MS),
+            Place::Later,
+            "bob came first"
+        );
+        turns.leave(hsm(), bob, first);
+        assert_eq!(turns.take(hsm(), carol, behind, TURN_MS), Place::Later);
+        turns.leave(hsm(), bob, second);
+        assert_eq!(turns.take(hsm(), carol, behind, TURN_MS), Place::Yours);
+        turns.done(hsm(), alice);
+        assert_eq!(turns.lines.len(), 1, "only who has the turn ends it");
+        turns.done(hsm(), carol);
+        assert!(turns.lines.is_empty());
+    }
+
+    #[test]
+    fn hsms_have_a_line_each() {
+        let mut turns = Turns::default();
+        let other = HsmId::new(Uuid::from_bytes([2; 16]));
+        let call = turns.join(hsm(), person(1));
+        assert_eq!(turns.take(hsm(), person(1), call, 0), Place::Yours);
+        let call = turns.join(other, person(2));
+        assert_eq!(turns.take(other, person(2), call, 0), Place::Yours);
+    }
+}

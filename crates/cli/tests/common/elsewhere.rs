@@ -1,0 +1,158 @@
+//! A custodian's own machine: a data directory that knows nothing of the installation, with a virtual token.
+
+#![allow(dead_code, reason = "each test binary uses a part of this")]
+
+use std::{path::PathBuf, process::Command};
+
+use crate::common::{Ended, Home};
+
+/// The custodian's side; files go to and fro by hand.
+pub(crate) struct Elsewhere {
+    pub(crate) home: Home,
+    pub(crate) name: String,
+    /// Socket of the pcscd in whose reader the token is.
+    pub(crate) reader: Option<PathBuf>,
+}
+
+impl Elsewhere {
+    /// A machine with a token of this name, for rehearsal.
+    pub(crate) fn new(name: &str) -> Self {
+        let home = Home::new();
+        home.run(&["vtoken", "create", name, "--init", "--rehearsal"])
+            .ok();
+        Self {
+            home,
+            name: name.to_owned(),
+            reader: None,
+        }
+    }
+
+    /// The program, on this machine.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.home.command(words);
+        if let Some(socket) = &self.reader {
+            command.env("PCSCLITE_CSOCK_NAME", socket);
+        }
+        command
+    }
+
+    pub(crate) fn run(&self, words: &[&str]) -> Ended {
+        Ended::from(self.command(words).output().unwrap())
+    }
+
+    /// A file of this machine.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.home.dir.path().join(name).display().to_string()
+    }
+
+    /// Writes the card; its file.
+    pub(crate) fn card(&self) -> String {
+        let file = self.file("own.card");
+        self.run(&["custodian", "card", "--out", &file]).ok();
+        file
+    }
+
+    /// Joins a center: the administrator's part is done by `manager` on `center`, the custodian's here. Fingerprints are compared, by
+    /// reading them from both sides.
+    pub(crate) fn join(&self, center: &Home, manager: &str, hsms: &str, invitation: &str) -> Ended {
+        let card = self.card();
+        let vouched = center.dir.path().join(format!("{}.card", self.name));
+        let vouched = vouched.display().to_string();
+        center.run(&["custodian", "vouch", &card, "--out", &vouched]).ok();
+        self.enrol(center, manager, hsms, &vouched);
+        self.accept(center, invitation)
+    }
+
+    /// The administrator's part.
+    pub(crate) fn enrol(&self, center: &Home, manager: &str, hsms: &str, card: &str) {
+        let name = self.name.as_str();
+        let (_, people) = center.json(&["person", "list"]);
+        let known = people
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|person| person["name"] == name);
+        if !known {
+            center
+                .run(&[
+                    "person",
+                    "add",
+                    name,
+                    "--role",
+                    "subscriber",
+                    "--card",
+                    card,
+                    "--as",
+                    manager,
+                ])
+                .ok();
+        }
+        center
+            .run(&[
+                "custodian",
+                "register",
+                name,
+                "--card",
+                card,
+                "--hsm",
+                hsms,
+                "--as",
+                manager,
+            ])
+            .ok();
+        center
+            .run(&["client", "add", name, "--key", card, "--custodian", name])
+            .ok();
+    }
+
+    /// The custodian's part.
+    pub(crate) fn accept(&self, center: &Home, invitation: &str) -> Ended {
+        let fingerprint = fingerprint(center, invitation);
+        let words = [
+            "custodian",
+            "accept",
+            invitation,
+            "--as",
+            &self.name,
+            "--fingerprint",
+            &fingerprint,
+        ];
+        self.run(&words)
+    }
+
+    /// What this machine keeps of installations.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.home.data().join("custodians")
+    }
+}
+
+/// Writes an invitation; its fingerprint goes another way.
+pub(crate) fn invite(center: &Home, node: Option<&str>, name: &str) -> String {
+    let file = center.dir.path().join(name).display().to_string();
+    let words = ["custodian", "invitation", "--out", &file];
+    let node: Vec<&str> = node.into_iter().flat_map(|node| ["--node", node]).collect();
+    center.run(&[&words[..], &node].concat()).ok();
+    file
+}
+
+/// The fingerprint, as the administrator reads it.
+pub(crate) fn fingerprint(center: &Home, invitation: &str) -> String {
+    let other = format!("{invitation}.again");
+    let text = std::fs::read_to_string(invitation).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut words = vec!["custodian", "invitation", "--out", &other];
+    if let Some(url) = value["node"]["url"].as_str() {
+        words.extend(["--node", url]);
+    }
+    let hsms: Vec<&str> = value["hsms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hsm| hsm["name"].as_str().unwrap())
+        .collect();
+    let hsms = hsms.join(",");
+    words.extend(["--hsm", &hsms]);
+    let (code, told) = center.json(&words);
+    assert_eq!(code, 0, "{told}");
+    told["fingerprint"].as_str().unwrap().to_owned()
+}

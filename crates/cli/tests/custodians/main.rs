@@ -1,0 +1,15 @@
+//! Custodians whose machines have nothing of the installation: card, invitation, acceptance, and leases answered from there.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod answers;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/elsewhere.rs"]
+mod elsewhere;
+mod files;
+#[path = "../common/pcscd.rs"]
+mod pcscd;
+#[path = "../common/terminal.rs"]
+mod terminal;
+mod world;
