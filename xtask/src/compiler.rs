@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::{Mutex, PoisonError};
 
 use crate::failure::Failure;
 use crate::run::Workspace;
@@ -18,17 +19,7 @@ use crate::run::Workspace;
 /// # Errors
 /// [`Failure::Io`] when this program cannot be copied.
 pub(crate) fn cargo(workspace: &Workspace) -> Result<Command, Failure> {
-    let program = env::current_exe().map_err(Failure::io("finding this program"))?;
-    // Cargo builds this program again, as one of the crates, and puts it where this one is.
-    let copy = program.with_file_name("xtask-compiler");
-    let new = program.with_file_name(format!("xtask-compiler-{}", std::process::id()));
-    fs::copy(&program, &new)
-        .and_then(|_| fs::rename(&new, &copy))
-        .map_err(Failure::io(format!(
-            "copying {} to {}",
-            program.display(),
-            copy.display()
-        )))?;
+    let copy = copy()?;
     // The folder of the profile is in cargo's target folder.
     let pages = copy
         .parent()
@@ -43,6 +34,27 @@ pub(crate) fn cargo(workspace: &Workspace) -> Result<Command, Failure> {
         // How cargo-clippy hands its own arguments on. The driver has cargo compile anew when they change.
         .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
     Ok(command)
+}
+
+/// A copy of this program, made once: cargo builds this program again, as one of the crates, and puts it where this one was.
+fn copy() -> Result<PathBuf, Failure> {
+    static MADE: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(copy) = &*made {
+        return Ok(copy.clone());
+    }
+    let program = env::current_exe().map_err(Failure::io("finding this program"))?;
+    let copy = program.with_file_name("xtask-compiler");
+    let new = program.with_file_name(format!("xtask-compiler-{}", std::process::id()));
+    fs::copy(&program, &new)
+        .and_then(|_| fs::rename(&new, &copy))
+        .map_err(Failure::io(format!(
+            "copying {} to {}",
+            program.display(),
+            copy.display()
+        )))?;
+    *made = Some(copy.clone());
+    Ok(copy)
 }
 
 /// When cargo runs us as a compiler, the compiler's exit code.
