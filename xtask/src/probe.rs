@@ -43,6 +43,8 @@ pub(crate) enum Need {
     Jarsigner,
     /// `certutil` and `modutil` of NSS.
     Nss,
+    /// `nginx`, a reverse proxy between agent and node.
+    Nginx,
     /// `unshare`: a pcscd of the tests' own runs in a mount namespace.
     Unshare,
 }
@@ -79,6 +81,7 @@ impl Need {
             Self::Osslsigncode => Source::Debian(&["osslsigncode"]),
             Self::Jarsigner => Source::Debian(&["openjdk-17-jdk-headless"]),
             Self::Nss => Source::Debian(&["libnss3-tools"]),
+            Self::Nginx => Source::Debian(&["nginx-light"]),
             Self::Unshare => Source::Debian(&["util-linux", "mount"]),
         }
     }
@@ -105,6 +108,7 @@ impl Need {
             Self::Osslsigncode => "osslsigncode, as a client of the PKCS#11 module",
             Self::Jarsigner => "jarsigner of JDK 17, as a client of the PKCS#11 module",
             Self::Nss => "certutil and modutil, as clients of the PKCS#11 module",
+            Self::Nginx => "nginx, as a proxy between agent and node",
             Self::Unshare => "unshare and mount, to run a pcscd of the tests' own",
         }
     }
@@ -137,6 +141,8 @@ impl Need {
             Self::Osslsigncode => !is_in_path("osslsigncode"),
             Self::Jarsigner => !is_in_path("jarsigner"),
             Self::Nss => !is_in_path("certutil") || !is_in_path("modutil"),
+            // Its folder is in the path of the superuser alone.
+            Self::Nginx => !Path::new("/usr/sbin/nginx").exists(),
             Self::Unshare => !is_in_path("unshare") || !is_in_path("mount"),
         }
     }

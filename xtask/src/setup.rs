@@ -54,6 +54,7 @@ pub(crate) const TEST: &[Need] = &[
     Need::Osslsigncode,
     Need::Jarsigner,
     Need::Nss,
+    Need::Nginx,
     Need::Unshare,
 ];
 

@@ -89,7 +89,7 @@ const API: Limits = Limits {
 };
 
 impl Edge {
-    /// Listens, and answers agents with `tokens` and clients with `service`.
+    /// Listens, and answers agents with `tokens` and clients with `service`. `tokens` says by [`crate::Standing`] who is known.
     ///
     /// # Errors
     /// [`EdgeError`] when an address cannot be used; nothing listens then.

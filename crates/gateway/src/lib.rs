@@ -25,3 +25,4 @@ mod tls;
 pub use edge::{Addresses, Edge, EdgeError};
 pub use listener::Peer;
 pub use service::{Caller, Service};
+pub use standing::Standing;

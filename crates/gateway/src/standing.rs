@@ -11,9 +11,10 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a connection is taken for: a stranger's, until a request on it shows a good ticket, a session or an enrolled key. Every
-/// request has it among its extensions.
+/// request has it among its extensions. A stranger's connection is kept for seconds only, and there may be few of them: whoever
+/// answers requests says when somebody has shown that he belongs here.
 #[derive(Clone, Debug)]
-pub(crate) struct Standing(Arc<Inner>);
+pub struct Standing(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -35,7 +36,7 @@ impl Standing {
     }
 
     /// No stranger any more: makes room for others.
-    pub(crate) fn known(&self) {
+    pub fn known(&self) {
         if !self.0.known.swap(true, Ordering::SeqCst) {
             drop(
                 self.0

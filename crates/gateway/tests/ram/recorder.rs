@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use axum::middleware::{self, Next};
 use chancery_api::{Failure, FailureKind, Hash32};
 use chancery_gateway::identity::NodeIdentity;
-use chancery_gateway::{Addresses, Caller, Edge, Service};
+use chancery_gateway::{Addresses, Caller, Edge, Service, Standing};
 use chancery_iso7816::CommandApdu;
 use chancery_ram::message::{CommandObject, CommandTemplate, ResponseObject, ResponseTemplate};
 use rustls::{ClientConfig, RootCertStore};
@@ -46,6 +46,8 @@ async fn record(State(record): State<Record>, request: Request, next: Next) -> R
         headers.get("x-chancery-sequence")?.to_str().ok()?.parse().ok()
     };
     let (parts, body) = request.into_parts();
+    // Nobody asks for tickets here.
+    parts.extensions.get::<Standing>().unwrap().known();
     let version = format!("{:?}", parts.version);
     record.0.lock().unwrap().versions.insert(version);
     let Ok(body) = to_bytes(body, 1 << 20).await else {
@@ -69,15 +71,21 @@ async fn record(State(record): State<Record>, request: Request, next: Next) -> R
 pub(crate) struct Shown {
     /// Commands under secure messaging, by instruction.
     pub(crate) protected: BTreeMap<u8, usize>,
+    /// How often the channel was opened again.
+    pub(crate) opened_again: usize,
 }
 
 /// VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER.
 const PINS: [u8; 3] = [0x20, 0x24, 0x2C];
 /// GENERAL AUTHENTICATE.
 const AUTHENTICATE: u8 = 0x86;
+/// What opens a channel, in clear: MANAGE SECURITY ENVIRONMENT, which names a key, and GENERAL AUTHENTICATE, which carries a fresh
+/// public key.
+const OPENING: [[u8; 4]; 2] = [[0x00, 0x22, 0x41, 0xA4], [0x00, AUTHENTICATE, 0x00, 0x00]];
 
 /// Checks a record with nothing but the standard's shapes of commands: none of these secrets is in it, no PIN travels, plain or
-/// protected, and nothing is plain once the channel is open.
+/// protected, and nothing is plain once the channel is open, but what opens another one in its place: a SELECT, which locks the
+/// token, ends the channel as well.
 pub(crate) fn check(bodies: &Bodies, secrets: &[Vec<u8>]) -> Result<Shown, String> {
     for secret in secrets {
         let mut all = bodies.given.values().chain(bodies.answered.values());
@@ -87,6 +95,7 @@ pub(crate) fn check(bodies: &Bodies, secrets: &[Vec<u8>]) -> Result<Shown, Strin
     }
     let mut shown = Shown::default();
     let mut channel = false;
+    let mut before = [0; 4];
     for (number, body) in &bodies.given {
         let objects = CommandTemplate::parse(body).unwrap().0;
         let answers = bodies
@@ -103,7 +112,18 @@ pub(crate) fn check(bodies: &Bodies, secrets: &[Vec<u8>]) -> Result<Shown, Strin
             if PINS.contains(&instruction) {
                 return Err(format!("template {number}: {instruction:02X}"));
             }
-            if channel && !protected {
+            let header = [command.class, instruction, command.p1, command.p2];
+            let opens = if instruction == AUTHENTICATE {
+                // Only right behind the choice of the key.
+                header == OPENING[1] && before == OPENING[0]
+            } else {
+                header == OPENING[0]
+            };
+            before = header;
+            if channel && opens && instruction == AUTHENTICATE {
+                shown.opened_again += 1;
+            }
+            if channel && !protected && !opens {
                 return Err(format!(
                     "template {number}: a plain {instruction:02X} after the channel was opened"
                 ));

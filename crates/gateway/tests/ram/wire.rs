@@ -77,6 +77,10 @@ async fn no_pin_and_no_plain_command_goes_over_the_line_once_the_channel_is_open
         // Custodians' answers and signatures are among what was looked at.
         assert!(shown.protected[&0x82] >= 2, "{shown:?}");
         assert!(shown.protected[&0x68] >= 20, "{shown:?}");
+        assert_eq!(
+            shown.opened_again, 0,
+            "nothing at all was plain after the first opening"
+        );
         // The agent, what is in between and the node speak HTTP/2.
         assert_eq!(record.bodies().versions, ["HTTP/2.0".to_owned()].into());
     }

@@ -1,0 +1,14 @@
+//! A node, an agent and clients as processes of their own, and a line between node and agent on which everything is written down
+//! inside TLS, at both ends, with a proxy of another maker in the middle.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod faults;
+mod line;
+mod processes;
+#[path = "../../../gateway/tests/ram/recorder.rs"]
+mod recorder;
+mod session;
+mod world;
