@@ -38,7 +38,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 /// The system's; or the folder, or the one it is in, belongs to somebody else or can be changed by others.
 pub(crate) fn replace(folder: &Path, name: &OsStr, content: &[u8]) -> io::Result<()> {
     let around = folder.parent().filter(|path| !path.as_os_str().is_empty());
-    for (folder, is_around) in [(around.unwrap_or(Path::new(".")), true), (folder, false)] {
+    for (folder, is_around) in [(around.unwrap_or_else(|| Path::new(".")), true), (folder, false)] {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         if !is_safe(&fs::symlink_metadata(folder)?, is_around) {
             return Err(refused("the folder is not this user's alone"));
