@@ -146,8 +146,9 @@ impl Desk {
 
     /// Whether there is nothing to look after: no lease, and no HSM that has still to be locked.
     fn is_idle(&self) -> bool {
+        let none = self.book().is_empty();
         let all = self.inner.pool.all();
-        self.book().is_empty() && !all.iter().any(|(id, _)| self.is_unneeded(*id))
+        none && !all.iter().any(|(id, _)| self.is_unneeded(*id))
     }
 
     /// Reading of the node's monotonic clock, milliseconds.
