@@ -16,4 +16,5 @@ mod token;
 pub use code::Code;
 pub use context::{Context, PresentCard, Reader, Usage};
 pub use error::PcscError;
+pub use link::allow_threads;
 pub use token::{PcscToken, Sharing};

@@ -148,11 +148,22 @@ impl Drop for Link {
     }
 }
 
+/// Whether waits for other programs are ended by threads of this library, in the whole process; they are from the beginning.
+/// Without threads such a wait lasts as long as the other program's transaction.
+pub fn allow_threads(allowed: bool) {
+    THREADS.store(allowed, Ordering::SeqCst);
+}
+
+static THREADS: AtomicBool = AtomicBool::new(true);
+
 /// Does something in a thread of its own; `None` when it takes longer. It goes on then, and its result is dropped.
 fn within<T: Send + 'static>(
     timeout: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>, Code> {
+    if !THREADS.load(Ordering::SeqCst) {
+        return Ok(Some(work()));
+    }
     let (done, outcome) = mpsc::sync_channel(1);
     thread::Builder::new()
         .name("pcsc".to_owned())

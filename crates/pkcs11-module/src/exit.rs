@@ -1,5 +1,5 @@
-//! The last word. Many programs leave without `C_Finalize` and write a page of usage after the reason of a refusal: when the
-//! process ends, the reason is written once more, after everything else.
+//! The last word. Many programs leave without `C_Finalize`, others go on writing after it: a page of usage, their library's
+//! errors. When the process ends, the reason of a refusal is written once more, after everything else.
 
 use std::panic::catch_unwind;
 
@@ -14,7 +14,7 @@ static AT_THE_END: extern "C" fn() = last_word;
 extern "C" fn last_word() {
     // Nobody is there any more who could be told of a panic.
     let _ = catch_unwind(|| {
-        if let Ok(library) = instance::library() {
+        if let Some(library) = instance::latest() {
             library.notices().repeat();
         }
     });

@@ -14,6 +14,8 @@ use chancery_pkcs11_library::{Code, Library, Result};
 struct Instance {
     process: u32,
     library: Mutex<Option<Arc<Library>>>,
+    /// The one before, closed by `C_Finalize`: programs write more after that, and its last word is still to be said.
+    closed: Mutex<Option<Arc<Library>>>,
 }
 
 static CURRENT: AtomicPtr<Instance> = AtomicPtr::new(null_mut());
@@ -31,6 +33,19 @@ pub(crate) fn library() -> Result<Arc<Library>> {
     library.ok_or_else(|| Code::CRYPTOKI_NOT_INITIALIZED.into())
 }
 
+/// The library, or the one that was closed last.
+pub(crate) fn latest() -> Option<Arc<Library>> {
+    library().ok().or_else(|| {
+        here().and_then(|instance| {
+            instance
+                .closed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        })
+    })
+}
+
 /// Puts a library in its place.
 pub(crate) fn initialise(library: Library) -> Result<()> {
     let instance = here_or_new();
@@ -45,11 +60,13 @@ pub(crate) fn initialise(library: Library) -> Result<()> {
 /// Takes the library out of its place. Threads that are still in a call end it with what they have.
 pub(crate) fn finalise() -> Result<Arc<Library>> {
     let library = here().and_then(|instance| {
-        instance
+        let library = instance
             .library
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take()
+            .take()?;
+        *instance.closed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&library));
+        Some(library)
     });
     library.ok_or_else(|| Code::CRYPTOKI_NOT_INITIALIZED.into())
 }
@@ -71,6 +88,7 @@ fn here_or_new() -> &'static Instance {
         let new = Box::into_raw(Box::new(Instance {
             process: std::process::id(),
             library: Mutex::new(None),
+            closed: Mutex::new(None),
         }));
         // A parent's instance is left as it is: to close what it holds would close it for the parent.
         if CURRENT

@@ -36,6 +36,7 @@ mod start;
 pub mod token;
 
 pub use attribute::{Attributes, Template, Value};
+pub use chancery_pcsc::allow_threads;
 pub use error::{Code, Error, Result};
 pub use library::{Library, ObjectHandle, Output, Room, SessionHandle, SlotId, Source};
 pub use mechanism::{Mechanism, Offer, Parameters};
@@ -43,4 +44,4 @@ pub use slot::{
     Decipher, KeyKind, Manage, Object, ObjectId, Pin, SignInput, Slot, SlotDescription, TokenDescription,
     User, Wanted,
 };
-pub use start::{may_create_threads, start};
+pub use start::start;

@@ -156,7 +156,6 @@ impl Library {
         for slot in self.table().take_all() {
             slot.close();
         }
-        self.notices.repeat();
     }
 
     fn slot(&self, id: SlotId) -> Result<Arc<dyn Slot>> {

@@ -6,8 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Lines for the person at the terminal. A reason is written when it is known, and once more when the program lets go of the
-/// module, so that it is the last line after whatever the program itself says.
+/// Lines for the person at the terminal. A reason is written when it is known, and once more when the process ends, so that it
+/// is the last line after whatever the program itself says.
 pub struct Notices {
     quiet: bool,
     last: Mutex<Option<String>>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{Config, Environment, Readers},
+    config::{Config, Environment},
     library::{Library, Source},
     node::{Channels, NodeSlots, Teller},
     notice::Notices,
@@ -30,10 +30,4 @@ pub fn start(config: &Config, environment: &Environment) -> Library {
         sources.push(Box::new(NodeSlots::new(node.clone(), Arc::clone(&teller))));
     }
     Library::new(sources, Notices::new(config.notices.quiet))
-}
-
-/// Whether slots of this configuration start threads: waits for PC/SC are ended by helpers.
-#[must_use]
-pub fn may_create_threads(config: &Config) -> bool {
-    config.tokens.readers != Readers::None
 }

@@ -26,13 +26,14 @@ exported! {
         if instance::library().is_ok() {
             return Err(Code::CRYPTOKI_ALREADY_INITIALIZED.into());
         }
-        let environment = Environment::of_process();
-        let config = Config::load(&environment);
-        let threads = config.as_ref().is_ok_and(chancery_pkcs11_library::may_create_threads);
-        if let Some(arguments) = arguments {
-            check(&arguments, threads)?;
+        if let Some(arguments) = &arguments {
+            check(arguments)?;
         }
-        match config {
+        // p11-kit allows no threads to any module.
+        let forbidden = arguments.map_or(0, |given| given.flags & ck::CKF_LIBRARY_CANT_CREATE_OS_THREADS);
+        chancery_pkcs11_library::allow_threads(forbidden == 0);
+        let environment = Environment::of_process();
+        match Config::load(&environment) {
             Ok(config) => instance::initialise(chancery_pkcs11_library::start(&config, &environment)),
             Err(error) => {
                 chancery_pkcs11_library::notice::Notices::new(false).say(&error.to_string());
@@ -122,7 +123,7 @@ fn legacy(session: ck::CK_SESSION_HANDLE) -> Result<()> {
 }
 
 /// The rules for `CK_C_INITIALIZE_ARGS` (PKCS#11 3.1, 5.4).
-fn check(arguments: &ck::CK_C_INITIALIZE_ARGS, threads: bool) -> Result<()> {
+fn check(arguments: &ck::CK_C_INITIALIZE_ARGS) -> Result<()> {
     if !arguments.pReserved.is_null() {
         return Err(Code::ARGUMENTS_BAD.into());
     }
@@ -139,9 +140,6 @@ fn check(arguments: &ck::CK_C_INITIALIZE_ARGS, threads: bool) -> Result<()> {
     // Locks here are the system's; a caller's own are not used.
     if given != 0 && arguments.flags & ck::CKF_OS_LOCKING_OK == 0 {
         return Err(Code::CANT_LOCK.into());
-    }
-    if threads && arguments.flags & ck::CKF_LIBRARY_CANT_CREATE_OS_THREADS != 0 {
-        return Err(Code::NEED_TO_CREATE_THREADS.into());
     }
     Ok(())
 }

@@ -72,7 +72,6 @@ impl Library {
         if let Some(slot) = user {
             slot.logout();
         }
-        self.notices().repeat();
         Ok(())
     }
 

@@ -1,8 +1,11 @@
 //! A signer of a node, or all of them, as a slot.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use chancery_api::{DigestValue, FailureKind, Hash32, LeaseId, Mechanism, SigningSign};
@@ -18,7 +21,7 @@ use super::{
     words,
 };
 use crate::{
-    error::{Code, Result},
+    error::{Code, Error, Result},
     mechanism::Offer,
     public_key::PublicKey,
     slot::{
@@ -38,11 +41,24 @@ pub struct NodeSlot {
     label: String,
     /// Whether this process has been given a lease.
     has_asked: AtomicBool,
+    /// What custodians did not permit last.
+    refused: Mutex<Option<Refused>>,
     closed: AtomicBool,
+}
+
+/// What was asked for and not given.
+struct Refused {
+    at: Instant,
+    key: Hash32,
+    mechanism: Mechanism,
+    digest: DigestValue,
+    error: Error,
 }
 
 /// Most bytes of a label.
 const LONGEST_LABEL: usize = 32;
+/// A program that tries another function with what was just refused gets the same answer, and custodians are not asked again.
+const SAME_ATTEMPT: Duration = Duration::from_secs(10);
 /// How often a signature is tried: HSMs may be lost between the custodians' answers and the signature.
 const TRIES: usize = 5;
 
@@ -61,6 +77,7 @@ impl NodeSlot {
             teller,
             signer,
             has_asked: AtomicBool::new(false),
+            refused: Mutex::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -105,6 +122,30 @@ impl NodeSlot {
         let lease = asking.lease()?;
         self.has_asked.store(true, Ordering::Release);
         Ok(lease)
+    }
+
+    /// Asks for one digest, and as many more as are configured.
+    fn ask_for(&self, key: &Key, mechanism: Mechanism, digest: &DigestValue) -> Result<LeaseId> {
+        let refused = || self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &*refused()
+            && last.at.elapsed() < SAME_ATTEMPT
+            && (last.key, last.mechanism, &last.digest) == (key.hash, mechanism, digest)
+        {
+            return Err(last.error.clone());
+        }
+        let asked = self.ask(&key.name, mechanism, vec![digest.clone()], self.config.count - 1);
+        if let Err(error) = &asked
+            && error.code() == Code::FUNCTION_CANCELED
+        {
+            *refused() = Some(Refused {
+                at: Instant::now(),
+                key: key.hash,
+                mechanism,
+                digest: digest.clone(),
+                error: error.clone(),
+            });
+        }
+        asked
     }
 
     /// Whether custodians are asked for what the node does not sign for this reason.
@@ -159,11 +200,15 @@ impl NodeSlot {
                         .first()
                         .map_or("", |condition| condition.code.as_str());
                     if tries < TRIES && self.asks_for(code) {
-                        let further = self.config.count - 1;
-                        lease = Some(self.ask(&key.name, mechanism, vec![digest.clone()], further)?);
+                        lease = Some(self.ask_for(key, mechanism, digest)?);
                         continue;
                     }
-                    let reason = words::blocked(&key.name, &failure);
+                    let mut reason = words::blocked(&key.name, &failure);
+                    if let (Wait::Login, Mechanism::RsaPss) = (self.config.wait, mechanism)
+                        && self.config.mechanism != mechanism
+                    {
+                        reason.push_str("; for RSASSA-PSS with wait = \"login\" set mechanism = \"rsa-pss\"");
+                    }
                     self.teller.log(&reason);
                     return Err(match code {
                         "lease" | "lease-over" => Code::USER_NOT_LOGGED_IN.because(reason),
