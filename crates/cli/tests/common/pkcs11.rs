@@ -35,3 +35,12 @@ pub(crate) fn engine() -> PathBuf {
     let mut files = folders.map(|folder| folder.path().join("engines-3/pkcs11.so"));
     files.find(|file| file.is_file()).unwrap()
 }
+
+/// The configuration that `docs/pkcs11.md` prints first under a heading, for this module.
+pub(crate) fn documented(heading: &str) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pkcs11.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, section) = text.split_once(heading).unwrap();
+    let block = section.split("```\n").nth(1).unwrap();
+    block.replace("/usr/lib/libchancery_pkcs11.so", &module().display().to_string())
+}

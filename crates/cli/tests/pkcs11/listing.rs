@@ -2,53 +2,13 @@
 
 use crate::{
     pkcs11::module,
-    world::{PIN, World},
+    programs::nss_database,
+    world::{PIN, World, ended},
 };
 
-/// A key with a certificate.
-pub(crate) fn certified() -> World {
-    let world = World::with_key("rsa:2048");
-    let uri = format!("pkcs11:token=signer;object=key;type=private;pin-value={PIN}");
-    world.openssl(&[
-        "req",
-        "-x509",
-        "-engine",
-        "pkcs11",
-        "-keyform",
-        "engine",
-        "-new",
-        "-key",
-        &uri,
-        "-subj",
-        "/CN=signer",
-        "-days",
-        "2",
-        "-outform",
-        "DER",
-        "-out",
-        "certificate.der",
-    ]);
-    world
-        .tool(&[
-            "--login",
-            "--pin",
-            PIN,
-            "--write-object",
-            "certificate.der",
-            "--type",
-            "cert",
-            "--id",
-            "10",
-            "--label",
-            "key",
-        ])
-        .ok();
-    world
-}
-
 #[test]
-fn p11tool_lists_with_and_without_login() {
-    let world = certified();
+fn p11tool_and_certutil_list_without_login() {
+    let world = World::certified();
     let module = module().display().to_string();
     let public = world
         .run("p11tool", &["--provider", &module, "--list-all"])
@@ -58,38 +18,63 @@ fn p11tool_lists_with_and_without_login() {
         assert!(public.contains(expected), "{public}");
     }
     assert!(!public.contains("type=private"), "{public}");
-    let all = world
-        .run("p11tool", &["--provider", &module, "--login", "--list-all"])
-        .ok()
-        .out;
-    assert!(all.contains("type=private"), "{all}");
+
+    nss_database(&world.path("nss"), &["-mechanisms", "FRIENDLY"], |program| {
+        world.command(program)
+    });
+    let listed = world
+        .run("certutil", &["-L", "-d", "sql:nss", "-h", "signer"])
+        .ok();
+    assert!(listed.out.contains("signer:key"), "{}", listed.out);
 }
 
 #[test]
-fn certutil_lists_without_login() {
-    let world = certified();
-    let module = module().display().to_string();
-    std::fs::create_dir(world.path("nss")).unwrap();
-    world
-        .run("certutil", &["-N", "-d", "sql:nss", "--empty-password"])
-        .ok();
-    let add = [
-        "-force",
-        "-dbdir",
-        "sql:nss",
-        "-add",
-        "chancery",
-        "-libfile",
-        &module,
-        "-mechanisms",
-        "FRIENDLY",
-    ];
-    world.run("modutil", &add).ok();
-    let listed = world
-        .run("certutil", &["-L", "-d", "sql:nss", "-h", "signer"])
-        .ok()
-        .out;
+fn certutil_logs_in_where_it_is_not_told_that_it_need_not() {
+    let world = World::certified();
+    nss_database(&world.path("nss"), &[], |program| world.command(program));
+    let list = |pin| {
+        std::fs::write(world.path("pin"), pin).unwrap();
+        world.run("certutil", &["-L", "-d", "sql:nss", "-h", "signer", "-f", "pin"])
+    };
+    let refused = list("000000");
+    assert_ne!(refused.code, 0, "{}", refused.out);
+    let last = refused.err.lines().last();
+    assert_eq!(
+        last,
+        Some("chancery-pkcs11: wrong PIN: 2 tries are left"),
+        "{}",
+        refused.err
+    );
+    let listed = list(PIN).ok().out;
     assert!(listed.contains("signer:key"), "{listed}");
+}
+
+#[test]
+fn programs_that_use_p11_kit_find_the_token_by_the_module_file() {
+    let world = World::new();
+    let folder = world.path("home/.config/pkcs11/modules");
+    std::fs::create_dir_all(&folder).unwrap();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/chancery.module");
+    let text = std::fs::read_to_string(shipped).unwrap();
+    let installed = text.replace("/usr/lib/libchancery_pkcs11.so", &module().display().to_string());
+    assert_ne!(installed, text, "the file names the module as the documents do");
+    std::fs::write(folder.join("chancery.module"), installed).unwrap();
+    // p11-kit leaves out what is in root's own folder; root of the machine is somebody else in a namespace of users.
+    let as_somebody: &[&str] = if rustix::process::geteuid().is_root() {
+        &["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+    } else {
+        &["env"]
+    };
+    if ended(world.command(as_somebody[0]).args(&as_somebody[1..]).arg("true")).code != 0 {
+        println!("not run: p11-kit as root, where a namespace of users is not permitted");
+        return;
+    }
+    let mut list = world.command(as_somebody[0]);
+    list.args(&as_somebody[1..]).args(["p11-kit", "list-modules"]);
+    let listed = ended(list.env("HOME", world.path("home")).env_remove("XDG_CONFIG_HOME")).ok();
+    for expected in ["chancery: ", "library-manufacturer: Chancery", "token: signer"] {
+        assert!(listed.out.contains(expected), "{}\n{}", listed.out, listed.err);
+    }
 }
 
 #[test]

@@ -7,13 +7,14 @@
 mod artefacts;
 #[path = "../common/mod.rs"]
 mod common;
-mod engine;
 mod listing;
-mod packages;
 #[path = "../common/pcscd.rs"]
 mod pcscd;
 #[path = "../common/pkcs11.rs"]
 mod pkcs11;
+#[path = "../common/programs.rs"]
+mod programs;
 mod reader;
+mod signing;
 mod tool;
 mod world;

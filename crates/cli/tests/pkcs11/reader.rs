@@ -33,6 +33,9 @@ fn a_token_in_a_reader_is_a_slot_without_configuration_and_opensc_sees_the_same(
     let slots = ours(&["--list-slots"]).ok().out;
     assert!(slots.contains("token label        : signer"), "{slots}");
     assert_eq!(slots.matches("token label").count(), 1, "{slots}");
+    // p11-kit, by which p11tool loads modules, allows them no threads.
+    let listed = pcscd.client("p11tool", &["--provider", &module, "--list-tokens"]);
+    assert!(listed.ok().out.contains("token=signer"));
 
     // A key of each module, used by the other.
     let login = ["--login", "--pin", PIN];

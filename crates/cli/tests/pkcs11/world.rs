@@ -3,13 +3,15 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
 use crate::{
     common::{Ended, Home},
-    pkcs11::module,
+    pkcs11::{documented, module},
+    programs::{Desk, Program},
 };
 
 pub(crate) const PIN: &str = "648219";
@@ -53,15 +55,8 @@ impl World {
             socket.display().to_string()
         );
         fs::write(home.dir.path().join("pkcs11.toml"), config).unwrap();
-        fs::write(
-            home.dir.path().join("engine.cnf"),
-            format!(
-                "openssl_conf = all\n[all]\nengines = engines\n[engines]\npkcs11 = pkcs11\n[pkcs11]\nengine_id = pkcs11\n\
-                 MODULE_PATH = {}\ninit = 0\n",
-                module().display()
-            ),
-        )
-        .unwrap();
+        let engine = documented("### OpenSSL engine");
+        fs::write(home.dir.path().join("engine.cnf"), engine).unwrap();
         fs::write(home.dir.path().join("message"), "what is signed here\n").unwrap();
         Self { home, plugged }
     }
@@ -84,37 +79,103 @@ impl World {
             ])
             .ok();
         // pkcs11-tool 0.23 cannot write public keys on longer curves.
-        let out = world.path("key.der").display().to_string();
-        let words = [
-            "token", "keys", "public", "one", "1", "--format", "der", "--out", &out,
-        ];
-        world.home.run(&words).ok();
+        for format in ["der", "pem"] {
+            let out = world.path(&format!("key.{format}")).display().to_string();
+            let words = [
+                "token", "keys", "public", "one", "1", "--format", format, "--out", &out,
+            ];
+            world.home.run(&words).ok();
+        }
         world
     }
 
-    /// A program in the folder of the test's files, without a terminal.
-    pub(crate) fn run(&self, program: &str, args: &[&str]) -> Ended {
-        let mut command = Command::new(program);
-        if args.contains(&"-engine") {
-            command.env("OPENSSL_CONF", self.path("engine.cnf"));
+    /// With an RSA key and a certificate for it, `certificate.der` and `certificate.pem`, which has its id and label.
+    pub(crate) fn certified() -> Self {
+        let world = Self::with_key("rsa:2048");
+        let uri = format!("pkcs11:token=signer;object=key;type=private?pin-value={PIN}");
+        world.openssl(&[
+            "req",
+            "-x509",
+            "-engine",
+            "pkcs11",
+            "-keyform",
+            "engine",
+            "-new",
+            "-key",
+            &uri,
+            "-subj",
+            "/CN=signer",
+            "-days",
+            "30",
+            "-out",
+            "certificate.pem",
+        ]);
+        world.openssl(&[
+            "x509",
+            "-in",
+            "certificate.pem",
+            "-outform",
+            "DER",
+            "-out",
+            "certificate.der",
+        ]);
+        world
+            .tool(&[
+                "--login",
+                "--pin",
+                PIN,
+                "--write-object",
+                "certificate.der",
+                "--type",
+                "cert",
+                "--id",
+                "10",
+                "--label",
+                "key",
+            ])
+            .ok();
+        world
+    }
+
+    /// The key as programs are told of it, with this PIN.
+    pub(crate) fn desk<'a>(&'a self, pin: &'a str) -> Desk<'a> {
+        Desk {
+            folder: self.home.dir.path(),
+            token: "signer",
+            key: "key",
+            pin: Some(pin),
         }
-        let output = command
+    }
+
+    /// A program in the folder of the test's files, without a terminal.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(self.home.dir.path())
             .env("CHANCERY_PKCS11_CONFIG", self.path("pkcs11.toml"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("PKCS11_MODULE_PATH", module())
-            .env("SOURCE_DATE_EPOCH", "1")
-            .env("MKIMAGE_SIGN_PIN", PIN)
-            .env("GNUTLS_PIN", PIN)
-            .stdin(Stdio::null())
-            .args(args)
-            .output()
-            .unwrap_or_else(|error| panic!("{program}: {error}"));
-        Ended {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a program that must end by itself.
+    pub(crate) fn run(&self, program: &str, args: &[&str]) -> Ended {
+        let mut command = self.command(program);
+        if args.contains(&"-engine") {
+            command.env("OPENSSL_CONF", self.path("engine.cnf"));
         }
+        ended(command.args(args))
+    }
+
+    /// Runs one of the programs that sign, which must end by itself.
+    pub(crate) fn signs(&self, program: Program, desk: &Desk<'_>) -> Ended {
+        let words = program.words(desk);
+        let mut command = self.command(&words[0]);
+        if words[0] == "openssl" {
+            command.env("OPENSSL_CONF", self.path("engine.cnf"));
+        }
+        ended(command.args(&words[1..]).envs(program.environment(desk)))
     }
 
     /// `pkcs11-tool` with the module.
@@ -132,6 +193,13 @@ impl World {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.dir.path().join(name)
     }
+}
+
+/// Runs a program that must end by itself.
+pub(crate) fn ended(command: &mut Command) -> Ended {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.signal(), None, "{command:?}: {output:?}");
+    Ended::from(output)
 }
 
 impl Drop for World {

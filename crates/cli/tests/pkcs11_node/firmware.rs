@@ -1,12 +1,13 @@
 //! mkimage: its exit code says nothing of signatures, so they are compared with the receipts and the key in the device tree.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
 
-use openssl::{bn::BigNum, rsa::Padding, rsa::Rsa};
+use openssl::{base64, pkey::PKey};
 
 use crate::{
     artefacts::fit_source,
     common::Ended,
+    programs::{Program, fit_signatures},
     world::{Custodians, Waits, World, ended},
 };
 
@@ -14,7 +15,12 @@ use crate::{
 fn mkimage_signs_two_configurations_in_both_waits() {
     let world = World::with_custodians();
     fit_source(world.home.dir.path(), "firmware", "sha256,rsa2048");
-    for waits in [Waits::AtSign, Waits::AtLogin] {
+    fs::write(world.path("key.dts"), "/dts-v1/; / { };\n").unwrap();
+    world
+        .home
+        .run(&["signer", "key", "firmware", "--out", "key.pem"])
+        .ok();
+    for waits in Waits::BOTH {
         world.end_leases();
         // With a date of its own each digest comes twice: two are enough.
         let built = mkimage(&world, waits, 2, Some("1700000000")).ok();
@@ -43,23 +49,8 @@ fn mkimage_signs_two_configurations_in_both_waits() {
 }
 
 fn mkimage(world: &World, waits: Waits, count: u64, date: Option<&str>) -> Ended {
-    let folder = world.home.dir.path();
-    fs::write(folder.join("key.dts"), "/dts-v1/; / { };\n").unwrap();
-    tool(folder, &["dtc", "-O", "dtb", "-o", "key.dtb", "key.dts"]);
-    let _ = fs::remove_file(folder.join("image"));
-    let words = [
-        "mkimage",
-        "-f",
-        "fit.its",
-        "-K",
-        "key.dtb",
-        "-N",
-        "pkcs11",
-        "-k",
-        "token=firmware",
-        "-r",
-        "image",
-    ];
+    let words = Program::Mkimage.words(&world.desk(None));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut command = world.program(&world.waiting(waits, count), &words);
     if let Some(date) = date {
         command.env("SOURCE_DATE_EPOCH", date);
@@ -69,51 +60,16 @@ fn mkimage(world: &World, waits: Waits, count: u64, date: Option<&str>) -> Ended
 
 /// The key that mkimage put into the device tree opens both signatures, and receipts of the same key and digests hold them.
 fn check_image(world: &World) {
-    let folder = world.home.dir.path();
-    let number = |property: &str| {
-        let words = tool(
-            folder,
-            &[
-                "fdtget",
-                "-t",
-                "x",
-                "key.dtb",
-                "/signature/key-firmware",
-                property,
-            ],
-        );
-        let digits: String = words
-            .split_whitespace()
-            .map(|word| format!("{word:0>8}"))
-            .collect();
-        BigNum::from_hex_str(&digits).unwrap()
-    };
-    let key = Rsa::from_public_components(number("rsa,modulus"), number("rsa,exponent")).unwrap();
-    for configuration in ["conf-1", "conf-2"] {
-        let node = format!("/configurations/{configuration}/signature-1");
-        let words = tool(folder, &["fdtget", "-t", "bx", "image", &node, "value"]);
-        let signature: Vec<u8> = words
-            .split_whitespace()
-            .map(|byte| u8::from_str_radix(byte, 16).unwrap())
-            .collect();
-        let mut info = vec![0; signature.len()];
-        let length = key.public_decrypt(&signature, &mut info, Padding::PKCS1).unwrap();
-        // The digest is at the end of the DigestInfo.
-        let digest = hex::encode(&info[length - 32..length]);
-        let receipt = world.receipt(&format!("sha256:{digest}"));
+    let key = PKey::public_key_from_pem(&fs::read(world.path("key.pem")).unwrap()).unwrap();
+    for made in fit_signatures(&world.desk(None)) {
+        let receipt = world.receipt(&format!("sha256:{}", made.digest));
         assert_eq!(
             receipt["signature"],
-            openssl::base64::encode_block(&signature).as_str(),
-            "{configuration}"
+            base64::encode_block(&made.signature).as_str()
         );
-        let public = openssl::pkey::PKey::public_key_from_der(
-            &openssl::base64::decode_block(receipt["public_key"].as_str().unwrap()).unwrap(),
+        assert_eq!(
+            receipt["public_key"],
+            base64::encode_block(&key.public_key_to_der().unwrap()).as_str()
         );
-        assert_eq!(public.unwrap().rsa().unwrap().n(), key.n(), "{configuration}");
     }
-}
-
-fn tool(folder: &Path, words: &[&str]) -> String {
-    let mut command = Command::new(words[0]);
-    ended(command.current_dir(folder).args(&words[1..])).ok().out
 }

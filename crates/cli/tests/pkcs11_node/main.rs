@@ -7,9 +7,14 @@ mod artefacts;
 #[path = "../common/mod.rs"]
 mod common;
 mod firmware;
-mod packages;
+mod next;
 #[path = "../common/pkcs11.rs"]
 mod pkcs11;
+#[path = "../common/programs.rs"]
+mod programs;
 mod refusals;
 mod signatures;
+#[path = "../common/terminal.rs"]
+mod terminal;
+mod waits;
 mod world;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     pkcs11::module,
+    terminal::Terminal,
     world::{Custodians, Waits, World, until, uri},
 };
 
@@ -60,6 +61,16 @@ fn a_refusal_and_a_time_out_are_told_in_plain_words() {
         );
     }
 
+    // Where a script throws away what programs say, the terminal still shows it.
+    let shell = ["sh", "-c", "openssl \"$@\" >/dev/null 2>&1", "sh"];
+    for waits in Waits::BOTH {
+        let mut shell = world.program(&world.waiting(waits, 1), &[&shell[..], &words].concat());
+        shell.env("OPENSSL_CONF", world.path("openssl.cnf"));
+        let (code, screen) = Terminal::start(&shell, 200, 40).end();
+        assert_eq!(code, 1, "{screen}");
+        assert!(screen.contains("carol refused: wrong kernel version"), "{screen}");
+    }
+
     world.set(Custodians::Silent);
     let impatient = world.configuration("impatient.toml", "wait_seconds = 1");
     let late = world.openssl(&impatient, &words);
@@ -85,10 +96,7 @@ fn a_program_that_is_killed_takes_its_request_back_and_others_do_not_share_it() 
     let configuration = world.waiting(Waits::AtSign, 1);
     let start = || {
         let mut command = world.program(&configuration, &words);
-        command
-            .env("OPENSSL_CONF", world.path("openssl.cnf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().unwrap()
     };
     let waiting = || {

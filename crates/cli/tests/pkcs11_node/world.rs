@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::{
     common::{Ended, Home},
     pkcs11::module,
+    programs::{Desk, Program},
 };
 
 /// How long anything may take on a busy machine.
@@ -37,13 +38,24 @@ pub(crate) enum Custodians {
 }
 
 /// The two ways to wait.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waits {
     AtSign,
     AtLogin,
 }
 
-/// An RSA key `firmware`, with a certificate, and an EC key `release` in a locked HSM; a client `build`; a node on a network address.
+impl Waits {
+    pub(crate) const BOTH: [Self; 2] = [Self::AtSign, Self::AtLogin];
+
+    fn lines(self, count: u64) -> String {
+        match self {
+            Self::AtSign => format!("count = {count}"),
+            Self::AtLogin => format!("wait = \"login\"\ncount = {count}"),
+        }
+    }
+}
+
+/// An RSA key `firmware` and an EC key `release` in a locked HSM; a client `build`; a node on a network address.
 pub(crate) struct World {
     pub(crate) home: Arc<Home>,
     node: Child,
@@ -170,10 +182,11 @@ impl World {
 
     /// A configuration that waits in this way, for so many digests at once.
     pub(crate) fn waiting(&self, waits: Waits, count: u64) -> PathBuf {
-        match waits {
-            Waits::AtSign => self.configuration("sign.toml", &format!("count = {count}")),
-            Waits::AtLogin => self.configuration("login.toml", &format!("wait = \"login\"\ncount = {count}")),
-        }
+        let name = match waits {
+            Waits::AtSign => "sign.toml",
+            Waits::AtLogin => "login.toml",
+        };
+        self.configuration(name, &waits.lines(count))
     }
 
     /// A program with the module and this configuration, and no terminal.
@@ -188,6 +201,9 @@ impl World {
             .env("CHANCERY_PKCS11_CONFIG", configuration)
             .env("PKCS11_MODULE_PATH", module())
             .args(&words[1..]);
+        if words[0] == "openssl" {
+            command.env("OPENSSL_CONF", self.path("openssl.cnf"));
+        }
         command
     }
 
@@ -197,23 +213,71 @@ impl World {
 
     /// `openssl` with the engine set up.
     pub(crate) fn openssl(&self, configuration: &Path, words: &[&str]) -> Ended {
-        let words = [&["openssl"], words].concat();
-        let mut command = self.program(configuration, &words);
-        ended(command.env("OPENSSL_CONF", self.path("openssl.cnf")))
+        self.run(configuration, &[&["openssl"], words].concat())
     }
 
-    /// Has `openssl req` make a self-signed certificate for a key, and stores it beside the key: `NAME.pem`.
-    pub(crate) fn certificate(&self, configuration: &Path, key: &str) {
-        let (uri, file, subject) = (uri(key), format!("{key}.pem"), format!("/CN={key}"));
+    /// One of the programs that sign, with the digests it needs as the count.
+    pub(crate) fn signs(&self, program: Program, waits: Waits, desk: &Desk<'_>) -> Command {
+        let count = program.digests().max(1);
+        let configuration = if program == Program::Test {
+            self.configuration(
+                "tested.toml",
+                &format!("{}\nprehashed = false", waits.lines(count)),
+            )
+        } else {
+            self.waiting(waits, count)
+        };
+        let words = program.words(desk);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut command = self.program(&configuration, &words);
+        command.envs(program.environment(desk));
+        command
+    }
+
+    /// The key `firmware` as programs are told of it.
+    pub(crate) fn desk<'a>(&'a self, pin: Option<&'a str>) -> Desk<'a> {
+        Desk {
+            folder: self.home.dir.path(),
+            token: "firmware",
+            key: "firmware",
+            pin,
+        }
+    }
+
+    /// Writes what is signed, and the public key `firmware`; has `openssl req` make a self-signed certificate for it, and stores that
+    /// beside the key.
+    pub(crate) fn prepare(&self) {
+        let configuration = self.waiting(Waits::AtSign, 1);
+        let key = uri("firmware");
         self.openssl(
-            configuration,
+            &configuration,
             &[
-                "req", "-new", "-x509", "-engine", "pkcs11", "-keyform", "engine", "-key", &uri, "-subj",
-                &subject, "-days", "30", "-out", &file,
+                "req",
+                "-new",
+                "-x509",
+                "-engine",
+                "pkcs11",
+                "-keyform",
+                "engine",
+                "-key",
+                &key,
+                "-subj",
+                "/CN=firmware",
+                "-days",
+                "30",
+                "-out",
+                "certificate.pem",
             ],
         )
         .ok();
-        self.home.run(&["signer", "certificate", key, &file]).ok();
+        self.home
+            .run(&["signer", "certificate", "firmware", "certificate.pem"])
+            .ok();
+        self.home
+            .run(&["signer", "key", "firmware", "--out", "key.pem"])
+            .ok();
+        self.desk(None).prepare();
+        self.end_leases();
     }
 
     pub(crate) fn leases(&self, state: &str) -> Vec<String> {
