@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chancery_cvc::{
-    Certificate, CertificateBody, Curve as CvCurve, CvKey, DeviceIdentity, EcDomain, EcPublicKey, KeyError, PublicKey,
-    Reference, ReferenceError, Validity, VirtualCode,
+    Certificate, CertificateBody, Curve as CvCurve, CvKey, DeviceIdentity, EcDomain, EcPublicKey, KeyError,
+    PublicKey, Reference, ReferenceError, Validity, VirtualCode,
 };
 use sha2::{Digest, Sha256};
 use time::{Date, Duration};
