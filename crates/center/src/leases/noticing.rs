@@ -21,8 +21,7 @@ impl Desk {
         if self.closed.load(Ordering::Acquire) {
             return;
         }
-        for (lease, write, events) in self.noticed() {
-            let events: Result<Vec<_>, _> = events.into_iter().collect();
+        for Noticed { lease, write, events } in self.noticed() {
             let change = events.map(|events| Change {
                 writes: vec![write],
                 events,
@@ -39,7 +38,7 @@ impl Desk {
     }
 
     /// What changed, and how it is recorded.
-    fn noticed(&self) -> Vec<(LeaseId, Write, Vec<Result<Vec<u8>, Failure>>)> {
+    fn noticed(&self) -> Vec<Noticed> {
         let now = self.now();
         let now_ms = self.inner.clock.now_ms();
         let mut changes = Vec::new();
@@ -67,7 +66,11 @@ impl Desk {
                 events.push(event(now_ms, "lease-ended", &Actor::Node, &data));
             }
             if unrecorded || !events.is_empty() {
-                changes.push((lease.id, lease.update(self.inner.epoch, now), events));
+                changes.push(Noticed {
+                    lease: lease.id,
+                    write: lease.update(self.inner.epoch, now),
+                    events: events.into_iter().collect(),
+                });
             }
         }
         changes
@@ -154,6 +157,13 @@ impl Desk {
             (_, None) => None,
         }
     }
+}
+
+/// What changed of a lease, and what is recorded of it.
+struct Noticed {
+    lease: LeaseId,
+    write: Write,
+    events: Result<Vec<Vec<u8>>, Failure>,
 }
 
 /// Whether a lease is over by time, and why.

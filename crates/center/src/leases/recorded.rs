@@ -154,7 +154,8 @@ impl Recorded {
             }
             "lease-ended" => {
                 let Ended { state, because } = read(event, data)?;
-                self.ended.get_or_insert((state, because.unwrap_or_default()));
+                self.ended
+                    .get_or_insert_with(|| (state, because.unwrap_or_default()));
             }
             _ => {}
         }
