@@ -309,7 +309,7 @@ fn somebody_at_the_terminal_decides_and_nothing_else_does() {
     let mut watch = Terminal::start(&scene.home.command(&words), 200, 50);
     watch.wait_for("waiting for leases that alice could agree to");
     let count = ["--for", "nightly", "--count", "2", "--for-time", "5m"];
-    let question = "Type `agree`, `refuse REASON`, or Enter to leave it: ";
+    let question = "Type `agree`, `agree and the next N`, `refuse REASON`, or Enter to leave it: ";
     let lease = scene.ask(&count);
     let shown = watch.wait_for(question);
     assert!(
@@ -325,6 +325,25 @@ fn somebody_at_the_terminal_decides_and_nothing_else_does() {
     watch.wait_for("alice agreed; lease");
     let (_, view) = scene.home.json(&["lease", "show", &agreed]);
     assert_eq!(view["agreed"], serde_json::json!(["alice"]), "{view}");
+    // Bob adds to it: alice is shown the other text, and adds to that.
+    let (code, view) = scene
+        .home
+        .json(&["approve", &agreed, "--as", "bob", "--next", "2"]);
+    assert_eq!(
+        (code, &view["lease"]["agreed"]),
+        (0, &serde_json::json!(["bob"])),
+        "{view}"
+    );
+    let shown = watch.wait_for(question);
+    assert!(
+        shown.contains("bob added THE NEXT 2 DIGESTS") && shown.contains("any 4 distinct digests"),
+        "{shown}"
+    );
+    watch.type_line("agree and the next 3");
+    watch.wait_for("alice agreed; lease");
+    let (_, view) = scene.home.json(&["lease", "show", &agreed]);
+    assert_eq!(view["agreed"], serde_json::json!(["alice"]), "{view}");
+    assert_eq!(view["terms"]["extent"]["count"], 7, "{view}");
     let refused = scene.ask(&count);
     watch.wait_for(question);
     watch.type_line("refuse not on a Friday");
