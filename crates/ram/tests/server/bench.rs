@@ -196,3 +196,12 @@ impl Bench {
         self.ended.len()
     }
 }
+
+pub(crate) fn acknowledged() -> Answer {
+    Answer::Template {
+        body: bytes("AA00").into(),
+        sequence: None,
+    }
+}
+pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
