@@ -38,17 +38,23 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     });
     let start = Instant::now();
     let mut alone = Vec::new();
-    for program in &mut programs {
-        if let Some((_, tests)) = ALONE.iter().find(|(name, _)| program.name == *name) {
-            let mut part = program.clone();
-            part.selection = vec![tests];
-            alone.push(part);
-            program.selection = vec!["--skip", tests];
+    let mut together = Vec::new();
+    for mut program in programs {
+        match ALONE.iter().find(|(name, _)| program.name == *name) {
+            None => together.push(program),
+            Some((_, None)) => alone.push(program),
+            Some((_, Some(tests))) => {
+                let mut part = program.clone();
+                part.selection = vec![tests];
+                alone.push(part);
+                program.selection = vec!["--skip", tests];
+                together.push(program);
+            }
         }
     }
     let run = |program: Program| program.run(workspace, &variables);
-    let mut outcomes = pool::each(programs, at_once(), run);
-    outcomes.extend(pool::each(alone, 1, run));
+    let mut outcomes = pool::each(alone, 1, run);
+    outcomes.extend(pool::each(together, at_once(), run));
     println!(
         "\n{} test programs: {}\n{}",
         outcomes.len(),
@@ -143,7 +149,6 @@ const LONG: &[&str] = &[
     "suite",
     "pkcs11_node",
     "remote_quorum",
-    "load",
     "chancery_vtoken",
     "quickstart_remote",
     "damage",
@@ -151,6 +156,6 @@ const LONG: &[&str] = &[
     "keys",
 ];
 
-/// Test programs of which some tests run by themselves after all others: how much a node has written when its disk is full depends on
-/// how fast it is.
-const ALONE: &[(&str, &str)] = &[("kill", "disk::")];
+/// Test programs that run by themselves before the others, or some tests of theirs: they compare what is done in a second with what
+/// was done before, or how much a node has written when its disk is full.
+const ALONE: &[(&str, Option<&str>)] = &[("load", None), ("kill", Some("disk::"))];
