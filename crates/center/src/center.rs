@@ -76,6 +76,8 @@ pub struct Center {
     pub(crate) procedures: tokio::sync::Mutex<()>,
     /// One approval of what changes who may do what at a time: the last one needed has to see the one before.
     pub(crate) approvals: tokio::sync::Mutex<()>,
+    /// Requests for leases that may be served by one another, one at a time.
+    pub(crate) sharing: tokio::sync::Mutex<()>,
     /// Requests parsed before, their proof of possession checked, by the hash of their bytes.
     pub(crate) csrs: Mutex<ByHash<Arc<CertificationRequest>>>,
     /// Approvals checked before, by the hash of everything that was checked: the to-be-signed bytes they cover.
@@ -148,6 +150,7 @@ impl Center {
             asked: Mutex::default(),
             procedures: tokio::sync::Mutex::new(()),
             approvals: tokio::sync::Mutex::new(()),
+            sharing: tokio::sync::Mutex::default(),
             csrs: Mutex::new(ByHash::with_room_for(8192)),
             checked: Mutex::new(ByHash::with_room_for(65536)),
             profiles: Profiles::builtin()?,

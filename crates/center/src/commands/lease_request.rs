@@ -55,6 +55,12 @@ impl Center {
             )
         })?;
         self.desk.notice().await;
+        // Of two that come together and want the same the second finds what the first has asked for.
+        let _turn = if call.reuse {
+            Some(self.sharing.lock().await)
+        } else {
+            None
+        };
         if call.reuse
             && let Some(view) = self.fitting(&call, &key, requester).await?
         {
