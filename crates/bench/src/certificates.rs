@@ -14,6 +14,7 @@ use chancery_api::{Performed, SignedAct};
 use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
+    lazily::Lazily,
     line::{Counts, Goal, Line, Sample, Stopwatch},
     options::Options,
     raw,
@@ -93,10 +94,13 @@ const CASES: [Case; 10] = [
     case(false, Asked::List(400), None),
 ];
 
-pub(crate) fn lines(options: &Options, runtime: &Handle) -> anyhow::Result<Vec<Line>> {
+pub(crate) fn lines(options: &Options, runtime: &Handle) -> Vec<Line> {
     let mut algorithms: Vec<_> = CASES.iter().map(|case| case.algorithm).collect();
     algorithms.dedup();
-    let world = Arc::new(runtime.block_on(World::new(options, &algorithms))?);
+    let world = {
+        let (options, runtime) = (options.clone(), runtime.clone());
+        Lazily::new(move || runtime.block_on(World::new(&options, &algorithms)))
+    };
     let serial = Arc::new(AtomicU64::new(0));
     CASES
         .into_iter()
@@ -106,18 +110,17 @@ pub(crate) fn lines(options: &Options, runtime: &Handle) -> anyhow::Result<Vec<L
                 Asked::List(all) => format!("center {}, one act over {all}", case.name),
             };
             let issue = {
-                let (world, runtime, serial) = (Arc::clone(&world), runtime.clone(), Arc::clone(&serial));
-                move || runtime.block_on(issue(&world, &serial, case.algorithm, case.asked))
+                let (world, runtime, serial) = (world.clone(), runtime.clone(), Arc::clone(&serial));
+                move || runtime.block_on(issue(&world.get()?, &serial, case.algorithm, case.asked))
             };
             let count = {
-                let (world, issue) = (Arc::clone(&world), issue.clone());
+                let issue = issue.clone();
                 move || {
                     // The counts are taken where the clock runs; nothing else uses the HSM or the database then.
                     let issued = issue()?;
                     let each = |count: u64| {
                         u32::try_from(count).map(|n| f64::from(n) / f64::from(issued.sample.pieces))
                     };
-                    let _alive = &world;
                     Ok(Counts {
                         apdus: Some(each(issued.apdus)?),
                         commits: Some(each(issued.groups)?),
@@ -125,10 +128,10 @@ pub(crate) fn lines(options: &Options, runtime: &Handle) -> anyhow::Result<Vec<L
                 }
             };
             let measure = issue;
-            Ok(Line::new(name, move || Ok(measure()?.sample))
+            Line::new(name, move || Ok(measure()?.sample))
                 .beside(case.baseline)
                 .goal(case.goal)
-                .counted(count))
+                .counted(count)
         })
         .collect()
 }

@@ -15,9 +15,9 @@ use chancery_keys::{Connect, ConnectError, Mark, Token, VirtualConnect};
 use chancery_store::{
     ActRecord, AuditHead, AuditLeaf, CaRecord, CertificateRecord, Change, ClientRecord, Conflict,
     ConnectorRecord, CrlRecord, CustodianRecord, DecidedRequest, DecisionRecord, HsmRecord,
-    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, ManifestRecord, PersonRecord,
-    ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord, SigningKeyRecord, Store,
-    StoreError,
+    LeaseAnswerRecord, LeaseCallRecord, LeaseRecord, LeaseSignatureRecord, LeaseWideningRecord,
+    ManifestRecord, PersonRecord, ReplicaRecord, RequestRecord, RequestState, RevokedEntry, SignerRecord,
+    SigningKeyRecord, Store, StoreError,
 };
 use chancery_vtoken::AtRest;
 use zeroize::Zeroizing;
@@ -151,6 +151,7 @@ pass! {
     lease(id: LeaseId) -> Option<LeaseRecord>;
     lease_manifest(id: LeaseId) -> Option<ManifestRecord>;
     lease_answers(id: LeaseId) -> Vec<LeaseAnswerRecord>;
+    lease_widenings(id: LeaseId) -> Vec<LeaseWideningRecord>;
     lease_digests(id: LeaseId) -> Vec<String>;
     lease_signatures(id: LeaseId) -> Vec<LeaseSignatureRecord>;
     lease_signature(id: LeaseId, digest: &str) -> Option<LeaseSignatureRecord>;

@@ -71,6 +71,7 @@ pub(crate) struct Counts {
 
 type Measure = Box<dyn FnMut() -> anyhow::Result<Sample>>;
 type Count = Box<dyn FnMut() -> anyhow::Result<Counts>>;
+type Remarks = Box<dyn FnMut() -> anyhow::Result<Vec<String>>>;
 
 /// Something measured in every round.
 pub(crate) struct Line {
@@ -81,6 +82,7 @@ pub(crate) struct Line {
     pub(crate) goal: Option<Goal>,
     measure: Measure,
     count: Option<Count>,
+    remarks: Option<Remarks>,
     /// Runs in passes rather than once a round.
     pub(crate) in_passes: bool,
     rates: Vec<f64>,
@@ -98,6 +100,8 @@ pub(crate) enum Goal {
     Rate(f64),
     /// A piece takes at most so many times what one of each of two other lines take together.
     Sum { of: [&'static str; 2], most: f64 },
+    /// A piece takes at most so many commands to the token.
+    Commands(f64),
 }
 
 impl Line {
@@ -111,6 +115,7 @@ impl Line {
             goal: None,
             measure: Box::new(measure),
             count: None,
+            remarks: None,
             in_passes: false,
             rates: Vec::new(),
             round: Sample::default(),
@@ -133,6 +138,12 @@ impl Line {
     /// Has things counted in a pass of its own.
     pub(crate) fn counted(mut self, count: impl FnMut() -> anyhow::Result<Counts> + 'static) -> Self {
         self.count = Some(Box::new(count));
+        self
+    }
+
+    /// Has more to tell in the end.
+    pub(crate) fn remarks(mut self, remarks: impl FnMut() -> anyhow::Result<Vec<String>> + 'static) -> Self {
+        self.remarks = Some(Box::new(remarks));
         self
     }
 
@@ -163,6 +174,13 @@ impl Line {
         self.count
             .as_mut()
             .map_or_else(|| Ok(Counts::default()), |count| count())
+    }
+
+    /// What else there is to tell.
+    pub(crate) fn told(&mut self) -> anyhow::Result<Vec<String>> {
+        self.remarks
+            .as_mut()
+            .map_or_else(|| Ok(Vec::new()), |tell| tell())
     }
 
     /// Processor time of one piece, over all rounds and threads.

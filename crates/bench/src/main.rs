@@ -8,13 +8,20 @@
 //! - `driver`: the same through driver and virtual token, on the calling thread;
 //! - `thread`: through the token's own thread, as a node uses it;
 //! - `OpenSC`: through pcscd, vpcd and OpenSC's PKCS#11 module, as an unchanged program has it;
+//! - `module`: through a Unix socket and our own PKCS#11 module, likewise;
 //! - `far`: tokens that take their time, far away: how busy they are kept;
+//! - `lease`: signatures under a lease, with its rules, audit log, receipts and database;
+//! - `crowd`: what a node takes that has many HSMs and many clients;
 //! - `center`: certificates from approved requests, with people's acts, rules, audit log and database.
 
 mod certificates;
 mod counting;
+mod crowd;
 mod far;
+mod lazily;
+mod leases;
 mod line;
+mod module;
 mod opensc;
 mod options;
 mod people;
@@ -31,9 +38,20 @@ use anyhow::Context as _;
 use crate::{line::Line, options::Options};
 
 fn main() -> anyhow::Result<ExitCode> {
-    if std::env::args().nth(1).as_deref() == Some(opensc::CLIENT) {
-        report::text(&opensc::client(std::env::args().skip(2))?);
-        return Ok(ExitCode::SUCCESS);
+    match std::env::args().nth(1).as_deref() {
+        Some(opensc::CLIENT) => {
+            report::text(&opensc::client(std::env::args().skip(2))?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(module::CLIENT) => {
+            module::client(std::env::args().skip(2), report::text)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(crowd::CLIENT) => {
+            crowd::client(std::env::args().skip(2), report::text)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let Some(options) = Options::from_arguments(std::env::args().skip(1))? else {
         report::text(options::USAGE);
@@ -45,19 +63,33 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut lines = raw::lines(&options)?;
     lines.extend(tokens::lines(&options, runtime.handle())?);
     lines.extend(opensc::lines(&options));
+    lines.extend(module::lines(&options));
     lines.extend(far::lines(&options, runtime.handle()));
-    lines.extend(certificates::lines(&options, runtime.handle())?);
+    lines.extend(leases::lines(&options, runtime.handle()));
+    lines.extend(certificates::lines(&options, runtime.handle()));
+    lines.extend(crowd::lines(&options));
     let mut lines: Vec<Line> = match &options.only {
         None => lines,
         Some(part) => {
-            let wanted: Vec<_> = lines
-                .iter()
-                .filter(|line| line.name.contains(part))
-                .flat_map(Line::compared_with)
-                .collect();
+            let mut wanted: Vec<String> = Vec::new();
+            loop {
+                // Baselines may have baselines.
+                let shown = |line: &&Line| line.name.contains(part) || wanted.contains(&line.name);
+                let more: Vec<String> = lines
+                    .iter()
+                    .filter(shown)
+                    .flat_map(Line::compared_with)
+                    .map(str::to_owned)
+                    .filter(|name| !wanted.contains(name))
+                    .collect();
+                if more.is_empty() {
+                    break;
+                }
+                wanted.extend(more);
+            }
             lines
                 .into_iter()
-                .filter(|line| line.name.contains(part) || wanted.contains(&line.name.as_str()))
+                .filter(|line| line.name.contains(part) || wanted.contains(&line.name))
                 .collect()
         }
     };
@@ -75,5 +107,9 @@ fn main() -> anyhow::Result<ExitCode> {
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     report::table(&lines, &counts);
+    for line in &mut lines {
+        let remarks = line.told()?;
+        report::remarks(&line.name, &remarks);
+    }
     Ok(ExitCode::SUCCESS)
 }

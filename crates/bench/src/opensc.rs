@@ -26,24 +26,19 @@ use chancery_reader::{
 };
 use chancery_schsm::{AlgorithmList, InitializeOptions, KeyId};
 use chancery_vtoken::VirtualToken;
-use cryptoki::{
-    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
-    mechanism::Mechanism,
-    object::{Attribute, ObjectClass},
-    session::UserType,
-    types::AuthPin,
-};
+use cryptoki::{session::UserType, types::AuthPin};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::{
     line::{Goal, Line, Sample},
+    module,
     options::Options,
-    raw::{self, HASH},
+    raw,
     workshop::Workshop,
 };
 
-const PIN: &str = "648219";
+pub(crate) const PIN: &str = "648219";
 const SO_PIN: &str = "3537363231383830";
 /// Signatures in a round.
 const SIGNATURES: u32 = 2000;
@@ -63,7 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Kinds of keys: label, name of the two lines, what the crypto library does.
-const KEYS: [(&str, KeyAlgorithm, [&str; 2], &str); 2] = [
+pub(crate) const KEYS: [(&str, KeyAlgorithm, [&str; 2], &str); 2] = [
     (
         "p256",
         KeyAlgorithm::Ec(Curve::Secp256r1),
@@ -213,7 +208,7 @@ impl Transport for Stored {
 }
 
 /// PIN and keys.
-fn prepare(token: VirtualToken) -> anyhow::Result<()> {
+pub(crate) fn prepare(token: VirtualToken) -> anyhow::Result<()> {
     let mut card = Card::new(token).select().map_err(|failed| failed.error)?;
     card.initialize(&Initialize {
         options: InitializeOptions(0x0001),
@@ -307,23 +302,13 @@ fn free_ports() -> anyhow::Result<u16> {
 pub(crate) fn client(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<String> {
     let mut next = || arguments.next().context("an argument is missing");
     let (slot, label, signatures) = (next()?.parse::<usize>()?, next()?, next()?.parse::<u32>()?);
-    let module = Pkcs11::new(opensc_module()?)?;
-    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
-    let slots = module.get_slots_with_token()?;
+    let loaded = module::load(&opensc_module()?)?;
+    let slots = loaded.get_slots_with_token()?;
     let slot = *slots.get(slot).context("there is no such token")?;
-    let session = module.open_ro_session(slot)?;
+    let session = loaded.open_ro_session(slot)?;
     session.login(UserType::User, Some(&AuthPin::new(PIN.into())))?;
-    let wanted = [
-        Attribute::Class(ObjectClass::PRIVATE_KEY),
-        Attribute::Label(label.clone().into_bytes()),
-    ];
-    let keys = session.find_objects(&wanted)?;
-    let key = *keys.first().context("there is no such key")?;
-    let (mechanism, input) = if label == "p256" {
-        (Mechanism::Ecdsa, HASH.to_vec())
-    } else {
-        (Mechanism::RsaPkcs, [&raw::SHA256_INFO[..], &HASH].concat())
-    };
+    let key = module::find(&session, &label)?;
+    let (mechanism, input) = module::work(&label);
     // The first use of a key parses it, and a stored answer is stored.
     session.sign(&mechanism, key, &input)?;
     let begun = Instant::now();

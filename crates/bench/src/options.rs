@@ -6,11 +6,13 @@ use anyhow::{Context as _, bail};
 
 /// How to call the program.
 pub(crate) const USAGE: &str = "\
-cargo xtask bench [--dir DIRECTORY] [--rounds N] [--only TEXT]
+cargo xtask bench [--dir DIRECTORY] [--rounds N] [--only TEXT] [--hsms N] [--clients N]
 
   --dir DIRECTORY  where tokens and database are made, on the disk to measure (default: target/bench)
   --rounds N       rounds of which the median is shown (default: 5)
-  --only TEXT      only lines whose name contains TEXT, and their baselines";
+  --only TEXT      only lines whose name contains TEXT, and their baselines
+  --hsms N         HSMs of the line `crowd` (default: 200)
+  --clients N      its clients (default: 100)";
 
 /// What to measure, where.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) directory: PathBuf,
     pub(crate) rounds: usize,
     pub(crate) only: Option<String>,
+    pub(crate) hsms: usize,
+    pub(crate) clients: usize,
 }
 
 impl Options {
@@ -29,6 +33,8 @@ impl Options {
             directory: PathBuf::from("target/bench"),
             rounds: 5,
             only: None,
+            hsms: 200,
+            clients: 100,
         };
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -39,6 +45,8 @@ impl Options {
             match argument.as_str() {
                 "--dir" => options.directory = value()?.into(),
                 "--rounds" => options.rounds = value()?.parse().context("--rounds takes a number")?,
+                "--hsms" => options.hsms = value()?.parse().context("--hsms takes a number")?,
+                "--clients" => options.clients = value()?.parse().context("--clients takes a number")?,
                 "--only" => options.only = Some(value()?),
                 "--help" | "-h" => return Ok(None),
                 other => bail!("unknown argument {other:?}\n{USAGE}"),

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use chancery_agent::{
-    Accepted, AcceptedHsm, LocalTokens, PinSource, RehearsalPins, ShownAct, TokenPins, UnlockedToken,
-    act_key, answer_challenge, custodian_key, initialise, sign_act,
+    Accepted, AcceptedHsm, Answered, Custodian, LeaseDecision, LeaseNode, LocalTokens, PinSource,
+    RehearsalPins, SeenLog, ShownAct, ShownLease, TokenPins, UnlockedToken, act_key, answer_challenge,
+    custodian_key, initialise, sign_act,
 };
 use chancery_api::{
-    ActId, ActPayload, Base64, CustodianRegister, Decision, Hash32, Installation, InstallationId, PersonAdd,
-    PersonDocument, PersonId, Role, SecretText, SignedAct, UnlockAnswer, UnlockChallengeView,
+    ActId, ActPayload, Base64, CustodianRegister, Decision, Hash32, Installation, InstallationId, LeaseView,
+    PersonAdd, PersonDocument, PersonId, Role, SecretText, SignedAct, UnlockAnswer, UnlockChallengeView,
 };
 use chancery_cvc::{AuthenticatedRequest, TrustAnchors};
 use chancery_driver::{Pin, SoPin};
@@ -92,6 +93,44 @@ impl Somebody {
             session: view.session,
             signature: Base64(signature),
         })
+    }
+
+    /// Agrees to a lease for every HSM of it.
+    pub(crate) fn agree<N>(
+        self,
+        workshop: &Workshop,
+        node: &mut N,
+        installation: InstallationId,
+        lease: &LeaseView,
+    ) -> anyhow::Result<(Self, Vec<Answered>)>
+    where
+        N: LeaseNode<Error = anyhow::Error>,
+    {
+        let Self {
+            name,
+            token,
+            anchors,
+            accepted,
+        } = self;
+        let shown = ShownLease::read(lease, installation, &accepted)?;
+        let log = SeenLog::load(&workshop.path().join("custodians"), name)?;
+        let mut custodian = Custodian::new(name, token, &accepted, &anchors, log)?;
+        let answered = custodian.decide(node, &shown, &LeaseDecision::Agree)?;
+        // The token went with the custodian.
+        drop(custodian);
+        let local = LocalTokens::new(
+            &workshop.tokens(),
+            workshop.at_rest.clone(),
+            Some(workshop.factory()),
+        )?;
+        let token = local.open(name)?.unlock(&pins(workshop.path(), name)?)?;
+        let somebody = Self {
+            name,
+            token,
+            anchors,
+            accepted,
+        };
+        Ok((somebody, answered))
     }
 
     /// An installation with this person as its first manager.

@@ -28,6 +28,21 @@ pub(crate) fn round(number: usize, of: usize) {
     eprintln!("round {number} of {of}");
 }
 
+/// What takes its time.
+pub(crate) fn progress(what: &str) {
+    eprintln!("{what}");
+}
+
+/// What there is to tell of a line beside its figures.
+pub(crate) fn remarks(name: &str, remarks: &[String]) {
+    if !remarks.is_empty() {
+        println!("\n{name}");
+    }
+    for remark in remarks {
+        println!("  {remark}");
+    }
+}
+
 /// The table.
 pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
     println!();
@@ -44,14 +59,21 @@ pub(crate) fn table(lines: &[Line], counts: &[Counts]) {
             None => String::new(),
             Some(Goal::Ratio(goal)) => format!("{} {goal:.2}", met(ratio.is_some_and(|ratio| ratio >= goal))),
             Some(Goal::Rate(goal)) => format!("{} {goal:.0}", met(rate >= goal)),
+            Some(Goal::Commands(most)) => {
+                format!(
+                    "{} {most:.0}",
+                    met(counts.apdus.is_some_and(|apdus| apdus <= most))
+                )
+            }
             Some(Goal::Sum { most, .. }) => {
                 format!("{} {most:.2}", met(ratio.is_some_and(|ratio| ratio <= most)))
             }
         };
         println!(
-            "{:<58} {rate:>9.0} {:>17} {:>6} {goal:>9} {:>7} {:>6} {:>6} {:>8}",
+            "{:<58} {:>9} {:>17} {:>6} {goal:>9} {:>7} {:>6} {:>6} {:>8}",
             line.name,
-            format!("{least:.0}..{most:.0}"),
+            short(rate),
+            format!("{}..{}", short(least), short(most)),
             ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             line.computed()
                 .map_or_else(String::new, |each| format!("{:.1}", each.as_secs_f64() * 1e6)),
@@ -107,6 +129,15 @@ fn spared(line: &Line, lines: &[Line]) -> Option<f64> {
         .iter()
         .find(|other| line.baseline == Some(other.name.as_str()))?;
     Some(baseline.computed()?.as_secs_f64() / line.computed()?.as_secs_f64())
+}
+
+/// Small figures have a decimal place.
+fn short(rate: f64) -> String {
+    if rate < 100.0 {
+        format!("{rate:.1}")
+    } else {
+        format!("{rate:.0}")
+    }
 }
 
 const fn met(met: bool) -> &'static str {

@@ -6,11 +6,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail, ensure};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use chancery_agent::{Asked, LeaseNode};
 use chancery_api::{
-    Base64, CaCreate, Draft, Failure, Installation, Intent, Perform, Performed, RequestImport, RequestNumber,
-    Role, SecretText, SignedAct, UnlockChallenge,
+    Base64, CaCreate, Claims, DigestValue, Draft, Failure, Installation, Intent, LeaseAnswer, LeaseChallenge,
+    LeaseId, LeaseManifest, LeaseRequest, LeaseState, LeaseView, Mechanism, Perform, Performed,
+    RequestImport, RequestNumber, Requester, Role, SecretText, SignedAct, SignerCreate, SigningSign,
+    UnlockChallenge,
 };
 use chancery_audit::NoteSigner;
 use chancery_center::{Center, Clock, Entropy, Marks, Setup, TokenSource};
@@ -18,6 +21,7 @@ use chancery_keys::Connect;
 use chancery_store::Store;
 use chancery_store_sqlite::SqliteStore;
 use chancery_vtoken::AtRest;
+use tokio::runtime::Handle;
 
 use crate::{
     counting::{Counted, CountedStore},
@@ -27,6 +31,8 @@ use crate::{
 };
 
 const HSM: &str = "hsm";
+/// Who asks for leases and signs under them.
+const REQUESTER: Requester = Requester::Local { uid: 1000 };
 /// Subject key identifier of an Ed25519 SubjectPublicKeyInfo up to the key (RFC 8410 4).
 const ED25519_INFO: [u8; 12] = [
     0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00,
@@ -60,7 +66,7 @@ pub(crate) struct World {
     apdus: Arc<AtomicU64>,
     installation: Installation,
     people: Mutex<BTreeMap<&'static str, Somebody>>,
-    _files: Workshop,
+    workshop: Workshop,
 }
 
 impl World {
@@ -90,7 +96,7 @@ impl World {
             tokens: Arc::new(tokens),
             marks: Arc::new(MarkFiles(workshop.path().to_owned())),
             anchors: Arc::new(workshop.anchors()?),
-            audit_signer: NoteSigner::new("chancery/bench", audit)?,
+            audit_signer: NoteSigner::new(&format!("chancery/{}", installation.id), audit)?,
             audit_key,
         })
         .await?;
@@ -105,7 +111,7 @@ impl World {
             apdus,
             installation,
             people: Mutex::new([("alice", alice), ("bob", bob), ("carol", carol)].into()),
-            _files: workshop,
+            workshop,
         };
         for application in applications {
             let request = world.center.person_add(application, 0).await?.request;
@@ -203,6 +209,71 @@ impl World {
         self.center.perform(Perform { act, so_pins }).await
     }
 
+    /// A key for signing under leases, named like its algorithm.
+    pub(crate) async fn create_signer(&self, algorithm: &str) -> anyhow::Result<()> {
+        let call = SignerCreate {
+            name: signer_name(algorithm),
+            algorithm: algorithm.to_owned(),
+            hsm: HSM.to_owned(),
+        };
+        let request = self.center.signer_create(call, 0).await?.request;
+        let requests = vec![request];
+        self.decide("alice", Intent::RequestApprove { requests })
+            .await
+            .map(drop)
+    }
+
+    /// A lease for more digests than are ever signed here, which the custodian has agreed to.
+    pub(crate) fn lease(
+        &self,
+        runtime: &Handle,
+        algorithm: &str,
+        mechanism: Mechanism,
+    ) -> anyhow::Result<LeaseId> {
+        let call = LeaseRequest {
+            signer: signer_name(algorithm),
+            purpose: "measurement".into(),
+            mechanism,
+            digests: Vec::new(),
+            further: u64::from(u32::MAX),
+            seconds: 24 * 3600,
+            strict: false,
+            wait_seconds: None,
+            reuse: false,
+            attended_seconds: None,
+            claimed: Claims::default(),
+        };
+        let view = runtime.block_on(self.center.lease_request(call, &REQUESTER))?;
+        let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
+        let alice = people.remove("alice").context("alice is not here")?;
+        let mut desk = Desk(&self.center, runtime);
+        let (alice, answered) = alice.agree(&self.workshop, &mut desk, self.installation.id, &view)?;
+        people.insert("alice", alice);
+        let live = answered
+            .iter()
+            .any(|one| matches!(&one.outcome, Ok(view) if view.state == LeaseState::Live));
+        ensure!(live, "the lease is not live: {answered:?}");
+        Ok(view.lease)
+    }
+
+    /// Has digests signed under a lease; how many signatures came.
+    pub(crate) async fn sign(
+        &self,
+        algorithm: &str,
+        mechanism: Mechanism,
+        lease: LeaseId,
+        digests: Vec<DigestValue>,
+    ) -> anyhow::Result<usize> {
+        let call = SigningSign {
+            signer: signer_name(algorithm),
+            mechanism,
+            digests,
+            lease: Some(lease),
+            idempotency_key: None,
+        };
+        Ok(self.center.signing_sign(call, &REQUESTER).await?.len())
+    }
+
     /// Commands to the HSM so far.
     pub(crate) fn apdus(&self) -> u64 {
         self.apdus.load(std::sync::atomic::Ordering::Relaxed)
@@ -290,6 +361,31 @@ impl World {
 /// `ec:P-256` gives `ca-ec-p-256`.
 fn ca_name(algorithm: &str) -> String {
     format!("ca-{}", algorithm.to_lowercase().replace(':', "-"))
+}
+
+/// `ec:P-256` gives `signer-ec-p-256`.
+fn signer_name(algorithm: &str) -> String {
+    format!("signer-{}", algorithm.to_lowercase().replace(':', "-"))
+}
+
+/// The center as a custodian's side has it.
+struct Desk<'a>(&'a Center, &'a Handle);
+
+impl LeaseNode for Desk<'_> {
+    type Error = anyhow::Error;
+
+    fn manifest(&mut self, call: &LeaseManifest) -> anyhow::Result<Vec<DigestValue>> {
+        Ok(self.1.block_on(self.0.lease_manifest(call, None))?)
+    }
+
+    fn challenge(&mut self, call: &LeaseChallenge) -> anyhow::Result<Asked> {
+        let view = self.1.block_on(self.0.lease_challenge(call))?;
+        Ok(Asked::Challenge(Box::new(view)))
+    }
+
+    fn answer(&mut self, call: &LeaseAnswer) -> anyhow::Result<LeaseView> {
+        Ok(self.1.block_on(self.0.lease_answer(call))?)
+    }
 }
 
 struct Tokens {
