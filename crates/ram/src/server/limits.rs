@@ -36,7 +36,8 @@ pub struct Limits {
     pub resume: Duration,
     /// How long a session that is over still says so.
     pub farewell: Duration,
-    /// How long callers who just got their answers are given to come back before the next template goes out.
+    /// How long callers who just got their answers are given to come back before the next template goes out, at least. After
+    /// a template that took long they get a 32nd of that: to go without one of them costs the card another way there and back.
     pub gather: Duration,
     /// How long the first of several commands waits for the others.
     pub burst: Duration,
@@ -52,6 +53,19 @@ impl Default for Limits {
             gather: Duration::from_millis(4),
             burst: Duration::from_millis(1),
         }
+    }
+}
+
+/// The part of the time a template took that callers are given to come back.
+const GATHER_PART: u32 = 32;
+
+/// The most they are given.
+const LONGEST_GATHER: Duration = Duration::from_millis(10);
+
+impl Limits {
+    /// How long callers are given to come back after a template that took so long.
+    pub(super) fn gather_after(&self, took: Duration) -> Duration {
+        self.gather.max((took / GATHER_PART).min(LONGEST_GATHER))
     }
 }
 

@@ -35,7 +35,16 @@ impl Session {
             self.hold_answer(post, number, now);
             return self.pump(now);
         }
-        let gathered = found.jobs.len().min(MAX_JOBS);
+        let gathered = match self.kind {
+            _ if found.jobs.is_empty() => 0,
+            // What waits already goes with those who come back: two halves of all callers that take turns would each pay for a
+            // way there and back.
+            Kind::Foreign => (found.jobs.len() + self.queue.jobs()).min(MAX_JOBS),
+            Kind::Own => found.jobs.len().min(MAX_JOBS),
+        };
+        let gather = self
+            .limits
+            .gather_after(now.saturating_duration_since(found.started));
         let outcome = found.settle(response);
         self.finish_jobs(outcome.done);
         if let Some(reason) = outcome.end {
@@ -46,7 +55,7 @@ impl Session {
         }
         if gathered > 0 {
             self.gather = Some(Gather {
-                until: now + self.limits.gather,
+                until: now + gather,
                 jobs: gathered,
             });
         }
