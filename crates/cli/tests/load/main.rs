@@ -6,6 +6,7 @@
 //! `CHANCERY_LOAD_SECONDS` says how long each of the two parts takes, 8 s when it is not set. `CHANCERY_LOAD_SEED` sets the dice.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::print_stderr, reason = "figures, and what stood in the way")]
 
 mod audit;
 mod clients;

@@ -27,7 +27,7 @@ pub(crate) struct Site {
     pub(crate) readers: Vec<Reader>,
     pub(crate) relays: Vec<Relay>,
     pub(crate) home: Home,
-    node: Child,
+    node: Node,
     api: String,
     /// Number of the signing key on the tokens.
     pub(crate) key_id: u8,
@@ -192,7 +192,7 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         let _ = self.home.command(&["stop"]).output();
-        let _ = self.node.wait();
+        let _ = self.node.0.wait();
         self.connectors.clear();
         self.readers.clear();
         if thread::panicking() {
@@ -200,6 +200,17 @@ impl Drop for Site {
             let lines: Vec<_> = log.lines().collect();
             eprintln!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
         }
+    }
+}
+
+/// The node's process.
+struct Node(Child);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended; nothing else has its number before it is waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -250,7 +261,7 @@ fn installation(home: &Home) {
 }
 
 /// A node on the network, and its addresses for tokens and for clients.
-fn serve(home: &Home) -> (Child, String, String) {
+fn serve(home: &Home) -> (Node, String, String) {
     let log = home.dir.path().join("node.log");
     let free = "127.0.0.1:0";
     let words = [
@@ -262,12 +273,11 @@ fn serve(home: &Home) -> (Child, String, String) {
         "--api-listen",
         free,
     ];
-    let node = home
-        .command(&words)
+    let mut command = home.command(&words);
+    command
         .stdout(Stdio::null())
-        .stderr(fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
+        .stderr(fs::File::create(&log).unwrap());
+    let node = Node(command.spawn().unwrap());
     let deadline = Instant::now() + PATIENCE;
     loop {
         // A node that is not there yet is not started by this: another one holds the data directory.

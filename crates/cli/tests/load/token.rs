@@ -35,6 +35,10 @@ pub(crate) fn now() -> i128 {
     SystemClock.now().unix_timestamp_nanos() / 1_000_000
 }
 
+fn note(journal: &Journal, did: Did) {
+    journal.lock().unwrap().push((now(), did));
+}
+
 /// A token and its journal.
 struct Watched {
     token: VirtualToken,
@@ -47,7 +51,7 @@ impl Transport for Watched {
     }
 
     fn reset(&mut self) -> Result<(), TransportError> {
-        self.journal.lock().unwrap().push((now(), Did::Reset));
+        note(&self.journal, Did::Reset);
         self.token.reset()
     }
 }
@@ -74,7 +78,7 @@ impl Reader {
         token.set_delay(SIGNATURE);
         token.set_witness(Box::new(move |key, input| {
             let input = input.to_vec();
-            told.lock().unwrap().push((now(), Did::Signed { key, input }));
+            note(&told, Did::Signed { key, input });
         }));
         let watched = Watched {
             token,
