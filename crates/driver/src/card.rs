@@ -5,7 +5,7 @@ use chancery_iso7816::Transport;
 use chancery_schsm::{Algorithm, Fid, InitializeOptions, KekShare, KeyDomainStatus, KeyId, PkaStatus};
 use zeroize::Zeroizing;
 
-use crate::applet::{self, Firmware};
+use crate::applet::{self, AppletInfo, Firmware};
 use crate::challenge::{PendingChallenge, QuorumError};
 use crate::error::{Error, Failed};
 use crate::initialize::Initialize;
@@ -27,6 +27,10 @@ pub struct Card<T> {
 pub struct Selected<T> {
     session: Session<T>,
 }
+
+/// What the answer to SELECT told of a token.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection(AppletInfo);
 
 /// A token unlocked by PIN or quorum. A reset takes that back without notice: commands then fail with
 /// [`Error::NotAuthenticated`].
@@ -57,6 +61,14 @@ impl<T: Transport> Card<T> {
                 session: Session::new(self.link, info),
             }),
             Err(error) => Err(Failed { card: self, error }),
+        }
+    }
+
+    /// Goes on with a token whose application was selected before, in the same session and by the same way, and on which nothing was
+    /// done since. No command is sent.
+    pub fn resume(self, selection: Selection) -> Selected<T> {
+        Selected {
+            session: Session::new(self.link, selection.0),
         }
     }
 
@@ -214,6 +226,11 @@ operations_in_either_state!(Selected);
 operations_in_either_state!(Authenticated);
 
 impl<T: Transport> Selected<T> {
+    /// What SELECT told, to go on with later ([`Card::resume`]).
+    pub const fn selection(&self) -> Selection {
+        Selection(self.session.info)
+    }
+
     /// Erases the token and sets it up anew.
     ///
     /// # Errors

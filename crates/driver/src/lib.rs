@@ -76,7 +76,7 @@ mod wrap;
 pub use ahead::{Collected, Submitted};
 pub use applet::{AID, Firmware};
 pub use attest::AttestError;
-pub use card::{Authenticated, Card, Selected};
+pub use card::{Authenticated, Card, Selected, Selection};
 pub use certificate::KeyCertificate;
 pub use challenge::{ANSWER_LENGTH, Challenge, PendingChallenge, QuorumError};
 pub use custodian::CustodianError;

@@ -17,7 +17,7 @@ mod error;
 mod record;
 mod states;
 
-pub use channel::SecureChannel;
+pub use channel::{SecureChannel, Suspended};
 pub use error::{ChannelError, ChannelLost};
 pub use record::{ChannelRecord, Exchange};
 pub(crate) use states::OVERHEAD;

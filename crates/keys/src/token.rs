@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chancery_driver::{Selection, secure::Suspended};
 use chancery_iso7816::Transport;
 use chancery_vtoken::VirtualToken;
 
@@ -20,14 +21,13 @@ pub trait Token: Transport {
     /// channel.
     fn authenticated(&mut self) {}
 
-    /// Keeps the device certificates of a token that has proven which device it is, as long as whoever holds it at the other end
-    /// is connected: the next to use it then begins with chip authentication.
-    fn remember(&mut self, chain: &[u8]) {
-        let _ = chain;
+    /// Keeps what is known of a token that has proven which device it is, as long as whoever holds it at the other end is connected.
+    fn remember(&mut self, known: Known) {
+        drop(known);
     }
 
-    /// What was kept.
-    fn remembered(&self) -> Option<Vec<u8>> {
+    /// What was kept. An open channel is handed out once.
+    fn remembered(&mut self) -> Option<Known> {
         None
     }
 
@@ -35,6 +35,33 @@ pub trait Token: Transport {
     /// the token at the other end then locks it even when the node cannot.
     fn lock_in(&mut self, after: Option<Duration>) {
         let _ = after;
+    }
+}
+
+/// What is known of a remote token that has proven which device it is: the next to use it goes on from there.
+#[derive(Debug)]
+pub struct Known {
+    /// EF 2F02: certificates of the device and its issuer.
+    pub chain: Vec<u8>,
+    /// The secure channel, while nobody uses it.
+    pub open: Option<OpenChannel>,
+}
+
+/// A secure channel put aside, with the application selected in it and nothing authenticated.
+#[derive(Debug)]
+pub struct OpenChannel {
+    pub(crate) channel: Suspended,
+    pub(crate) selection: Selection,
+}
+
+impl Known {
+    /// What there is to hand out; the channel goes with it, the certificates stay.
+    #[must_use]
+    pub fn hand_out(&mut self) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            open: self.open.take(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chancery_api::{Condition, Decision, Failure, FailureKind, Hash32, HsmDocument, HsmId, Performed};
-use chancery_keys::{Hsm, Inspection};
+use chancery_keys::{Connect, Hsm, HsmError, Identity, Inspection, identify};
 use chancery_store::{Change, HsmRecord, TokenMark, Write};
 use serde_json::json;
 use tracing::warn;
@@ -46,9 +46,7 @@ impl Center {
                 format!("HSM {token} is attached already"),
             ));
         }
-        let hsm = self.connect(token, &locator).await?;
-        let identity = hsm.identity().clone();
-        hsm.closed("it was only looked at").await;
+        let identity = self.identify(token, &locator).await?;
         self.bind_connector(&locator, &identity.device).await?;
         if let Some(other) = self
             .hsm_records()
@@ -262,12 +260,7 @@ impl Center {
 
     /// Connects to a token on a thread of its own.
     pub(crate) async fn connect(&self, name: &str, locator: &str) -> Result<Hsm, Failure> {
-        let connect = self.tokens.at(locator).ok_or_else(|| {
-            Failure::new(
-                FailureKind::NotFound,
-                format!("{locator} names no kind of token known here"),
-            )
-        })?;
+        let connect = self.way_to(locator)?;
         let (name, anchors, clock) = (
             name.to_owned(),
             Arc::clone(&self.anchors),
@@ -279,6 +272,31 @@ impl Center {
             .await
             .map_err(|_| Failure::new(FailureKind::Internal, "connecting to the token failed"))?
             .map_err(|error| hsm_failure(&error))
+    }
+
+    /// Finds out which device a token is, and gives it back.
+    async fn identify(&self, name: &str, locator: &str) -> Result<Identity, Failure> {
+        let connect = self.way_to(locator)?;
+        let (hsm, anchors) = (name.to_owned(), Arc::clone(&self.anchors));
+        tokio::task::spawn_blocking(move || {
+            let token = connect.connect().map_err(|source| HsmError::Connect {
+                hsm: hsm.clone(),
+                source,
+            })?;
+            identify(&hsm, token, &anchors).map(|(identity, _)| identity)
+        })
+        .await
+        .map_err(|_| Failure::new(FailureKind::Internal, "looking at the token failed"))?
+        .map_err(|error| hsm_failure(&error))
+    }
+
+    fn way_to(&self, locator: &str) -> Result<Arc<dyn Connect>, Failure> {
+        self.tokens.at(locator).ok_or_else(|| {
+            Failure::new(
+                FailureKind::NotFound,
+                format!("{locator} names no kind of token known here"),
+            )
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! inside TLS, at both ends, with a proxy of another maker in the middle.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::print_stderr, reason = "what is missing on the line")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -27,6 +27,14 @@ fn no_pin_and_nothing_plain_goes_over_the_line_and_who_hangs_up_leaves_nothing_h
     let lease = world.lease("2");
     Ended::from(world.sign(&image, "image.sig").output().unwrap()).ok();
     world.verify(&image, "image.sig");
+    let pins = world.pins();
+    for record in [&line.at_agent, &line.at_node] {
+        let shown = check(&record.bodies(), &pins).unwrap();
+        assert_eq!(
+            shown.opened_again, 0,
+            "attached, unlocked and signing in one channel"
+        );
+    }
 
     // A client hangs up in the middle of a signature. It is made, recorded and counted, and given out to who asks again.
     let other = world.file("other");
@@ -70,7 +78,6 @@ fn no_pin_and_nothing_plain_goes_over_the_line_and_who_hangs_up_leaves_nothing_h
     assert!(shown.contains("management is not allowed here"), "{shown}");
 
     // The records of both ends.
-    let pins = world.pins();
     for record in [&line.at_agent, &line.at_node] {
         let shown = check(&record.bodies(), &pins).unwrap();
         // Custodians' answers and signatures are among what was looked at.

@@ -30,7 +30,30 @@ pub struct SecureChannel<T> {
     record: Option<ChannelRecord>,
 }
 
+/// A channel that nobody uses at the moment: keys and counters of this end. The token keeps its end until the next plain command.
+pub struct Suspended(HostChannel);
+
 impl<T: Transport> SecureChannel<T> {
+    /// Puts the channel aside, for whoever goes on with it on the same way to the token. `None` for it when it is lost, answers are
+    /// under way, or it is recorded.
+    #[must_use]
+    pub fn suspend(mut self) -> (T, Option<Suspended>) {
+        let whole = self.lost.is_none() && self.ahead == 0 && self.record.is_none();
+        self.drain();
+        (self.transport, whole.then_some(Suspended(self.channel)))
+    }
+
+    /// Goes on with a channel that was put aside. Whether the token still has its end shows in the next command.
+    pub fn resume(transport: T, suspended: Suspended) -> Self {
+        Self {
+            transport,
+            channel: suspended.0,
+            lost: None,
+            ahead: 0,
+            record: None,
+        }
+    }
+
     /// Opens a channel to the application that is selected on the token, which must be `device`. A channel that was open
     /// before is closed with this.
     ///
@@ -272,6 +295,12 @@ impl<T: Transport> Transport for SecureChannel<T> {
 
     fn on_ready(&mut self, ready: Arc<dyn Fn() + Send + Sync>) -> bool {
         self.transport.on_ready(ready)
+    }
+}
+
+impl fmt::Debug for Suspended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Suspended({:?})", self.0)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chancery_iso7816::TransportError;
+use chancery_keys::Known;
 use chancery_ram::message::Initiation;
 use chancery_ram::server::{Answer, JobId, JobResult, Kind, Limits, Output, PostId, Session};
 use tokio::sync::{Notify, oneshot};
@@ -47,8 +48,8 @@ struct Inner {
     /// Whether somebody has the token.
     taken: bool,
     proven: bool,
-    /// Device certificates of the token, once it has proven which device it is.
-    chain: Option<Vec<u8>>,
+    /// What is known of the token, once it has proven which device it is.
+    known: Option<Known>,
     /// When the token is to be locked, once that was said: an inner `None` takes it back.
     lock_at: Option<Option<Instant>>,
 }
@@ -109,7 +110,7 @@ impl Live {
                 ended: None,
                 taken: false,
                 proven: false,
-                chain: None,
+                known: None,
                 lock_at: None,
             }),
             done: Condvar::new(),
@@ -269,12 +270,12 @@ impl Live {
         inner.session.authenticated();
     }
 
-    pub(super) fn remember(&self, chain: &[u8]) {
-        self.lock().chain = Some(chain.to_vec());
+    pub(super) fn remember(&self, known: Known) {
+        self.lock().known = Some(known);
     }
 
-    pub(super) fn remembered(&self) -> Option<Vec<u8>> {
-        self.lock().chain.clone()
+    pub(super) fn remembered(&self) -> Option<Known> {
+        self.lock().known.as_mut().map(Known::hand_out)
     }
 
     /// Whether chip authentication has proven the token.

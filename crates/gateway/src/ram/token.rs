@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_iso7816::{Transport, TransportError};
-use chancery_keys::{Mark, Token};
+use chancery_keys::{Known, Mark, Token};
 use chancery_ram::server::{JobId, Session, Work};
 use zeroize::Zeroizing;
 
@@ -119,11 +119,11 @@ impl Token for RemoteToken {
         self.live.set_authenticated();
     }
 
-    fn remember(&mut self, chain: &[u8]) {
-        self.live.remember(chain);
+    fn remember(&mut self, known: Known) {
+        self.live.remember(known);
     }
 
-    fn remembered(&self) -> Option<Vec<u8>> {
+    fn remembered(&mut self) -> Option<Known> {
         self.live.remembered()
     }
 

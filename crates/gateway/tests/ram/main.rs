@@ -1,5 +1,5 @@
 //! The endpoint of remote tokens over plain HTTP: tickets, lying and dying clients, our own agent, and whole tokens behind it.
-#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod agent;
 mod busy;

@@ -77,6 +77,8 @@ pub(crate) struct Shown {
 
 /// VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER.
 const PINS: [u8; 3] = [0x20, 0x24, 0x2C];
+/// SELECT.
+const SELECT: u8 = 0xA4;
 /// GENERAL AUTHENTICATE.
 const AUTHENTICATE: u8 = 0x86;
 /// What opens a channel, in clear: MANAGE SECURITY ENVIRONMENT, which names a key, and GENERAL AUTHENTICATE, which carries a fresh
@@ -95,9 +97,12 @@ pub(crate) fn check(bodies: &Bodies, secrets: &[Vec<u8>]) -> Result<Shown, Strin
     }
     let mut shown = Shown::default();
     let mut channel = false;
+    // A SELECT in the channel locks the token, and ends the channel with it.
+    let mut ended = false;
     let mut before = [0; 4];
     for (number, body) in &bodies.given {
-        let objects = CommandTemplate::parse(body).unwrap().0;
+        let CommandTemplate(objects) =
+            CommandTemplate::parse(body).map_err(|error| format!("template {number}: {error}"))?;
         let answers = bodies
             .answered
             .get(number)
@@ -123,7 +128,8 @@ pub(crate) fn check(bodies: &Bodies, secrets: &[Vec<u8>]) -> Result<Shown, Strin
             if channel && opens && instruction == AUTHENTICATE {
                 shown.opened_again += 1;
             }
-            if channel && !protected && !opens {
+            ended |= protected && instruction == SELECT;
+            if channel && !protected && !(opens && ended) {
                 return Err(format!(
                     "template {number}: a plain {instruction:02X} after the channel was opened"
                 ));
@@ -132,7 +138,9 @@ pub(crate) fn check(bodies: &Bodies, secrets: &[Vec<u8>]) -> Result<Shown, Strin
                 *shown.protected.entry(instruction).or_default() += 1;
             }
             let done = matches!(answers.get(index), Some(ResponseObject::Response(answer)) if answer.ends_with(&[0x90, 0x00]));
-            channel |= instruction == AUTHENTICATE && done;
+            if instruction == AUTHENTICATE && done {
+                (channel, ended) = (true, false);
+            }
         }
     }
     if channel {

@@ -8,7 +8,7 @@ use chancery_iso7816::Transport;
 use chancery_schsm::fid;
 
 use super::way::Way;
-use crate::{Connect, HsmError, Identity, Token};
+use crate::{Connect, HsmError, Identity, Known, OpenChannel, Token};
 
 /// A token just connected, its identity proven.
 pub(super) struct Attached {
@@ -56,7 +56,10 @@ fn attach_token(
             hsm: hsm.to_owned(),
             source: Box::new(source),
         })?;
-        way.remember(&chain);
+        way.remember(Known {
+            chain: chain.clone(),
+            open: None,
+        });
     }
     Ok(Attached {
         card,
@@ -67,20 +70,34 @@ fn attach_token(
     })
 }
 
-/// A remote token that has proven itself before, to somebody else on this node: another channel is opened at once, and the
-/// application is selected in it. `None` where that does not work; then it is not what it was.
+/// A remote token that has proven itself before, to somebody else on this node: its channel is gone on with. Where that is lost,
+/// another one is opened at once, and the application is selected in it. `None` where neither works; then it is not what it was.
 fn attach_known(way: &Way, tells: bool, anchors: &TrustAnchors) -> Option<Attached> {
-    let chain = way.remembered()?;
+    let Known { chain, open } = way.remembered()?;
     let device = verified("", &chain, anchors).ok()?;
-    way.secure(&device).ok()?;
-    let (card, found) = look("", way).ok()?;
-    (found == chain).then(|| Attached {
+    let card = match open.and_then(|open| go_on(way, &device, open, &chain)) {
+        Some(card) => card,
+        None => {
+            way.secure(&device).ok()?;
+            let (card, found) = look("", way).ok()?;
+            (found == chain).then_some(card)?
+        }
+    };
+    Some(Attached {
         card,
         way: way.clone(),
         device,
         chain,
         tells,
     })
+}
+
+/// Goes on with an open channel; `None` where the token has it no more.
+fn go_on(way: &Way, device: &DeviceIdentity, open: OpenChannel, chain: &[u8]) -> Option<Selected<Way>> {
+    way.resume(device, open.channel);
+    let mut card = Card::with_limits(way.clone(), way.limits()).resume(open.selection);
+    let found = card.read_file(fid::DEVICE_CERTIFICATES).ok()??;
+    (found == chain).then_some(card)
 }
 
 /// Selects, and reads the chain.
@@ -128,7 +145,8 @@ impl Attached {
 }
 
 /// Finds out which device a token is. A remote one proves it: it is selected, its chain is read and verified, and it shows in chip
-/// authentication that it has the private key. Whatever was open on it is not any more. Blocks.
+/// authentication that it has the private key. Whatever was open on it is not any more; its secure channel is kept for the next to use
+/// the token. Blocks.
 ///
 /// # Errors
 /// [`HsmError::Chain`], [`HsmError::NoChannel`], or a command failed; the token is given back then.
@@ -139,8 +157,13 @@ pub fn identify(
 ) -> Result<(Identity, Box<dyn Token>), HsmError> {
     let attached = attach_token(name, token, anchors, Arc::new(|| {}))?;
     let identity = attached.identity(name)?;
-    let Attached { card, way, .. } = attached;
+    let Attached { card, way, chain, .. } = attached;
+    let selection = card.selection();
     drop(card);
+    if let Some(channel) = way.suspend() {
+        let open = Some(OpenChannel { channel, selection });
+        way.remember(Known { chain, open });
+    }
     way.into_token()
         .map(|token| (identity, token))
         .ok_or_else(|| HsmError::Lost {

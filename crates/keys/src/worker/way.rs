@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chancery_cvc::DeviceIdentity;
 use chancery_driver::Limits;
-use chancery_driver::secure::{ChannelError, ChannelLost, SecureChannel};
+use chancery_driver::secure::{ChannelError, ChannelLost, SecureChannel, Suspended};
 use chancery_iso7816::{StatusWord, Transport, TransportError};
 use zeroize::Zeroizing;
 
-use crate::{Mark, Token};
+use crate::{Known, Mark, Token};
 
 /// SELECT of an application by name: CLA INS P1 P2.
 const SELECT: [u8; 4] = [0x00, 0xA4, 0x04, 0x00];
@@ -71,12 +71,27 @@ impl Way {
         held(&self.token.0).mark()
     }
 
-    pub(super) fn remembered(&self) -> Option<Vec<u8>> {
+    pub(super) fn remembered(&self) -> Option<Known> {
         held(&self.token.0).remembered()
     }
 
-    pub(super) fn remember(&self, chain: &[u8]) {
-        held(&self.token.0).remember(chain);
+    pub(super) fn remember(&self, known: Known) {
+        held(&self.token.0).remember(known);
+    }
+
+    /// Puts the channel aside; nothing goes out any more.
+    pub(super) fn suspend(&self) -> Option<Suspended> {
+        let channel = held(&self.secured).channel.take()?;
+        let (token, suspended) = channel.suspend();
+        drop(token);
+        suspended
+    }
+
+    /// Goes on through a channel to this device that was put aside, for ever.
+    pub(super) fn resume(&self, device: &DeviceIdentity, suspended: Suspended) {
+        let mut secured = held(&self.secured);
+        secured.device = Some(device.clone());
+        secured.channel = Some(SecureChannel::resume(self.token.clone(), suspended));
     }
 
     /// Goes on in plain, to find out which device this is.

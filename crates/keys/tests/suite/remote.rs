@@ -188,23 +188,38 @@ async fn a_device_is_identified_before_it_takes_a_place() {
     let wire = Wire::to(installation.token("hsm-a"));
     let (identity, token) = identify("hsm-a", wire.connect().unwrap(), &installation.anchors).unwrap();
     assert_eq!(wire.authenticated(), 1);
-    // Whoever has it next goes on without a word in plain but those that open a channel.
+    // Whoever has it next goes on in the same channel: nothing at all is plain any more.
     let once = Arc::new(Once(Mutex::new(Some(token))));
     let anchors = Arc::clone(&installation.anchors);
     let hsm = Hsm::start("hsm-a", once, anchors, installation.clock()).unwrap();
     assert_eq!(*hsm.identity(), identity);
     assert_eq!(trespasses(&wire.seen()), Vec::<String>::new());
-    assert_eq!(
-        wire.selections(),
-        2,
-        "in plain to find out who it is, and in the channel"
-    );
+    assert_eq!(wire.selections(), 1, "in plain, to find out who it is");
+    assert_eq!(wire.authenticated(), 1, "no other channel was opened");
     hsm.closed("it was looked at").await;
     let none = chancery_cvc::TrustAnchors::none();
     assert!(matches!(
         identify("hsm-a", wire.connect().unwrap(), &none),
         Err(HsmError::Chain { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_channel_that_the_token_has_no_more_is_opened_anew() {
+    let installation = Installation::new();
+    let wire = Wire::to(installation.token("hsm-a"));
+    let (identity, mut token) = identify("hsm-a", wire.connect().unwrap(), &installation.anchors).unwrap();
+    let challenge = token.transmit(&[0x00, 0x84, 0x00, 0x00, 0x08]).unwrap();
+    assert!(
+        challenge.ends_with(&[0x90, 0x00]),
+        "a plain command ends the token's channel"
+    );
+    let once = Arc::new(Once(Mutex::new(Some(token))));
+    let anchors = Arc::clone(&installation.anchors);
+    let hsm = Hsm::start("hsm-a", once, anchors, installation.clock()).unwrap();
+    assert_eq!(*hsm.identity(), identity);
+    assert!(wire.authenticated() > 1, "it proved itself again");
+    hsm.closed("it was looked at").await;
 }
 
 #[tokio::test]

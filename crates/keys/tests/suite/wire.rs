@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use chancery_iso7816::{Transport, TransportError};
-use chancery_keys::{Connect, ConnectError, Mark, Token, VirtualConnect};
+use chancery_keys::{Connect, ConnectError, Known, Mark, Token, VirtualConnect};
 use chancery_vtoken::VirtualToken;
 use zeroize::Zeroizing;
 
@@ -61,7 +61,7 @@ struct Far {
     most_under_way: AtomicUsize,
     authenticated: AtomicUsize,
     told: Mutex<Vec<Option<Duration>>>,
-    chain: Mutex<Option<Vec<u8>>>,
+    known: Mutex<Option<Known>>,
 }
 
 impl Wire {
@@ -80,7 +80,7 @@ impl Wire {
             most_under_way: AtomicUsize::new(0),
             authenticated: AtomicUsize::new(0),
             told: Mutex::default(),
-            chain: Mutex::default(),
+            known: Mutex::default(),
         }))
     }
 
@@ -405,12 +405,12 @@ impl Token for Near {
         self.far.authenticated.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn remember(&mut self, chain: &[u8]) {
-        *self.far.chain.lock().unwrap() = Some(chain.to_vec());
+    fn remember(&mut self, known: Known) {
+        *self.far.known.lock().unwrap() = Some(known);
     }
 
-    fn remembered(&self) -> Option<Vec<u8>> {
-        self.far.chain.lock().unwrap().clone()
+    fn remembered(&mut self) -> Option<Known> {
+        self.far.known.lock().unwrap().as_mut().map(Known::hand_out)
     }
 
     fn lock_in(&mut self, after: Option<Duration>) {
