@@ -311,15 +311,24 @@ impl Center {
 }
 
 impl Center {
-    /// Whether a custodian who answers now may be asked by the node in place of an HSM: custodians are told before they answer.
+    /// Whether a custodian who answers now may be asked by the node in place of an HSM: one that is open, or counts answers, and not
+    /// by what was given for this lease. Custodians are told before they answer, also for an HSM that a live lease gets in addition.
     fn will_be_node_enforced(&self, lease: &OpenLease) -> bool {
-        let opened_by_others = |hsm: HsmId| {
-            let state = self.pool.get(hsm).map(|hsm| hsm.state());
-            matches!(state, Some(State::Unlocked { .. } | State::Quorum { .. })) && !lease.needs(hsm)
+        let asks_in_place_of = |hsm: HsmId| {
+            let attempt = lease.attempts.get(&hsm);
+            match self.pool.get(hsm).map(|hsm| hsm.state()) {
+                Some(State::Unlocked { .. }) => attempt.is_none_or(|attempt| attempt.granted.is_none()),
+                Some(State::Quorum { have, .. }) => {
+                    let given = attempt.into_iter().flat_map(|attempt| &attempt.given);
+                    let own = given.filter(|given| given.kind == StatementKind::Unlock);
+                    own.count() < usize::from(have)
+                }
+                _ => false,
+            }
         };
-        lease.state == LeaseState::Waiting
+        lease.state.is_open()
             && !lease.text.strict
-            && lease.text.hsms.iter().any(|hsm| opened_by_others(hsm.id))
+            && lease.text.hsms.iter().any(|hsm| asks_in_place_of(hsm.id))
     }
 }
 

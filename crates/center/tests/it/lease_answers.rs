@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use chancery_api::{
-    FailureKind, HsmState, LeasePending, LeaseRevoke, LeaseState, StatementKind, UnlockChallenge,
+    FailureKind, HsmLock, HsmState, LeasePending, LeaseRevoke, LeaseState, StatementKind, UnlockChallenge,
 };
 
 use crate::support::{
@@ -316,4 +316,35 @@ async fn custodians_learn_what_waits_for_them() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn a_live_lease_gets_an_hsm_that_another_one_opened() {
+    let world = World::signing().await;
+    let lease = world.live(wanted(digests(0..1), 0)).await;
+    assert!(!world.show(lease).await.node_enforced);
+    let other = world.request(wanted(digests(1..2), 0)).await.unwrap();
+    world.quorum(other, "hsm-b").await;
+    assert!(world.show(lease).await.node_enforced);
+    world.quorum(lease, "hsm-b").await;
+    let hsms = vec!["hsm-a".to_owned()];
+    world.center.hsm_lock(&HsmLock { hsms }, 0).await.unwrap();
+    assert_eq!(world.show(lease).await.state, LeaseState::Live);
+    let signed = world.sign_digests(&digests(0..1)).await.unwrap();
+    assert_eq!((signed[0].lease, signed[0].hsm.as_str()), (lease, "hsm-b"));
+}
+
+#[tokio::test]
+async fn answers_for_two_leases_open_an_hsm_for_neither() {
+    let world = World::signing().await;
+    let one = world.request(wanted(digests(0..1), 0)).await.unwrap();
+    let other = world.request(wanted(digests(1..2), 0)).await.unwrap();
+    world.agree(one, "alice", "hsm-a").await.unwrap();
+    let view = world.agree(other, "bob", "hsm-a").await.unwrap();
+    assert_eq!(view.state, LeaseState::Waiting);
+    for (lease, person) in [(one, "bob"), (other, "alice")] {
+        assert_eq!(world.show(lease).await.state, LeaseState::Waiting);
+        let view = world.agree(lease, person, "hsm-a").await.unwrap();
+        assert_eq!((view.state, view.node_enforced), (LeaseState::Live, true));
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) const CLIENTS: [(&str, Leases); 3] = [
     ("batches", Leases::Listed(120, 2)),
 ];
 /// Calls of each client at any time: enough to keep the tokens at work, and no more, for custodians' answers wait with them.
-const CALLERS: usize = 4;
+const CALLERS: usize = 3;
 /// Pause before a refused call is made again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Each call whose number this divides is made again once it was answered.

@@ -8,15 +8,17 @@ use std::{
 use crate::{clients::Load, site::HSMS};
 
 /// How long throughput is looked at.
-const LOOK: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_secs(4);
 /// Answers that waited for a link come at once: they are no throughput.
 const BACKLOG: Duration = Duration::from_millis(300);
 /// How often it is looked at.
 const STEP: Duration = Duration::from_millis(100);
 /// How long it may take.
 const LONGEST: Duration = Duration::from_secs(10);
-/// How much of it has to be there again.
+/// How much of it has to be there again, by the median of all returns.
 const ENOUGH: f64 = 0.9;
+/// How much after each: more than one HSM less would give, and less than what a machine with other work takes away.
+const LEAST: f64 = 0.75;
 
 /// The machine has other work, too, and more than at first: what is signed now, with every token at work and nothing cut.
 fn now_undisturbed(load: &Load) -> f64 {
@@ -77,7 +79,7 @@ impl Rates {
                 now_undisturbed(load)
             };
             assert!(
-                best >= ENOUGH * before,
+                best >= LEAST * before,
                 "{best:.1} signatures a second at most within 10 s of a return, {:.1} at first and {before:.1} afterwards",
                 self.before
             );
@@ -86,12 +88,24 @@ impl Rates {
         }
     }
 
-    /// What was measured since it was asked last.
+    /// What was measured since it was asked last, which must be enough.
+    #[track_caller]
     pub(crate) fn take(&mut self) -> Summary {
-        Summary {
+        let summary = Summary {
             before: self.before,
             returns: std::mem::take(&mut self.returns),
-        }
+        };
+        let median = summary.median();
+        assert!(median >= ENOUGH, "{summary}");
+        summary
+    }
+}
+
+impl Summary {
+    fn median(&self) -> f64 {
+        let mut ratios: Vec<_> = self.returns.iter().map(|(ratio, _)| *ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
     }
 }
 
@@ -110,8 +124,10 @@ impl fmt::Display for Summary {
             .unwrap_or_default();
         write!(
             f,
-            "{} returns: {lowest:.2} or more of {:.1} signatures a second over {} s, {:.1} s after a return at the latest",
+            "{} returns: {:.2} in the middle and {lowest:.2} at least of {:.1} signatures a second, over {} s, {:.1} s after a return \
+             at the latest",
             self.returns.len(),
+            self.median(),
             self.before,
             LOOK.as_secs(),
             slowest.as_secs_f64(),

@@ -16,7 +16,7 @@ use chancery_reader::{
 use chancery_vtoken::{AtRest, VirtualToken};
 
 /// What a signature takes: the tokens are what everything waits for, not the machine the test runs on.
-const SIGNATURE: Duration = Duration::from_millis(150);
+const SIGNATURE: Duration = Duration::from_millis(250);
 
 /// Something a token did.
 #[derive(Clone, Debug)]

@@ -170,11 +170,17 @@ impl World {
         }
     }
 
-    /// A custodian agrees for one HSM, and has it locked first where it is asked for that.
+    /// A custodian agrees for one HSM, and has it locked first where it is asked for that. No agent answers the node in place of an HSM
+    /// unless that was shown before.
     pub async fn agree(&self, lease: LeaseId, person: &str, hsm: &str) -> Result<LeaseView, Failure> {
-        let text = self.show(lease).await.text.0;
+        let shown = self.show(lease).await;
+        let text = shown.text.0;
         loop {
             let view = self.question(lease, person, hsm, false).await?;
+            assert!(
+                view.kind != StatementKind::Open || shown.node_enforced,
+                "{person} was not told that the node counts for {hsm}"
+            );
             let answer = self.reply(lease, person, &text, &view, None);
             let after = self.center.lease_answer(&answer).await?;
             if view.kind != StatementKind::Lock {
