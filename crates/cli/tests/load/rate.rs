@@ -15,10 +15,28 @@ const BACKLOG: Duration = Duration::from_millis(300);
 const STEP: Duration = Duration::from_millis(100);
 /// How long it may take.
 const LONGEST: Duration = Duration::from_secs(10);
-/// How much of it has to be there again, by the median of all returns.
+/// How much of it is waited for.
 const ENOUGH: f64 = 0.9;
-/// How much after each: more than one HSM less would give, and less than what a machine with other work takes away.
-const LEAST: f64 = 0.75;
+
+/// How much of it has to be there again.
+#[derive(Clone, Copy)]
+pub(crate) struct Goal {
+    /// By the median of all returns.
+    median: f64,
+    /// After each.
+    each: f64,
+}
+
+/// In a long run, on a machine that has nothing else to do: each is more than one HSM less would give.
+pub(crate) const EXACT: Goal = Goal {
+    median: ENOUGH,
+    each: 0.75,
+};
+/// In a short one beside other work: it signs again, and by more than one HSM.
+pub(crate) const ROUGH: Goal = Goal {
+    median: 0.6,
+    each: 0.4,
+};
 
 /// The machine has other work, too, and more than at first: what is signed now, with every token at work and nothing cut.
 fn now_undisturbed(load: &Load) -> f64 {
@@ -34,6 +52,7 @@ fn now_undisturbed(load: &Load) -> f64 {
 
 /// What was measured.
 pub(crate) struct Rates {
+    goal: Goal,
     before: f64,
     returns: Vec<(f64, Duration)>,
 }
@@ -46,13 +65,14 @@ pub(crate) struct Summary {
 
 impl Rates {
     /// Signatures a second while nothing happens.
-    pub(crate) fn before(load: &Load) -> Self {
+    pub(crate) fn before(load: &Load, goal: Goal) -> Self {
         thread::sleep(BACKLOG);
         let began = Instant::now();
         thread::sleep(2 * LOOK);
         let before = load.rate(began, 2 * LOOK);
         assert!(before > 1.0, "hardly anything is signed: {before:.1}/s");
         Self {
+            goal,
             before,
             returns: Vec::new(),
         }
@@ -79,7 +99,7 @@ impl Rates {
                 now_undisturbed(load)
             };
             assert!(
-                best >= LEAST * before,
+                best >= self.goal.each * before,
                 "{best:.1} signatures a second at most within 10 s of a return, {:.1} at first and {before:.1} afterwards",
                 self.before
             );
@@ -96,7 +116,7 @@ impl Rates {
             returns: std::mem::take(&mut self.returns),
         };
         let median = summary.median();
-        assert!(median >= ENOUGH, "{summary}");
+        assert!(median >= self.goal.median, "{summary}");
         summary
     }
 }
