@@ -1,6 +1,6 @@
 //! Signatures under a lease: which HSM makes each, and which one instead when that does not.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use chancery_api::{DigestValue, Failure, FailureKind, HsmId, LeaseId, LeaseState};
 use chancery_keys::{Hsm, HsmError};
@@ -164,8 +164,14 @@ impl Center {
             let status = next.hsm.status();
             status.state.is_unlocked() && status.era == next.era
         };
-        Ok(held
-            .filter(is_open)
+        let mut free: Vec<Next> = held.filter(is_open).collect();
+        free.sort_unstable_by_key(|next| next.hsm_id);
+        // Those that are equally busy take turns.
+        let turn = self.desk.served.fetch_add(1, Ordering::Relaxed);
+        let first = turn.checked_rem(free.len()).unwrap_or(0);
+        free.rotate_left(first);
+        Ok(free
+            .into_iter()
             .min_by_key(|next| (next.hsm.is_stalled(), next.hsm.outstanding())))
     }
 }

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -58,6 +58,8 @@ pub(crate) struct Leases {
     /// One answer of a custodian, one widening, or one locking for want of leases, at a time.
     pub(crate) answering: tokio::sync::Mutex<()>,
     pub(super) closed: AtomicBool,
+    /// Whose turn it is among HSMs that are equally busy.
+    pub(crate) served: AtomicUsize,
 }
 
 /// See the module.
@@ -104,6 +106,7 @@ impl Desk {
                 changed: watch::Sender::new(0),
                 answering: tokio::sync::Mutex::new(()),
                 closed: AtomicBool::new(false),
+                served: AtomicUsize::new(0),
             },
             store,
             committer,

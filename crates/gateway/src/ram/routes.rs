@@ -67,8 +67,13 @@ async fn answer(
             "a ticket was refused"
         );
         // Who still sends would not see an answer. Who waits to be asked for the body is not asked.
-        if head.version < Version::HTTP_2 && !headers.contains_key(header::EXPECT) {
-            door::drain(&mut body, BODY, LEFT_TIME).await;
+        if !headers.contains_key(header::EXPECT) {
+            let most = if head.version < Version::HTTP_2 {
+                BODY
+            } else {
+                FIRST_BODY
+            };
+            door::drain(&mut body, most, LEFT_TIME).await;
         }
         return plain(if secret.is_some() {
             StatusCode::NOT_FOUND

@@ -70,9 +70,9 @@ impl Background {
         }
     }
 
-    /// Asks it to end, as Ctrl-C does, and waits.
+    /// Asks it to end, as a service manager does, and waits. (Where nobody is at a terminal, Ctrl-C may be ignored.)
     pub(super) fn end(self) -> Result<(), CliError> {
-        self.interrupt();
+        self.terminate();
         match self.wait() {
             Some(_) => Ok(()),
             None => Err(self.failure(&format!("{} does not end", self.line))),
@@ -93,7 +93,7 @@ impl Background {
         )
     }
 
-    fn interrupt(&self) {
+    fn terminate(&self) {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = child
             .as_ref()
@@ -101,7 +101,7 @@ impl Background {
             .and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // It may have ended already; its number is nobody else's before it is waited for.
-            let _ = kill_process(pid, Signal::INT);
+            let _ = kill_process(pid, Signal::TERM);
         }
     }
 
