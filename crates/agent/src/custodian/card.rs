@@ -1,10 +1,10 @@
 //! What a custodian's machine gives the administrator.
 
-use chancery_api::{Base64, Hash32, canonical_json};
+use chancery_api::{Base64, Hash32};
 use chancery_cvc::{AuthenticatedRequest, DeviceChain, DeviceIdentity, Genuineness, TrustAnchors};
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, add_virtual_root, read};
+use super::{Fingerprint, add_virtual_root, fingerprint, read, written};
 use crate::{ACT_KEY, AgentError, CUSTODIAN_KEY, act_key, custodian_key, token::UnlockedToken};
 
 const WHAT: &str = "the custodian's card";
@@ -98,9 +98,7 @@ impl CustodianCard {
     /// # Errors
     /// [`AgentError::Letter`].
     pub fn encode(&self) -> Result<Vec<u8>, AgentError> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| refuse(&error.to_string()))?;
-        text.push(b'\n');
-        Ok(text)
+        written(WHAT, self)
     }
 
     /// What people compare.
@@ -108,8 +106,7 @@ impl CustodianCard {
     /// # Errors
     /// [`AgentError::Letter`].
     pub fn fingerprint(&self) -> Result<Fingerprint, AgentError> {
-        let canonical = canonical_json(self).map_err(|error| refuse(&error.to_string()))?;
-        Ok(Fingerprint::of(&canonical))
+        fingerprint(WHAT, self)
     }
 
     /// Checks the card: certificates under `anchors` or, for a virtual token, under the root that came with it, and both statements.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use chancery_api::{Base64, Hash32, InstallationId, canonical_json};
+use chancery_api::{Base64, Hash32, InstallationId};
 use chancery_audit::NoteVerifier;
 use chancery_cvc::{Genuineness, TrustAnchors};
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, add_virtual_root, read};
+use super::{Fingerprint, add_virtual_root, fingerprint, read, written};
 use crate::{AcceptedHsm, AgentError, accepted::verify, short_line};
 
 const WHAT: &str = "the invitation";
@@ -140,9 +140,7 @@ impl Invitation {
     /// # Errors
     /// [`AgentError::Letter`].
     pub fn encode(&self) -> Result<Vec<u8>, AgentError> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| refuse(&error.to_string()))?;
-        text.push(b'\n');
-        Ok(text)
+        written(WHAT, self)
     }
 
     /// What people compare; everything in the file is covered.
@@ -150,8 +148,7 @@ impl Invitation {
     /// # Errors
     /// [`AgentError::Letter`].
     pub fn fingerprint(&self) -> Result<Fingerprint, AgentError> {
-        let canonical = canonical_json(self).map_err(|error| refuse(&error.to_string()))?;
-        Ok(Fingerprint::of(&canonical))
+        fingerprint(WHAT, self)
     }
 
     /// The roots under which its HSMs count: the production root, and that of the installation's virtual tokens if it came with it.

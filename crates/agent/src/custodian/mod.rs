@@ -15,8 +15,9 @@ pub use fingerprint::Fingerprint;
 pub use invitation::{Invitation, InvitedHsm, InvitedNode, SeenHsm};
 pub use membership::{Membership, Seat};
 
+use chancery_api::canonical_json;
 use chancery_cvc::{Certificate, Genuineness, TrustAnchors};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::AgentError;
 
@@ -30,6 +31,26 @@ fn read<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Agen
         return Err(refuse(format!("it has more than {MOST_BYTES} bytes")));
     }
     serde_json::from_slice(bytes).map_err(|error| refuse(format!("it cannot be read ({error})")))
+}
+
+/// Such a file.
+fn written(what: &'static str, content: &impl Serialize) -> Result<Vec<u8>, AgentError> {
+    let mut text = serde_json::to_vec_pretty(content).map_err(unwritten(what))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// What people compare; all that is in such a file is covered.
+fn fingerprint(what: &'static str, content: &impl Serialize) -> Result<Fingerprint, AgentError> {
+    let canonical = canonical_json(content).map_err(unwritten(what))?;
+    Ok(Fingerprint::of(&canonical))
+}
+
+fn unwritten<E: ToString>(what: &'static str) -> impl Fn(E) -> AgentError {
+    move |error| AgentError::Letter {
+        what,
+        why: error.to_string(),
+    }
 }
 
 /// Trusts a scheme root that came in such a file, for virtual tokens alone: nothing else comes by a file.

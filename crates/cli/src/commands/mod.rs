@@ -28,7 +28,7 @@ pub(crate) mod vtoken;
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, BufRead as _, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -66,6 +66,20 @@ fn read_input(path: &Path, limit: u64) -> Result<Vec<u8>, CliError> {
         ));
     }
     Ok(bytes)
+}
+
+/// Asks somebody at the terminal, who types a line; whether there is anybody has been looked at before.
+fn typed_line(question: &str) -> Result<String, CliError> {
+    let mut shown = io::stderr().lock();
+    // Who closed the stream is not asked.
+    let _ = shown.write_all(question.as_bytes()).and_then(|()| shown.flush());
+    drop(shown);
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(CliError::file("read from", Path::new("the terminal")))?;
+    Ok(line)
 }
 
 /// Whether [`write_output`] could write this file, found out before anything is asked or decided.

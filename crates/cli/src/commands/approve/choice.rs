@@ -1,8 +1,7 @@
 //! What a custodian makes of a lease: to agree, to agree and add the next k, or to refuse.
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
-    path::Path,
+    io::{self, IsTerminal as _},
     time::Duration,
 };
 
@@ -11,7 +10,10 @@ use chancery_api::{Extent, FailureKind};
 use chancery_node::SystemClock;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{commands::unlock::duration_of, error::CliError};
+use crate::{
+    commands::{typed_line, unlock::duration_of},
+    error::CliError,
+};
 
 /// A decision, and what is added to the lease before.
 pub(super) struct Choice {
@@ -82,15 +84,7 @@ pub(super) fn ask(question: &str) -> Result<Option<Choice>, CliError> {
     if !io::stdin().is_terminal() {
         return Ok(None);
     }
-    let mut shown = io::stderr().lock();
-    // Who closed the stream is not asked.
-    let _ = shown.write_all(question.as_bytes()).and_then(|()| shown.flush());
-    drop(shown);
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(CliError::file("read from", Path::new("the terminal")))?;
+    let line = typed_line(question)?;
     let line = line.trim();
     if let Some(next) = Wider::typed(line) {
         return Ok(Some(Choice {

@@ -1,7 +1,7 @@
 //! `custodian accept`: from then on this machine answers the HSMs of the invitation, and no others.
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,7 @@ use super::{
     invitation::{shown, shown_json},
 };
 use crate::{
-    commands::{read_input, token::reaching::anchors},
+    commands::{read_input, token::reaching::anchors, typed_line},
     context::Context,
     error::CliError,
     own_side::reached_or_only,
@@ -124,7 +124,7 @@ impl Accept {
             Some(written) => written.clone(),
             None if io::stdin().is_terminal() && self.invitation != Path::new("-") => {
                 context.tell("Have the administrator read the fingerprint to you by telephone.");
-                ask("Type it as you hear it, or Enter to accept nothing: ")?
+                typed_line("Type it as you hear it, or Enter to accept nothing: ")?
             }
             None => {
                 return Err(CliError::with_remedy(
@@ -146,17 +146,4 @@ impl Accept {
             "if it was not mistyped somebody exchanged the invitation: ask the administrator for it on another way",
         ))
     }
-}
-
-fn ask(question: &str) -> Result<String, CliError> {
-    let mut shown = io::stderr().lock();
-    // Who closed the stream is not asked.
-    let _ = shown.write_all(question.as_bytes()).and_then(|()| shown.flush());
-    drop(shown);
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(CliError::file("read from", Path::new("the terminal")))?;
-    Ok(line)
 }
