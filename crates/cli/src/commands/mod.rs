@@ -74,11 +74,13 @@ fn typed_line(question: &str) -> Result<String, CliError> {
     // Who closed the stream is not asked.
     let _ = shown.write_all(question.as_bytes()).and_then(|()| shown.flush());
     drop(shown);
+    input_line().map_err(CliError::file("read from", Path::new("the terminal")))
+}
+
+/// The next line of standard input.
+fn input_line() -> io::Result<String> {
     let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(CliError::file("read from", Path::new("the terminal")))?;
+    io::stdin().lock().read_line(&mut line)?;
     Ok(line)
 }
 

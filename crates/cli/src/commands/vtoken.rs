@@ -7,7 +7,7 @@ mod unplug;
 
 use std::{
     fs::OpenOptions,
-    io::{self, BufRead as _, IsTerminal as _},
+    io::{self, IsTerminal as _},
 };
 
 use chancery_agent::{LocalTokens, TokenPins, initialise};
@@ -26,6 +26,7 @@ use self::{
     unplug::{Unplug, plugged},
 };
 use crate::{
+    commands::input_line,
     context::Context,
     error::CliError,
     report::Report,
@@ -266,11 +267,7 @@ impl Destroy {
             context.tell(format!(
                 "Token {name} and its keys will be gone. Type its name to destroy it:"
             ));
-            let mut line = String::new();
-            io::stdin()
-                .lock()
-                .read_line(&mut line)
-                .map_err(CliError::Output)?;
+            let line = input_line().map_err(CliError::Output)?;
             if line.trim() != name.as_str() {
                 return Err(CliError::new(
                     FailureKind::Invalid,

@@ -1,14 +1,14 @@
 //! Runs commands as if they were typed, and shows them.
 
 use std::{
-    io::{self, BufRead as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use chancery_api::FailureKind;
 use clap::Parser as _;
 
-use crate::{cli::Cli, context::Context, error::CliError, report::Report};
+use crate::{cli::Cli, commands::input_line, context::Context, error::CliError, report::Report};
 
 /// The one who types.
 pub(super) struct Guide {
@@ -62,12 +62,7 @@ impl Guide {
         self.say("Press Enter to go on.")?;
         // Somebody may think for longer than the node waits.
         self.context.disconnect();
-        let mut line = String::new();
-        io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .map(drop)
-            .map_err(CliError::Output)
+        input_line().map(drop).map_err(CliError::Output)
     }
 
     /// Shows a command and runs it.

@@ -5,7 +5,7 @@ mod options;
 mod wizard;
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _},
+    io::{self, IsTerminal as _},
     path::Path,
 };
 
@@ -29,7 +29,7 @@ use super::{
     pins::{SoPinArgs, UserPinArgs, new_so_pin, new_user_pin, so_pin, tell_tries},
     reaching::{Chosen, journal_directory, select},
 };
-use crate::{context::Context, error::CliError, report::Report, table::counted};
+use crate::{commands::input_line, context::Context, error::CliError, report::Report, table::counted};
 
 /// Sets a token up.
 #[derive(Args)]
@@ -270,11 +270,7 @@ pub(super) fn ask(context: &Context, question: &str, option: &str) -> Result<Str
         return Err(CliError::Usage(format!("nobody can be asked: use {option}")));
     }
     context.tell(question);
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(CliError::Output)?;
+    let line = input_line().map_err(CliError::Output)?;
     Ok(line.trim().to_owned())
 }
 

@@ -32,7 +32,7 @@ use super::{
     pins::{UserPinArgs, unlock},
     reaching::{Chosen, journal_directory, select},
 };
-use crate::{context::Context, error::CliError, report::Report};
+use crate::{commands::input_line, context::Context, error::CliError, report::Report};
 
 /// Which key on which token, and the PIN.
 #[derive(Args, Clone, Debug)]
@@ -312,8 +312,7 @@ pub(crate) fn confirm(context: &Context, lines: &[String], question: &str) -> Re
         context.tell(line);
     }
     context.tell(format!("{question} Type yes to go on:"));
-    let mut line = String::new();
-    io::stdin().read_line(&mut line).map_err(CliError::Output)?;
+    let line = input_line().map_err(CliError::Output)?;
     Ok(line.trim() == "yes")
 }
 
