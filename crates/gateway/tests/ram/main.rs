@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod agent;
+mod attachment;
 mod busy;
 mod cuts;
 mod hsm;

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use chancery_api::SecretText;
-use chancery_connect::{Attachment, Happened, Policy, TakeError, Taken, Trust};
+use chancery_connect::{Happened, Policy, Trust};
 use chancery_gateway::ram::ConnectorChange;
 use chancery_keys::{Hsm, HsmError, Initialise};
 use chancery_schsm::KekShare;
@@ -11,8 +10,9 @@ use chancery_vtoken::VirtualToken;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::attachment::attachment;
 use crate::hsm::{Installation, clock, so_pin};
-use crate::server::{NAME, Server, TICKET};
+use crate::server::{NAME, Server};
 
 /// An agent of ours with this token; what it shows.
 struct Agent {
@@ -25,19 +25,7 @@ impl Agent {
     fn start(server: &Server, token: VirtualToken, policy: Policy) -> Self {
         let address = format!("http://{}", server.address);
         let to = chancery_connect::Server::new(&address, &Trust::System).unwrap();
-        let token = Mutex::new(Some(token));
-        let source = move || -> Result<Taken, TakeError> {
-            let token = token.lock().unwrap().take().unwrap();
-            Ok(Taken {
-                atr: token.atr().to_vec(),
-                transport: Box::new(token),
-                called: "the token".to_owned(),
-                device: None,
-            })
-        };
-        let attachment = Attachment::new(source)
-            .with_ticket(SecretText::new(TICKET.to_owned()))
-            .with_policy(policy);
+        let attachment = attachment(token, policy);
         let (stop, stopped) = watch::channel(false);
         let shown = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&shown);

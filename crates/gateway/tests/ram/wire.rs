@@ -2,16 +2,17 @@
 //! and at the node's, and no PIN is in it, nor a plain command after the channel was opened.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_api::{Hash32, SecretText};
-use chancery_connect::{Attachment, Policy, TakeError, Taken, Trust};
+use chancery_api::Hash32;
+use chancery_connect::{Policy, Trust};
 use chancery_gateway::ram::{Connectors, Options, router};
 use chancery_keys::{Connect, Hsm};
 use chancery_ram::message::{CommandObject, CommandTemplate};
 use tokio::sync::watch;
 
+use crate::attachment::attachment;
 use crate::hsm::{Installation, PIN, SO_PIN, clock, open, sign};
 use crate::recorder::{Bodies, Record, check, forward, listener};
 use crate::server::{NAME, TICKET};
@@ -41,19 +42,7 @@ async fn no_pin_and_no_plain_command_goes_over_the_line_once_the_channel_is_open
     let pinned = Trust::certificate(&std::fs::read(agent_directory.join("node.pem")).unwrap()).unwrap();
     let address = format!("https://localhost:{}", before_agent.tokens().unwrap().port());
     let server = chancery_connect::Server::new(&address, &pinned).unwrap();
-    let token = Mutex::new(Some(token));
-    let source = move || -> Result<Taken, TakeError> {
-        let token = token.lock().unwrap().take().unwrap();
-        Ok(Taken {
-            atr: token.atr().to_vec(),
-            transport: Box::new(token),
-            called: "the HSM".to_owned(),
-            device: None,
-        })
-    };
-    let attachment = Attachment::new(source)
-        .with_ticket(SecretText::new(TICKET.to_owned()))
-        .with_policy(Policy::new().with_key(1));
+    let attachment = attachment(token, Policy::new().with_key(1));
     let (stop, stopped) = watch::channel(false);
     let agent = tokio::spawn(async move { attachment.run(&server, stopped, &|_| {}).await });
     tokio::time::timeout(Duration::from_secs(20), changes.recv())
