@@ -2,17 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "common/background.rs"]
+mod background;
 mod common;
 #[path = "common/terminal.rs"]
 mod terminal;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use background::Background;
 use common::{Ended, Home};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -276,23 +278,11 @@ fn a_hook_is_told_and_decides_nothing() {
         "cat > {0}.json; echo \"$CHANCERY_LEASE $CHANCERY_PURPOSE\" >> {0}.new; mv {0}.new {0}",
         told.display()
     );
-    let mut watch = home
-        .command(&["approve", "--as", "alice", "--watch", "--hook", &hook])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let watch = Background::begin(home.command(&["approve", "--as", "alice", "--watch", "--hook", &hook]));
     let lease = scene.ask(&["--for", "nightly \u{e9}", "--count", "1", "--for-time", "5m"]);
     // Shown after the hook was run, so that both are there.
-    let mut lines = BufReader::new(watch.stderr.take().unwrap()).lines();
-    let shown = lines.find(|line| {
-        line.as_ref()
-            .unwrap()
-            .starts_with("not decided: chancery approve")
-    });
-    watch.kill().unwrap();
-    watch.wait().unwrap();
-    assert!(shown.is_some(), "it ended");
+    watch.says("not decided: chancery approve");
+    watch.kill();
     let line = fs::read_to_string(&told).unwrap();
     assert!(line.starts_with(&lease), "{line}");
     assert!(line.trim_end().ends_with("nightly \u{e9}"), "{line:?}");

@@ -4,20 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "common/background.rs"]
+mod background;
 mod common;
 #[path = "common/pcscd.rs"]
 mod pcscd;
 
-use std::{
-    env, fs,
-    io::{BufRead as _, BufReader},
-    net::TcpListener,
-    process::{Child, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{env, fs, net::TcpListener};
 
+use background::Background;
 use common::Home;
 use pcscd::{Pcscd, Plugged, until};
 use rustix::process::getuid;
@@ -31,54 +26,15 @@ mount -t tmpfs none /etc/ssl/certs
 cp trusted.pem /etc/ssl/certs/ca-certificates.crt
 exec "$@"
 "#;
-/// How long anything that should happen at once may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What opens a channel: MANAGE SECURITY ENVIRONMENT, GENERAL AUTHENTICATE.
 const OPENING: [[u8; 3]; 2] = [[0x22, 0x41, 0xA4], [0x86, 0x00, 0x00]];
 /// What comes before the first: SELECT, READ of the device's certificates.
 const BEFORE: [[u8; 3]; 2] = [[0xA4, 0x04, 0x00], [0xB1, 0x2F, 0x02]];
 
-/// A process that is ended when the test is.
-struct Background(Child);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        // It may have ended; nothing else has its number before it is waited for.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Starts the node and waits until it listens.
 fn serve(home: &Home, address: &str) -> Background {
-    let mut child = home
-        .command(&["serve", "--listen", address])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map(Background)
-        .unwrap();
-    let (told, lines) = mpsc::channel();
-    let log = child.0.stderr.take().unwrap();
-    // Read to the end, so that the node never waits for a reader.
-    thread::spawn(move || {
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
-            let _ = told.send(line);
-        }
-    });
-    let mut said = Vec::new();
-    while !said
-        .iter()
-        .any(|line: &String| line.contains("the node is ready"))
-    {
-        said.push(
-            lines
-                .recv_timeout(PATIENCE)
-                .unwrap_or_else(|error| panic!("{error}: {said:?}")),
-        );
-    }
-    child
+    Background::start(home.command(&["serve", "--listen", address]), "the node is ready")
 }
 
 /// Headers of the commands that the program says it sent.
@@ -137,7 +93,7 @@ fn it_attaches_a_token_that_is_unlocked_and_signs() {
             .command("unshare", &words)
             .stdout(fs::File::create(&log_file).unwrap())
             .spawn()
-            .map(Background)
+            .map(Background::from)
             .unwrap()
     };
     let log = || fs::read_to_string(&log_file).unwrap_or_default();
@@ -170,7 +126,7 @@ fn it_attaches_a_token_that_is_unlocked_and_signs() {
 
     // Cut off, it is told why.
     home.run(&["connector", "revoke", "cupboard"]).ok();
-    assert_eq!(client.0.wait().unwrap().code(), Some(1));
+    assert_eq!(client.wait().code(), Some(1));
     let told = log();
     assert!(told.contains("(-1) the connector was revoked"), "{told}");
     // By its own account: no PIN came, and in clear nothing but what opens a channel, the first or another.
@@ -189,7 +145,7 @@ fn it_attaches_a_token_that_is_unlocked_and_signs() {
         assert!(opens || class & 0x0C == 0x0C, "{header:02X?} in clear: {told}");
     }
     // A ticket opens one session.
-    let again = start().0.wait().unwrap();
+    let again = start().wait();
     assert_eq!(again.code(), Some(1));
     assert!(
         log().contains("URL is invalid or not found on server"),

@@ -2,83 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "common/background.rs"]
+mod background;
 mod common;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     net::TcpListener,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Output, Stdio},
 };
 
+use background::{Background, until};
 use chancery_api::{AuditLog, HsmList, LeasePending, SigningKeys};
 use chancery_client::{ClientError, Identity, NodeClient, Settings, Timeouts, Trust};
 use common::Home;
 use serde_json::{Value, json};
-
-/// A process that is ended when the test is.
-struct Background(Child);
-
-impl Background {
-    /// Starts it, and waits for the line that says it is ready.
-    fn start(home: &Home, words: &[&str], ready: &str) -> Self {
-        let mut command = home.command(words);
-        let mut child = Self(
-            command
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        );
-        let (told, lines) = std::sync::mpsc::channel();
-        let out: Box<dyn std::io::Read + Send> = Box::new(child.0.stdout.take().unwrap());
-        let err: Box<dyn std::io::Read + Send> = Box::new(child.0.stderr.take().unwrap());
-        for stream in [out, err] {
-            let told = told.clone();
-            // Read to the end, so that the process never waits for a reader.
-            std::thread::spawn(move || {
-                for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    let _ = told.send(line);
-                }
-            });
-        }
-        drop(told);
-        let mut said = Vec::new();
-        while !said.iter().any(|line: &String| line.contains(ready)) {
-            let line = lines.recv_timeout(PATIENCE);
-            said.push(line.unwrap_or_else(|error| panic!("{words:?}: {error}: {said:?}")));
-        }
-        child
-    }
-
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        // It may have ended; nothing else has its number before it is waited for.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits until a condition holds.
-#[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// A trust center whose node listens on two free ports.
 struct Online {
@@ -106,7 +46,7 @@ impl Online {
 
     fn serve(&mut self) -> Background {
         let words = ["serve", "--listen", &self.agents, "--api-listen", &self.api];
-        Background::start(&self.home, &words, "the node is ready")
+        Background::start(self.home.command(&words), "the node is ready")
     }
 
     fn node_certificate(&self) -> PathBuf {
@@ -184,7 +124,7 @@ impl Online {
             "1",
             "--permanent",
         ];
-        Background::start(&self.home, &words, "connected")
+        Background::start(self.home.command(&words), "connected")
     }
 
     fn unlock(&self) {

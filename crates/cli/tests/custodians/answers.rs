@@ -1,35 +1,18 @@
 //! Leases and unlocks answered from a machine that has nothing of the installation.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    process::Stdio,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::{
+    background::Background,
     elsewhere::Elsewhere,
     pcscd::{Pcscd, Plugged},
-    world::{Background, Center},
+    world::Center,
 };
 
 /// `approve --watch`, once it told of a lease.
-struct Watching(#[expect(dead_code, reason = "ended when it is dropped")] Background);
-
-impl Watching {
-    fn start(custodian: &Elsewhere, lease: &str) -> Self {
-        let mut child = custodian
-            .command(&["approve", "--watch", "--as", &custodian.name])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let told = BufReader::new(child.stderr.take().unwrap())
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line.contains("not decided") && line.contains(lease));
-        assert!(told, "it ended");
-        Self(Background(child))
-    }
+fn watching(custodian: &Elsewhere, lease: &str) -> Background {
+    let watch = custodian.command(&["approve", "--watch", "--as", &custodian.name]);
+    Background::start(watch, &format!("not decided: chancery approve {lease}"))
 }
 
 #[test]
@@ -77,7 +60,7 @@ fn a_custodian_elsewhere_needs_own_token_node_and_what_was_accepted() {
     assert!(agreed.out.contains("bob agreed"), "{}", agreed.out);
     assert_eq!(center.show(&lease)["state"], "waiting");
     // Who waits for leases holds no token.
-    let waiting = Watching::start(&carol, &lease);
+    let waiting = watching(&carol, &lease);
     others_see_it();
     let shown = carol.run(&["approve", &lease, "--as", "carol"]).ok();
     assert!(shown.err.contains("reader"), "{}", shown.err);

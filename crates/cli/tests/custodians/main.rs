@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod answers;
+#[path = "../common/background.rs"]
+mod background;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../common/elsewhere.rs"]

@@ -1,29 +1,10 @@
 //! A trust center with one HSM, whose node listens for clients.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    net::TcpListener,
-    process::{Child, Stdio},
-    sync::mpsc,
-    time::Duration,
-};
+use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::{common::Home, elsewhere::invite};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A process that is ended when the test is.
-pub(crate) struct Background(pub(crate) Child);
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        // It may have ended; nothing else has its number before it is waited for.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::{background::Background, common::Home, elsewhere::invite};
 
 /// The center: alice is its manager and first custodian, two more can be registered.
 pub(crate) struct Center {
@@ -56,29 +37,8 @@ impl Center {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let api = free.local_addr().unwrap().to_string();
         drop(free);
-        let mut node = Background(
-            home.command(&["serve", "--api-listen", &api])
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        );
-        let (told, lines) = mpsc::channel();
-        let log = node.0.stderr.take().unwrap();
-        // Read to the end, so that the process never waits for a reader.
-        std::thread::spawn(move || {
-            for line in BufReader::new(log).lines().map_while(Result::ok) {
-                let _ = told.send(line);
-            }
-        });
-        let mut said = Vec::new();
-        while !said
-            .iter()
-            .any(|line: &String| line.contains("the node is ready"))
-        {
-            let line = lines.recv_timeout(PATIENCE);
-            said.push(line.unwrap_or_else(|error| panic!("{error}: {said:?}")));
-        }
+        let serve = home.command(&["serve", "--api-listen", &api]);
+        let node = Background::start(serve, "the node is ready");
         home.run(&["hsm", "attach", "hsm-a", "--as", "alice"]);
         Self {
             home,

@@ -2,13 +2,15 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread,
     time::Duration,
 };
 
 use serde_json::Value;
+
+use crate::background::Background;
 
 /// How long a process may take to come up on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,7 +19,7 @@ type Told = Arc<(Mutex<Vec<String>>, Condvar)>;
 
 /// An agent, or the place where one was killed.
 pub(crate) struct Connector {
-    running: Option<Child>,
+    running: Option<Background>,
     told: Told,
 }
 
@@ -48,7 +50,7 @@ impl Connector {
     fn run(&mut self, mut command: Command) {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        self.running = Some(child);
+        self.running = Some(child.into());
         let told = Arc::clone(&self.told);
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
@@ -70,18 +72,7 @@ impl Connector {
 
     /// It is gone without a word.
     pub(crate) fn kill(&mut self) {
-        let mut running = self.running.take().unwrap();
-        running.kill().unwrap();
-        running.wait().unwrap();
-    }
-}
-
-impl Drop for Connector {
-    fn drop(&mut self) {
-        if let Some(running) = &mut self.running {
-            let _ = running.kill();
-            let _ = running.wait();
-        }
+        self.running.take().unwrap().kill();
     }
 }
 

@@ -9,6 +9,8 @@
 #![expect(clippy::print_stderr, reason = "figures, and what stood in the way")]
 
 mod audit;
+#[path = "../common/background.rs"]
+mod background;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;

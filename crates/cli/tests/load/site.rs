@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use chancery_api::{FailureKind, HsmList, HsmState, LeaseId, LeasePending, Signin
 use chancery_client::{Identity, NodeClient, Settings, Timeouts, Trust};
 use chancery_node::DataDir;
 
-use crate::{common::Home, connector::Connector, relay::Relay, token::Reader};
+use crate::{background::Background, common::Home, connector::Connector, relay::Relay, token::Reader};
 
 pub(crate) const HSMS: [&str; 3] = ["hsm-a", "hsm-b", "hsm-c"];
 pub(crate) const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
@@ -27,7 +27,7 @@ pub(crate) struct Site {
     pub(crate) readers: Vec<Reader>,
     pub(crate) relays: Vec<Relay>,
     pub(crate) home: Home,
-    node: Node,
+    node: Background,
     api: String,
     /// Number of the signing key on the tokens.
     pub(crate) key_id: u8,
@@ -192,7 +192,7 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         let _ = self.home.command(&["stop"]).output();
-        let _ = self.node.0.wait();
+        self.node.wait();
         self.connectors.clear();
         self.readers.clear();
         if thread::panicking() {
@@ -200,17 +200,6 @@ impl Drop for Site {
             let lines: Vec<_> = log.lines().collect();
             eprintln!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
         }
-    }
-}
-
-/// The node's process.
-struct Node(Child);
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended; nothing else has its number before it is waited for.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -261,7 +250,7 @@ fn installation(home: &Home) {
 }
 
 /// A node on the network, and its addresses for tokens and for clients.
-fn serve(home: &Home) -> (Node, String, String) {
+fn serve(home: &Home) -> (Background, String, String) {
     let log = home.dir.path().join("node.log");
     let free = "127.0.0.1:0";
     let words = [
@@ -277,7 +266,7 @@ fn serve(home: &Home) -> (Node, String, String) {
     command
         .stdout(Stdio::null())
         .stderr(fs::File::create(&log).unwrap());
-    let node = Node(command.spawn().unwrap());
+    let node = Background::from(command.spawn().unwrap());
     let deadline = Instant::now() + PATIENCE;
     loop {
         // A node that is not there yet is not started by this: another one holds the data directory.

@@ -8,8 +8,8 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
+    background::until,
     common::{Ended, node_pid},
-    processes::until,
     world::World,
 };
 

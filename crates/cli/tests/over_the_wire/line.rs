@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -22,7 +22,7 @@ use chancery_ram::message::{CommandObject, CommandTemplate};
 use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
-    processes::until,
+    background::{Background, until},
     recorder::{Record, forward, listener},
 };
 
@@ -132,8 +132,8 @@ impl Line {
 
 /// nginx: TLS and HTTP/2 in front, TLS and HTTP/1.1 behind.
 struct Proxy {
-    child: Child,
     port: u16,
+    _process: Background,
 }
 
 impl Proxy {
@@ -154,7 +154,7 @@ impl Proxy {
         );
         let file = directory.join("nginx.conf");
         fs::write(&file, configuration).unwrap();
-        let child = Command::new(NGINX)
+        let process = Command::new(NGINX)
             .arg("-p")
             .arg(directory)
             .arg("-c")
@@ -163,18 +163,13 @@ impl Proxy {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let proxy = Self { child, port };
+        let proxy = Self {
+            port,
+            _process: process.into(),
+        };
         until("nginx listens", || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         Some(proxy)
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        // It may have ended; nothing else has its number before it is waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -4,11 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::print_stderr, reason = "what is missing on the line")]
 
+#[path = "../common/background.rs"]
+mod background;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
 mod line;
-mod processes;
 #[path = "../../../gateway/tests/ram/recorder.rs"]
 mod recorder;
 mod session;

@@ -3,8 +3,8 @@
 use std::{process::Stdio, sync::atomic::Ordering};
 
 use crate::{
+    background::until,
     common::Ended,
-    processes::until,
     recorder::{Bodies, check},
     world::World,
 };

@@ -5,9 +5,9 @@ use std::{fs, net::TcpListener, process::Command};
 use serde_json::Value;
 
 use crate::{
+    background::Background,
     common::{Ended, Home},
     line::Line,
-    processes::Background,
 };
 
 /// A node with one HSM, behind an agent, and a client.

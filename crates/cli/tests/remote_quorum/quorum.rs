@@ -2,10 +2,9 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Arc, atomic::AtomicUsize, atomic::Ordering, mpsc},
+    sync::{Arc, atomic::AtomicUsize, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -13,6 +12,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    background::{Background, PATIENCE},
     common::{Ended, Home},
     elsewhere::{Elsewhere, invite},
     pcscd::{Pcscd, Plugged},
@@ -20,51 +20,9 @@ use crate::{
     relay::relay,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Ports of the node: for tokens, for clients.
 const TOKENS: u16 = 18_443;
 const CLIENTS: u16 = 18_444;
-
-/// A process that is ended when the test is.
-struct Background(Child);
-
-impl Background {
-    /// Starts it and waits for a line.
-    fn start(mut command: Command, ready: &str) -> Self {
-        let mut child = Self(
-            command
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        );
-        let (told, lines) = mpsc::channel();
-        let log = child.0.stderr.take().unwrap();
-        // Read to the end, so that the process never waits for a reader.
-        thread::spawn(move || {
-            for line in BufReader::new(log).lines().map_while(Result::ok) {
-                let _ = told.send(line);
-            }
-        });
-        let mut said = Vec::new();
-        while !said.iter().any(|line: &String| line.contains(ready)) {
-            said.push(
-                lines
-                    .recv_timeout(PATIENCE)
-                    .unwrap_or_else(|error| panic!("{error}: {said:?}")),
-            );
-        }
-        child
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        // It may have ended; nothing else has its number before it is waited for.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Somebody at a place of their own, whose way to the node is a relay.
 struct Party {
