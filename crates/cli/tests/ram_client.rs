@@ -7,6 +7,8 @@
 #[path = "common/background.rs"]
 mod background;
 mod common;
+#[path = "common/cupboard.rs"]
+mod cupboard;
 #[path = "common/pcscd.rs"]
 mod pcscd;
 
@@ -65,8 +67,7 @@ fn it_attaches_a_token_that_is_unlocked_and_signs() {
     home.run(&["hsm", "detach", "hsm-a", "--as", "alice"]).ok();
     let pcscd = Pcscd::start();
     let plugged = Plugged::into(&pcscd, &home, &["hsm-a"]);
-    home.run(&["connector", "add", "cupboard", "--ticket-file", "cupboard.ticket"])
-        .ok();
+    cupboard::add(&home);
     home.run(&["ticket", "create", "cupboard", "--ticket-file", "path"])
         .ok();
     let path = fs::read_to_string(home.dir.path().join("path")).unwrap();
@@ -103,16 +104,7 @@ fn it_attaches_a_token_that_is_unlocked_and_signs() {
         || !commands(&log()).is_empty() || connected(&home),
         log,
     );
-    let attach = [
-        "hsm",
-        "attach",
-        "hsm-a",
-        "--connector",
-        "cupboard",
-        "--as",
-        "alice",
-    ];
-    home.run(&attach).ok();
+    cupboard::attach(&home).ok();
     for custodian in ["alice", "bob"] {
         home.run(&["hsm", "unlock", "hsm-a", "--as", custodian]).ok();
     }

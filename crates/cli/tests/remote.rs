@@ -5,6 +5,8 @@
 #[path = "common/background.rs"]
 mod background;
 mod common;
+#[path = "common/cupboard.rs"]
+mod cupboard;
 
 use std::{
     fs,
@@ -111,19 +113,7 @@ impl Online {
     fn agent(&self) -> Background {
         let certificate = self.node_certificate().display().to_string();
         let url = format!("https://{}", self.agents);
-        let words = [
-            "connect",
-            &url,
-            "--token",
-            "hsm-a",
-            "--ticket-file",
-            "cupboard.ticket",
-            "--node-cert",
-            &certificate,
-            "--allow-key",
-            "1",
-            "--permanent",
-        ];
+        let words = cupboard::connect(&url, &certificate, "1");
         Background::start(self.home.command(&words), "connected")
     }
 
@@ -283,28 +273,17 @@ fn an_hsm_behind_an_agent_is_unlocked_signs_and_comes_back() {
     let home = &online.home;
     home.run(&["hsm", "lock"]);
     home.run(&["hsm", "detach", "hsm-a", "--as", "alice"]).ok();
-    let added = home
-        .run(&["connector", "add", "cupboard", "--ticket-file", "cupboard.ticket"])
-        .ok();
-    let file = home.dir.path().join("cupboard.ticket");
+    let added = cupboard::add(home);
+    let file = home.dir.path().join(cupboard::TICKET);
     let ticket = fs::read_to_string(&file).unwrap();
     assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o600);
     assert!(ticket.trim().len() >= 43 && !added.out.contains(ticket.trim()));
-    let attach = [
-        "hsm",
-        "attach",
-        "hsm-a",
-        "--connector",
-        "cupboard",
-        "--as",
-        "alice",
-    ];
-    let early = home.run(&attach);
+    let early = cupboard::attach(home);
     assert_eq!(early.code, 8, "{}", early.err);
     assert!(early.err.contains("connector cupboard"), "{}", early.err);
 
     let agent = online.agent();
-    home.run(&attach).ok();
+    cupboard::attach(home).ok();
     let (_, connectors) = home.json(&["connector", "list"]);
     let device = online.hsm("hsm-a")["device"].clone();
     assert_eq!(
@@ -363,7 +342,7 @@ fn an_hsm_behind_an_agent_is_unlocked_signs_and_comes_back() {
         "{state}"
     );
     assert_eq!(online.events("connector-revoked").len(), 1);
-    let again = home.run(&attach);
+    let again = cupboard::attach(home);
     assert_eq!(again.code, 6, "{}", again.err);
 
     // And back to where the node is.

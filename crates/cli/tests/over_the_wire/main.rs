@@ -8,6 +8,8 @@
 mod background;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/cupboard.rs"]
+mod cupboard;
 mod faults;
 mod line;
 #[path = "../../../gateway/tests/ram/recorder.rs"]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     background::Background,
     common::{Ended, Home},
+    cupboard,
     line::Line,
 };
 
@@ -58,19 +59,9 @@ impl World {
         }
         let directory = home.dir.path().join(LINE);
         let line = Line::to(&tokens, &home.data().join("network/node.pem"), &directory);
-        home.run(&["connector", "add", "cupboard", "--ticket-file", "cupboard.ticket"])
-            .ok();
+        cupboard::add(&home);
         let agent = connect(&home, &line, &number);
-        let attach = [
-            "hsm",
-            "attach",
-            "hsm-a",
-            "--connector",
-            "cupboard",
-            "--as",
-            "alice",
-        ];
-        home.run(&attach).ok();
+        cupboard::attach(&home).ok();
         let key = home.dir.path().join("build.key").display().to_string();
         home.run(&["client", "key", "--out", &key]).ok();
         let public = format!("{key}.crt");
@@ -190,18 +181,6 @@ const LINE: &str = "line";
 fn connect(home: &Home, line: &Line, number: &str) -> Background {
     let pinned = home.dir.path().join(LINE).join("agent/node.pem");
     let pinned = pinned.display().to_string();
-    let words = [
-        "connect",
-        &line.url,
-        "--token",
-        "hsm-a",
-        "--ticket-file",
-        "cupboard.ticket",
-        "--node-cert",
-        &pinned,
-        "--allow-key",
-        number,
-        "--permanent",
-    ];
+    let words = cupboard::connect(&line.url, &pinned, number);
     Background::start(home.command(&words), "connected")
 }

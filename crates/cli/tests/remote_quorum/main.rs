@@ -10,6 +10,8 @@
 mod background;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/cupboard.rs"]
+mod cupboard;
 #[path = "../common/elsewhere.rs"]
 mod elsewhere;
 #[path = "../common/pcscd.rs"]

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     background::{Background, PATIENCE},
     common::{Ended, Home},
+    cupboard,
     elsewhere::{Elsewhere, invite},
     pcscd::{Pcscd, Plugged},
     place::Place,
@@ -130,31 +131,13 @@ impl World {
 
         // The HSM goes elsewhere as well.
         home.run(&["hsm", "detach", "hsm-a", "--as", "alice"]).ok();
-        home.run(&["connector", "add", "cupboard", "--ticket-file", "cupboard.ticket"])
-            .ok();
+        cupboard::add(&home);
         let hsm = Place::new();
         relay(&format!("{}:{TOKENS}", hsm.outside), &tokens);
         let url = format!("https://{}:{TOKENS}", hsm.outside);
-        let words = [
-            "connect",
-            &url,
-            "--token",
-            "hsm-a",
-            "--ticket-file",
-            "cupboard.ticket",
-        ];
-        let more = ["--node-cert", &certificate, "--allow-key", &number, "--permanent"];
-        let agent = Background::start(hsm.command(&home, &[&words[..], &more].concat()), "connected");
-        home.run(&[
-            "hsm",
-            "attach",
-            "hsm-a",
-            "--connector",
-            "cupboard",
-            "--as",
-            "alice",
-        ])
-        .ok();
+        let words = cupboard::connect(&url, &certificate, &number);
+        let agent = Background::start(hsm.command(&home, &words), "connected");
+        cupboard::attach(&home).ok();
         let build = Party::new(&node_place, "build");
         let build_key = home.dir.path().join("build.key").display().to_string();
         home.run(&["client", "key", "--out", &build_key]).ok();
