@@ -74,13 +74,16 @@ fn typed_line(question: &str) -> Result<String, CliError> {
     // Who closed the stream is not asked.
     let _ = shown.write_all(question.as_bytes()).and_then(|()| shown.flush());
     drop(shown);
-    input_line().map_err(CliError::file("read from", Path::new("the terminal")))
+    input_line()
 }
 
 /// The next line of standard input.
-fn input_line() -> io::Result<String> {
+fn input_line() -> Result<String, CliError> {
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(CliError::file("read from", Path::new("the terminal")))?;
     Ok(line)
 }
 

@@ -267,7 +267,7 @@ impl Destroy {
             context.tell(format!(
                 "Token {name} and its keys will be gone. Type its name to destroy it:"
             ));
-            let line = input_line().map_err(CliError::Output)?;
+            let line = input_line()?;
             if line.trim() != name.as_str() {
                 return Err(CliError::new(
                     FailureKind::Invalid,

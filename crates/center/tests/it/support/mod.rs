@@ -14,6 +14,7 @@ pub mod faults;
 pub mod leases;
 pub mod line;
 mod setup;
+mod template;
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +41,9 @@ use faults::Faults;
 use line::Line;
 pub use setup::TestClock;
 use setup::{first_manager, open};
+use template::Template;
 use time::{Date, Month};
+use tokio::sync::OnceCell;
 
 /// PIN of every person's token here.
 pub const PIN: &str = "648219";
@@ -61,69 +64,61 @@ pub struct World {
     audit_pkcs8: Vec<u8>,
 }
 
+/// Tokens and the first manager alice.
+static TOKENS: OnceCell<Template> = OnceCell::const_new();
+/// Everything up to an active CA.
+static READY: OnceCell<Template> = OnceCell::const_new();
+
 impl World {
     /// Tokens, the first manager alice, a center: nothing else yet.
     pub async fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let at_rest = AtRest::MachineSecret(dir.path().join("machine.secret"));
-        let today = Date::from_calendar_date(2026, Month::November, 21).expect("a date");
+        Self::copied(TOKENS.get_or_init(|| async { made() }).await).await
+    }
+
+    /// Everything up to an active CA `root`, HSMs `hsm-a` and `hsm-b` unlocked, the key on both.
+    pub async fn ready() -> Self {
+        let made = READY.get_or_init(|| async {
+            let mut world = Self::new().await;
+            world.make_ready().await;
+            world.stop().await;
+            world.store.close().await;
+            Template::of(world.dir.path(), world.installation, world.audit_pkcs8)
+        });
+        let world = Self::copied(made.await).await;
+        world.unlock_all().await;
+        world
+    }
+
+    async fn copied(template: &Template) -> Self {
+        let dir = template.copy();
+        let at_rest = AtRest::MachineSecret(dir.path().join(SECRET));
         let factory =
-            Factory::open_or_create(&dir.path().join("factory"), &at_rest, today).expect("a factory");
-        let tokens = dir.path().join("tokens");
-        let mut pins = RehearsalPins::default();
-        for name in ["hsm-a", "hsm-b", "alice", "bob", "carol", "dave"] {
-            factory
-                .create(&tokens, &TokenName::new(name).expect("a name"), today)
-                .expect("a token");
-            pins.tokens.insert(
-                name.to_owned(),
-                TokenPins {
-                    user_pin: Some(SecretText::new(PIN.to_owned())),
-                    so_pin: SecretText::new(SO_PIN.to_owned()),
-                },
-            );
-        }
-        let pin_file = dir.path().join("rehearsal-pins.json");
-        pins.save(&pin_file).expect("the PIN file is written");
-        let pins = PinSource::Rehearsal(pin_file);
-        let local = LocalTokens::new(&tokens, at_rest.clone(), Some(&factory)).expect("local tokens");
-        for name in ["alice", "bob", "carol", "dave"] {
-            let mut token = local.open(name).expect("the token opens");
-            initialise(
-                &mut token,
-                Pin::new(PIN).expect("a PIN"),
-                SoPin::from_hex(SO_PIN).expect("an SO-PIN"),
-            )
-            .expect("the token is initialised");
-        }
-        let installation = first_manager(&local, &pins);
-        let pkcs8 =
-            Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).expect("an audit key");
+            Factory::open_or_create(&dir.path().join("factory"), &at_rest, today()).expect("a factory");
+        let local = LocalTokens::new(&dir.path().join("tokens"), at_rest.clone(), Some(&factory));
         let clock = Arc::new(TestClock(AtomicI64::new(1_795_262_400_000), AtomicU64::new(0)));
-        let audit_pkcs8 = pkcs8.as_ref().to_vec();
         let line = Arc::new(Line::default());
         let faults = Arc::new(Faults::default());
         let (center, store) = open(
             dir.path(),
             &at_rest,
-            &installation,
+            &template.installation,
             &clock,
             &line,
             &faults,
-            &audit_pkcs8,
+            &template.audit_pkcs8,
         )
         .await;
         Self {
-            dir,
             center,
             store,
             clock,
             line,
             faults,
-            installation,
-            local,
-            pins,
-            audit_pkcs8,
+            installation: template.installation.clone(),
+            local: local.expect("local tokens"),
+            pins: PinSource::Rehearsal(dir.path().join(PINS)),
+            audit_pkcs8: template.audit_pkcs8.clone(),
+            dir,
         }
     }
 
@@ -132,25 +127,21 @@ impl World {
         self.line.signs.load(Ordering::Relaxed)
     }
 
-    /// Everything up to an active CA `root`, HSMs `hsm-a` and `hsm-b` unlocked, the key on both.
-    pub async fn ready() -> Self {
-        let mut world = Self::new().await;
-        world.add_people().await;
-        world.init_hsms().await;
-        world.register_custodians().await;
-        world.unlock_all().await;
-        world.create_ca("ec:P-256").await;
-        world
-            .act(
-                "alice",
-                Intent::SignerReplicate {
-                    ca: "root".into(),
-                    hsm: "hsm-b".into(),
-                },
-            )
-            .await
-            .expect("a copy");
-        world
+    async fn make_ready(&mut self) {
+        self.add_people().await;
+        self.init_hsms().await;
+        self.register_custodians().await;
+        self.unlock_all().await;
+        self.create_ca("ec:P-256").await;
+        self.act(
+            "alice",
+            Intent::SignerReplicate {
+                ca: "root".into(),
+                hsm: "hsm-b".into(),
+            },
+        )
+        .await
+        .expect("a copy");
     }
 
     /// Ends the center and starts another on the same data.
@@ -186,7 +177,7 @@ impl World {
     }
 
     pub fn at_rest(&self) -> AtRest {
-        AtRest::MachineSecret(self.dir.path().join("machine.secret"))
+        AtRest::MachineSecret(self.dir.path().join(SECRET))
     }
 
     /// Where a token's state is.
@@ -351,6 +342,49 @@ impl World {
         }
     }
 }
+
+/// Six tokens, four of them people's, on which no center works yet.
+fn made() -> Template {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let at_rest = AtRest::MachineSecret(dir.path().join(SECRET));
+    let factory = Factory::open_or_create(&dir.path().join("factory"), &at_rest, today()).expect("a factory");
+    let tokens = dir.path().join("tokens");
+    let mut pins = RehearsalPins::default();
+    for name in ["hsm-a", "hsm-b", "alice", "bob", "carol", "dave"] {
+        factory
+            .create(&tokens, &TokenName::new(name).expect("a name"), today())
+            .expect("a token");
+        pins.tokens.insert(
+            name.to_owned(),
+            TokenPins {
+                user_pin: Some(SecretText::new(PIN.to_owned())),
+                so_pin: SecretText::new(SO_PIN.to_owned()),
+            },
+        );
+    }
+    let pin_file = dir.path().join(PINS);
+    pins.save(&pin_file).expect("the PIN file is written");
+    let local = LocalTokens::new(&tokens, at_rest, Some(&factory)).expect("local tokens");
+    for name in ["alice", "bob", "carol", "dave"] {
+        let mut token = local.open(name).expect("the token opens");
+        initialise(
+            &mut token,
+            Pin::new(PIN).expect("a PIN"),
+            SoPin::from_hex(SO_PIN).expect("an SO-PIN"),
+        )
+        .expect("the token is initialised");
+    }
+    let installation = first_manager(&local, &PinSource::Rehearsal(pin_file));
+    let audit = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).expect("an audit key");
+    Template::of(dir.path(), installation, audit.as_ref().to_vec())
+}
+
+fn today() -> Date {
+    Date::from_calendar_date(2026, Month::November, 21).expect("a date")
+}
+
+const SECRET: &str = "machine.secret";
+const PINS: &str = "rehearsal-pins.json";
 
 /// The verb that an intent becomes.
 pub fn verb(intent: &Intent) -> &'static str {

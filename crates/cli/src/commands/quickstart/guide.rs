@@ -62,7 +62,7 @@ impl Guide {
         self.say("Press Enter to go on.")?;
         // Somebody may think for longer than the node waits.
         self.context.disconnect();
-        input_line().map(drop).map_err(CliError::Output)
+        input_line().map(drop)
     }
 
     /// Shows a command and runs it.

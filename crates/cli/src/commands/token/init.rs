@@ -270,7 +270,7 @@ pub(super) fn ask(context: &Context, question: &str, option: &str) -> Result<Str
         return Err(CliError::Usage(format!("nobody can be asked: use {option}")));
     }
     context.tell(question);
-    let line = input_line().map_err(CliError::Output)?;
+    let line = input_line()?;
     Ok(line.trim().to_owned())
 }
 

@@ -312,7 +312,7 @@ pub(crate) fn confirm(context: &Context, lines: &[String], question: &str) -> Re
         context.tell(line);
     }
     context.tell(format!("{question} Type yes to go on:"));
-    let line = input_line().map_err(CliError::Output)?;
+    let line = input_line()?;
     Ok(line.trim() == "yes")
 }
 
