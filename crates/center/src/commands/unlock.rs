@@ -132,7 +132,7 @@ impl Center {
     pub async fn unlock_answer(&self, call: &UnlockAnswer) -> Result<HsmView, Failure> {
         let record = self.hsm_record(&call.hsm).await?;
         let hsm = self.held(&record)?;
-        let _one_at_a_time = self.desk.answering.lock().await;
+        let _one_at_a_time = self.desk.answering(record.id).await;
         let outcome = hsm.answer(&call.session, &call.signature.0).await;
         if matches!(outcome, Ok(State::Unlocked { .. })) {
             self.desk.opened_for_all(record.id, hsm.status().era);

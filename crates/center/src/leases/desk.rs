@@ -159,6 +159,11 @@ impl Desk {
         self.inner.clock.monotonic_ms()
     }
 
+    /// One answer of a custodian, or one locking of an HSM, at a time. Taken for each HSM by itself.
+    pub(crate) async fn answering(&self, _hsm: HsmId) -> tokio::sync::MutexGuard<'_, ()> {
+        self.answering.lock().await
+    }
+
     pub(crate) fn book(&self) -> MutexGuard<'_, HashMap<LeaseId, OpenLease>> {
         held(&self.open)
     }
