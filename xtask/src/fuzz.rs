@@ -34,9 +34,9 @@ pub(crate) fn run(workspace: &Workspace, duration: Duration, wanted: &[String]) 
     tools::FUZZ.ensure(workspace)?;
     let start = Instant::now();
     has_lock(workspace)?;
-    run::run(&mut build(workspace, "cargo"))?;
+    run::run(&mut build(workspace, "cargo", Build::Long))?;
     println!("built in {}", seconds(start.elapsed()));
-    run_targets(workspace, &targets, duration, pool::processors())
+    run_targets(workspace, &targets, Build::Long, duration, pool::processors())
 }
 
 /// Builds all targets while something else is done: with what that leaves of the processors, and in silence.
@@ -46,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, duration: Duration, wanted: &[String]) 
 pub(crate) fn build_aside(workspace: &Workspace) -> Result<(), Failure> {
     let start = Instant::now();
     has_lock(workspace)?;
-    let mut command = build(workspace, "nice");
+    let mut command = build(workspace, "nice", Build::Short);
     let line = command_line(&command);
     let output = command
         .stdin(Stdio::null())
@@ -71,7 +71,8 @@ pub(crate) fn build_aside(workspace: &Workspace) -> Result<(), Failure> {
 /// # Errors
 /// As [`fn@run`].
 pub(crate) fn smoke(workspace: &Workspace) -> Result<(), Failure> {
-    run_targets(workspace, &targets(workspace)?, SMOKE, 2 * pool::processors())
+    let targets = targets(workspace)?;
+    run_targets(workspace, &targets, Build::Short, SMOKE, 2 * pool::processors())
 }
 
 /// The fuzz crate has a lock file of its own; cargo-fuzz would rewrite a stale one without a word.
@@ -86,8 +87,34 @@ fn has_lock(workspace: &Workspace) -> Result<(), Failure> {
     ]))
 }
 
+/// What the targets are built for.
+#[derive(Clone, Copy)]
+enum Build {
+    /// For the test command: unoptimised, which takes half the time to build.
+    Short,
+    /// To find something.
+    Long,
+}
+
+impl Build {
+    const fn option(self) -> &'static str {
+        match self {
+            Self::Short => "--dev",
+            Self::Long => "--release",
+        }
+    }
+
+    /// Where cargo puts what it built.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Short => "debug",
+            Self::Long => "release",
+        }
+    }
+}
+
 /// The command that builds all targets, by cargo or by what runs cargo.
-fn build(workspace: &Workspace, program: &str) -> Command {
+fn build(workspace: &Workspace, program: &str, build: Build) -> Command {
     let cargo = workspace.cargo();
     let mut command = if program == "cargo" {
         cargo
@@ -104,7 +131,7 @@ fn build(workspace: &Workspace, program: &str) -> Command {
     // Coverage instrumentation is an unstable flag of the stable compiler.
     command
         .env("RUSTC_BOOTSTRAP", "1")
-        .args(["fuzz", "build", "--target-dir"])
+        .args(["fuzz", "build", build.option(), "--target-dir"])
         .arg(workspace.root().join(TARGET))
         .args(FLAGS);
     command
@@ -113,10 +140,11 @@ fn build(workspace: &Workspace, program: &str) -> Command {
 fn run_targets(
     workspace: &Workspace,
     targets: &[String],
+    build: Build,
     duration: Duration,
     at_once: usize,
 ) -> Result<(), Failure> {
-    let folder = programs(workspace)?;
+    let folder = programs(workspace, build)?;
     pool::each(targets, at_once, |target| {
         run_target(workspace, &folder, target, duration)
     })
@@ -126,14 +154,18 @@ fn run_targets(
 
 /// Where `cargo fuzz build` put the targets. `cargo fuzz run` asks cargo first whether they are up to date, which takes a second of
 /// each of them.
-fn programs(workspace: &Workspace) -> Result<PathBuf, Failure> {
+fn programs(workspace: &Workspace, build: Build) -> Result<PathBuf, Failure> {
     let mut question = workspace.command("rustc");
     let output = question
         .args(["--print", "host-tuple"])
         .output()
         .map_err(Failure::io("starting `rustc`"))?;
     let host = String::from_utf8_lossy(&output.stdout);
-    Ok(workspace.root().join(TARGET).join(host.trim()).join("release"))
+    Ok(workspace
+        .root()
+        .join(TARGET)
+        .join(host.trim())
+        .join(build.folder()))
 }
 
 /// Runs one target; what it prints is shown only when it finds something.
