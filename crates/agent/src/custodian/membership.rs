@@ -279,13 +279,13 @@ impl Seat {
         Accepted::load(&self.directory, &self.membership.device)
     }
 
-    /// Where the audit log was seen last; its heads must have the signature of the key that was accepted.
+    /// Where the audit log was seen last; its heads must have the signature of the key that was accepted, from the start.
     ///
     /// # Errors
-    /// As [`SeenLog::load`] and [`SeenLog::pin`].
+    /// As [`SeenLog::load`] and [`SeenLog::require`].
     pub fn log(&self) -> Result<SeenLog, AgentError> {
         let mut log = SeenLog::load(&self.directory, &self.membership.device)?;
-        log.pin(self.membership.installation, self.membership.log_key()?)?;
+        log.require(self.membership.installation, self.membership.log_key()?)?;
         Ok(log)
     }
 }

@@ -1,5 +1,7 @@
 //! A custodian's answers for the HSMs of a lease, one HSM at a time.
 
+use std::{thread, time::Duration};
+
 use chancery_api::{
     Base64, DigestValue, LeaseAnswer, LeaseChallenge, LeaseChallengeView, LeaseManifest, LeaseView,
     StatementKind, lease_statement,
@@ -16,6 +18,10 @@ const ORDER_LENGTH: usize = 32;
 
 /// How often a challenge is asked for again because another process of this custodian was faster.
 const TURNS: u8 = 3;
+/// How often it is asked for again because the head of the log is not signed yet: a node signs one within a second.
+const UNSIGNED: u8 = 10;
+/// How long before each.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The node, as far as answering a lease needs it.
 pub trait LeaseNode {
@@ -150,19 +156,25 @@ impl<'a> Custodian<'a> {
         hsm: &str,
         decision: &LeaseDecision,
     ) -> Result<Result<LeaseView, String>, N::Error> {
-        let (mut turns, mut locked) = (0, false);
+        let (mut turns, mut unsigned, mut locked) = (0, 0, false);
+        let installation = lease.text().installation;
         loop {
             let asked = node.challenge(&LeaseChallenge {
                 lease: lease.lease(),
                 person: self.person.clone(),
                 hsm: hsm.to_owned(),
-                seen: self.log.place(lease.text().installation),
+                seen: self.log.place(installation),
                 refuse: decision.reason().is_some(),
             })?;
             let view = match asked {
                 Asked::Challenge(view) => view,
                 Asked::Nothing(why) => return Ok(Err(why)),
             };
+            if view.checkpoint.is_none() && unsigned < UNSIGNED && self.log.is_signed_only(installation) {
+                unsigned += 1;
+                thread::sleep(PAUSE);
+                continue;
+            }
             let answer = match self.answer(lease, hsm, decision, &view) {
                 // Asked again from the place that another process of this custodian has seen.
                 Err(AgentError::LogMoved) if turns < TURNS => {

@@ -1,7 +1,7 @@
 //! Where the audit log stood when this custodian saw it last: kept here, so that a node cannot take back what it said.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,8 @@ pub struct SeenLog {
     seen: BTreeMap<InstallationId, Seen>,
     /// Whose signature heads must have, by installation.
     keys: BTreeMap<InstallationId, NoteVerifier>,
+    /// Installations whose heads must be signed from the start.
+    signed_only: BTreeSet<InstallationId>,
 }
 
 /// A place, with the node's signature under it where there was one: two that contradict each other are proof against the node.
@@ -61,6 +63,7 @@ impl SeenLog {
             seen: load_private(&path)?.unwrap_or_default(),
             path,
             keys: BTreeMap::new(),
+            signed_only: BTreeSet::new(),
         })
     }
 
@@ -81,6 +84,24 @@ impl SeenLog {
         Ok(())
     }
 
+    /// As [`SeenLog::pin`], and a head without a signature is refused, also before any was seen with one: for who is elsewhere, and was
+    /// given the key beforehand.
+    ///
+    /// # Errors
+    /// As [`SeenLog::pin`].
+    pub fn require(&mut self, installation: InstallationId, key: NoteVerifier) -> Result<(), AgentError> {
+        self.pin(installation, key)?;
+        self.signed_only.insert(installation);
+        Ok(())
+    }
+
+    /// Whether a head without a signature is refused.
+    #[must_use]
+    pub fn is_signed_only(&self, installation: InstallationId) -> bool {
+        let was_signed = |seen: &Seen| seen.key.is_some();
+        self.signed_only.contains(&installation) || self.seen.get(&installation).is_some_and(was_signed)
+    }
+
     /// The place seen last.
     #[must_use]
     pub fn place(&self, installation: InstallationId) -> Option<LogPlace> {
@@ -88,7 +109,8 @@ impl SeenLog {
     }
 
     /// Takes a new place once it is shown to continue the last one; durable when this returns. Where a key is pinned
-    /// ([`SeenLog::pin`]), the head must have its signature, from the first time on that it was signed.
+    /// ([`SeenLog::pin`]), the head must have its signature, from the first time on that it was signed; where it is required
+    /// ([`SeenLog::require`]), from the start.
     ///
     /// # Errors
     /// [`AgentError::Log`] when the log does not continue what was seen: that is never forgotten. [`AgentError::LogMoved`] when another
@@ -118,6 +140,11 @@ impl SeenLog {
             Some(note) => check_note(installation, place, note, key).map_err(AgentError::Log)?,
             None if remembered.is_some() => {
                 return Err(AgentError::Log("its head is not signed any more".to_owned()));
+            }
+            None if self.signed_only.contains(&installation) => {
+                return Err(AgentError::Log(
+                    "its head is not signed, and without the signature of the key you accepted it counts for nothing".to_owned(),
+                ));
             }
             None => {}
         }
@@ -299,5 +326,27 @@ mod tests {
         assert!(matches!(unsigned, Err(AgentError::Log(_))), "{unsigned:?}");
         let other = load().pin(id, wrong.verifier().clone());
         assert!(matches!(other, Err(AgentError::Log(_))), "{other:?}");
+    }
+
+    #[test]
+    fn where_the_key_was_accepted_beforehand_no_unsigned_head_is_taken_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = InstallationId::new(Uuid::from_bytes([7; 16]));
+        let key = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+        let signer = NoteSigner::new(&format!("chancery/{id}"), key).unwrap();
+        let five = place(&leaves(5));
+        let load = || {
+            let mut seen = SeenLog::load(dir.path(), "UTCHDALICE00000").unwrap();
+            seen.require(id, signer.verifier().clone()).unwrap();
+            seen
+        };
+        assert!(load().is_signed_only(id));
+        let error = load().advance(id, five, &[], None).unwrap_err();
+        assert!(error.to_string().contains("its head is not signed"), "{error}");
+        assert_eq!(load().place(id), None);
+        load()
+            .advance(id, five, &[], Some(&signed(five, id, &signer)))
+            .unwrap();
+        load().advance(id, five, &[], None).unwrap_err();
     }
 }

@@ -8,7 +8,7 @@ use chancery_api::{
 use chancery_audit::{TreeHash, leaf_hash};
 use uuid::Uuid;
 
-use crate::scene::{Scene, digest, leaves, place_of, refuse, view, why};
+use crate::scene::{Node, Scene, digest, leaves, log_signer, place_of, refuse, view, why};
 
 #[test]
 fn a_text_that_is_not_what_is_shown_is_refused() {
@@ -187,4 +187,32 @@ fn a_log_that_was_changed_is_noticed_before_anything_is_signed() {
     honest.leaves = leaves(9);
     scene.decide(&mut honest, &LeaseDecision::Agree).unwrap();
     assert_eq!(honest.asked[0].seen, Some(place_of(&leaves(5))));
+}
+
+#[test]
+fn a_head_without_a_signature_is_waited_for_a_little_and_refused_where_the_key_was_accepted() {
+    let scene = Scene::new();
+    let text = scene.text();
+    let decide = |node: &mut Node| {
+        let mut log = scene.log();
+        log.require(text.installation, log_signer().verifier().clone())
+            .unwrap();
+        let lease = scene.read(&view(&text)).unwrap();
+        scene
+            .custodian_with(log)
+            .decide(node, &lease, &refuse())
+            .map(drop)
+    };
+    let mut never = scene.node(&text);
+    never.kind = StatementKind::Refuse;
+    let said = why(decide(&mut never));
+    assert!(said.contains("its head is not signed"), "{said}");
+    assert!(never.answers.is_empty());
+    // Nothing of it is remembered, and a node that had not come to sign yet is given the time.
+    let mut soon = scene.node(&text);
+    soon.kind = StatementKind::Refuse;
+    soon.unsigned = 2;
+    decide(&mut soon).unwrap();
+    assert_eq!((soon.asked.len(), soon.asked[0].seen), (3, None));
+    assert_eq!(soon.answers.len(), 1);
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use chancery_agent::{
     Accepted, AcceptedHsm, AgentError, Asked, Custodian, Evidence, LeaseDecision, LeaseNode, SeenLog,
     ShownLease, custodian_key, fetch_manifest,
@@ -11,7 +12,7 @@ use chancery_api::{
     LeaseChallengeView, LeaseId, LeaseManifest, LeaseState, LeaseText, LeaseView, LogPlace, Mechanism,
     ReplicaStateView, Requester, StatementKind, canonical_json, manifest_hash,
 };
-use chancery_audit::{TreeHash, consistency_proof, leaf_hash, root};
+use chancery_audit::{Checkpoint, NoteSigner, TreeHash, consistency_proof, leaf_hash, root};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
@@ -32,6 +33,21 @@ pub(crate) fn place_of(leaves: &[TreeHash]) -> LogPlace {
     }
 }
 
+/// Signs heads for the node.
+pub(crate) fn log_signer() -> NoteSigner {
+    let key = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
+    NoteSigner::new(&format!("chancery/{}", installation()), key).unwrap()
+}
+
+fn signed(place: LogPlace) -> String {
+    let head = Checkpoint {
+        origin: format!("chancery/{}", installation()),
+        size: place.size,
+        root: TreeHash::from_bytes(place.root.0),
+    };
+    head.sign(&log_signer()).unwrap().encode()
+}
+
 /// A custodian, two HSMs, and what a node says.
 pub(crate) struct Scene {
     pub(crate) place: Place,
@@ -48,6 +64,8 @@ pub(crate) struct Node {
     chr: String,
     pub(crate) kind: StatementKind,
     pub(crate) leaves: Vec<TreeHash>,
+    /// How many challenges come before the first one with a signed head.
+    pub(crate) unsigned: usize,
     /// What it changes in an honest challenge.
     pub(crate) lie: fn(&mut LeaseChallengeView),
     pub(crate) digests: Vec<DigestValue>,
@@ -141,6 +159,7 @@ impl Scene {
             chr: self.chr.clone(),
             kind: StatementKind::Unlock,
             leaves: leaves(5),
+            unsigned: usize::MAX,
             lie: |_| {},
             digests: vec![digest(1), digest(2)],
             nothing_for: None,
@@ -149,9 +168,16 @@ impl Scene {
         }
     }
 
-    pub(crate) fn custodian(&self) -> Custodian<'_> {
+    pub(crate) fn log(&self) -> SeenLog {
         let device = self.chr.replace("00001", "00000");
-        let log = SeenLog::load(&self.directory, &device).unwrap();
+        SeenLog::load(&self.directory, &device).unwrap()
+    }
+
+    pub(crate) fn custodian(&self) -> Custodian<'_> {
+        self.custodian_with(self.log())
+    }
+
+    pub(crate) fn custodian_with(&self, log: SeenLog) -> Custodian<'_> {
         Custodian::new(
             "alice",
             self.place.unlocked("alice"),
@@ -220,7 +246,7 @@ impl LeaseNode for Node {
             challenge: Base64(vec![1, 2, 3, 4, 5, 6, 7, 8]),
             log: place,
             consistency: proof.unwrap_or_default(),
-            checkpoint: None,
+            checkpoint: (self.asked.len() > self.unsigned).then(|| signed(place)),
         };
         (self.lie)(&mut view);
         Ok(Asked::Challenge(Box::new(view)))
