@@ -29,6 +29,8 @@ use crate::{
 
 /// How long a lease that never was live waits when nothing says how long, milliseconds.
 const WAIT_MS: i64 = 15 * 60 * 1000;
+/// Highest place of an answer that can be right.
+pub(crate) const MOST_ANSWERS: i64 = 1 << 32;
 
 /// Why a lease is not taken over.
 struct Over {
@@ -290,7 +292,8 @@ impl Center {
         let answers = self.store.lease_answers(record.id).await;
         let answers = answers.map_err(|error| store_failure(&error).message)?;
         let mut attempts: HashMap<_, Attempt> = HashMap::new();
-        let mut last = 0;
+        // An answer to come stands after those about earlier texts, also after those that could not be recorded.
+        let mut last = texts.last_answer();
         for answer in answers {
             let what = format!("the statement of {}", answer.name);
             let key = attested(&self.anchors, &answer.chain, &answer.key_request, &what)
@@ -306,6 +309,9 @@ impl Center {
                 StatementKind::Refuse => answer.reason.as_deref(),
                 _ => None,
             };
+            if !(1..=MOST_ANSWERS).contains(&answer.place) {
+                return Err(damaged());
+            }
             let about = texts.of(answer.place);
             let statement = lease_statement(answer.kind, about, log, reason, &hsm.device, challenge);
             if key.chr != answer.chr || !signed_by(&key.spki, &statement, &answer.statement) {

@@ -4,21 +4,21 @@
 use std::{sync::Arc, time::Duration};
 
 use chancery_api::{
-    Failure, FailureKind, Hash32, HsmId, LeaseId, LeaseState, LeaseText, LeaseView, LeaseWiden, PersonId,
-    Requester, Widening, canonical_json,
+    Failure, FailureKind, Hash32, LeaseId, LeaseState, LeaseText, LeaseView, LeaseWiden, PersonId, Requester,
+    Widening, canonical_json,
 };
 use chancery_keys::State;
 use chancery_store::{Change, LeaseRecord, LeaseWideningRecord, Write};
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{hsm_attach::document, lease_request::LONGEST, lease_view::unknown};
+use super::{hsm_attach::document, lease_load::MOST_ANSWERS, lease_request::LONGEST, lease_view::unknown};
 use crate::{
     Center,
     committer::store_failure,
     env::rfc3339,
     event::{Actor, event},
-    leases::OpenLease,
+    leases::{GivenTo, OpenLease},
 };
 
 impl Center {
@@ -37,6 +37,7 @@ impl Center {
             text,
             bytes,
             remaining_ms,
+            ends_at,
             had_agreed,
         } = before;
         let now_ms = self.clock.now_ms();
@@ -66,11 +67,10 @@ impl Center {
             return Err(failure);
         }
         let answered = {
-            let now = self.desk.now();
             let mut open = self.desk.book();
             match open.get_mut(&call.lease) {
                 Some(lease) => {
-                    lease.ends_at = now.saturating_add(remaining_ms);
+                    lease.ends_at = ends_at;
                     match lease.ended_ms {
                         None => lease.widen(text, bytes, because),
                         Some(_) => Vec::new(),
@@ -79,8 +79,8 @@ impl Center {
                 None => Vec::new(),
             }
         };
-        for hsm in answered {
-            self.forget_answers(call.lease, hsm).await;
+        for given in answered {
+            self.forget_answers(call.lease, &given).await;
         }
         drop(one_at_a_time);
         self.desk.tell();
@@ -145,10 +145,12 @@ impl Center {
             return Err(reread(&lease.text, name));
         }
         let (now, now_ms) = (self.desk.now(), self.clock.now_ms());
-        let remaining_ms = match call.seconds {
-            Some(seconds) => seconds.saturating_mul(1000),
-            None => lease.remaining_ms(now),
+        // Recording it takes time, and adds none.
+        let ends_at = match call.seconds {
+            Some(seconds) => now.saturating_add(seconds.saturating_mul(1000)),
+            None => lease.ends_at,
         };
+        let remaining_ms = ends_at.saturating_sub(now);
         let until = match call.seconds {
             None => None,
             Some(seconds) => Some(until(&lease.text, now_ms, seconds)?),
@@ -188,6 +190,7 @@ impl Center {
             text,
             bytes,
             remaining_ms,
+            ends_at,
             had_agreed,
         };
         Ok((widened, record))
@@ -195,7 +198,8 @@ impl Center {
 
     /// Has an HSM forget the answers it counts, where all of them were given for a text that is not the lease's any more: then its own
     /// quorum decides about the new one. Where it counts others too, the node asks in its place, and says so.
-    async fn forget_answers(&self, lease: LeaseId, id: HsmId) {
+    async fn forget_answers(&self, lease: LeaseId, given: &GivenTo) {
+        let id = given.hsm;
         let Some(hsm) = self.pool.get(id) else { return };
         let of_others = || {
             let is_other = |other: &OpenLease| other.id != lease && other.needs(id);
@@ -203,6 +207,15 @@ impl Center {
         };
         if !matches!(hsm.state(), State::Quorum { .. }) || of_others() || self.desk.is_open_for_all(id) {
             return;
+        }
+        match self.inspect(id, &hsm).await {
+            // Somebody answered for the HSM itself, before or since.
+            Ok(inspection) if !given.is_all_of(&inspection, &hsm.status()) => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(hsm = hsm.name(), %error, "an HSM does not say whose answers it counts");
+                return;
+            }
         }
         if let Err(error) = hsm.lock().await {
             // Then it counts nobody any more, or the node asks in its place.
@@ -237,10 +250,12 @@ impl Center {
         }
         let mut earlier: Vec<(i64, Arc<[u8]>)> = Vec::new();
         let mut expected: Option<LeaseText> = None;
+        let mut last = 0;
         for (row, widening) in rows.into_iter().zip(&text.widened) {
             let before: LeaseText = serde_json::from_slice(&row.text).map_err(|_| wrong())?;
             let continues = expected.as_ref().is_none_or(|expected| *expected == before);
             if !continues
+                || !(last..=MOST_ANSWERS).contains(&row.last_answer)
                 || canonical_json(&before).ok().as_deref() != Some(&row.text)
                 || row.name != widening.by
                 || before.lease != record.id
@@ -248,7 +263,8 @@ impl Center {
                 return Err(wrong());
             }
             expected = Some(before.widen(widening.clone()).map_err(|_| wrong())?);
-            earlier.push((row.last_answer, row.text.into()));
+            last = row.last_answer;
+            earlier.push((last, row.text.into()));
         }
         if expected.is_some_and(|expected| expected != *text) {
             return Err(wrong());
@@ -265,6 +281,8 @@ struct Widened {
     text: LeaseText,
     bytes: Vec<u8>,
     remaining_ms: u64,
+    /// Reading of the node's monotonic clock at which its time is over, milliseconds.
+    ends_at: u64,
     /// Whose answers were about less.
     had_agreed: Vec<String>,
 }
@@ -281,6 +299,11 @@ impl Texts {
     pub(crate) fn of(&self, place: i64) -> &[u8] {
         let earlier = self.earlier.iter().find(|(last, _)| place <= *last);
         earlier.map_or(&self.now, |(_, text)| text)
+    }
+
+    /// Place of the last answer that was about an earlier text. What was never recorded has a place too.
+    pub(crate) fn last_answer(&self) -> i64 {
+        self.earlier.last().map_or(0, |(last, _)| *last)
     }
 
     /// All but the one it has now.

@@ -9,7 +9,7 @@ use chancery_api::{
     CustodianStatement, DigestValue, Extent, HashName, HsmId, KeyOrigin, LeaseId, LeaseState, LeaseText,
     PersonId, StatementKind,
 };
-use chancery_keys::{State, Status};
+use chancery_keys::{Inspection, State, Status};
 use chancery_store::Write;
 
 use super::Scheme;
@@ -146,6 +146,26 @@ impl Attempt {
             return;
         }
         *self = Self::new(self.number + 1);
+    }
+}
+
+/// Answers to an HSM's own challenges that were given for a lease.
+pub(crate) struct GivenTo {
+    pub(crate) hsm: HsmId,
+    /// The era they were given in.
+    pub(crate) era: Option<u64>,
+    /// Holder references of the custodians' keys.
+    pub(crate) custodians: HashSet<String>,
+}
+
+impl GivenTo {
+    /// Whether these are all the answers an HSM counts.
+    pub(crate) fn is_all_of(&self, inspection: &Inspection, status: &Status) -> bool {
+        let mut counted = inspection
+            .custodians
+            .iter()
+            .filter(|custodian| custodian.answered);
+        self.era == Some(status.era) && counted.all(|custodian| self.custodians.contains(&custodian.chr))
     }
 }
 
@@ -346,18 +366,21 @@ impl OpenLease {
     }
 
     /// Takes another text. What was answered was about the one before; gives back HSMs that may count such answers.
-    pub(crate) fn widen(&mut self, text: LeaseText, bytes: Vec<u8>, because: String) -> Vec<HsmId> {
+    pub(crate) fn widen(&mut self, text: LeaseText, bytes: Vec<u8>, because: String) -> Vec<GivenTo> {
         self.earlier.push(Arc::clone(&self.bytes));
         self.text = Arc::new(text);
         self.bytes = bytes.into();
         let mut answered = Vec::new();
         for (hsm, attempt) in &mut self.attempts {
-            if attempt
-                .given
-                .iter()
-                .any(|given| given.kind == StatementKind::Unlock)
-            {
-                answered.push(*hsm);
+            let given = attempt.given.iter();
+            let by_hsm = given.filter(|given| given.kind == StatementKind::Unlock);
+            let custodians: HashSet<String> = by_hsm.map(|given| given.chr.clone()).collect();
+            if !custodians.is_empty() {
+                answered.push(GivenTo {
+                    hsm: *hsm,
+                    era: attempt.era,
+                    custodians,
+                });
             }
             attempt.start_again();
         }

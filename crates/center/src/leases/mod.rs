@@ -12,7 +12,9 @@ mod statement;
 mod turns;
 
 pub(crate) use desk::{Asked, Desk};
-pub(crate) use lease::{Attempt, Attended, Given, InForce, Named, OpenLease, Proof, Refusal, Standing};
+pub(crate) use lease::{
+    Attempt, Attended, Given, GivenTo, InForce, Named, OpenLease, Proof, Refusal, Standing,
+};
 pub(crate) use recorded::{Recorded, take};
 pub(crate) use scheme::Scheme;
 pub(crate) use statement::{requester_key, signed_by};

@@ -16,6 +16,7 @@ mod lease_restart;
 mod lease_tampering;
 mod lease_turns;
 mod lease_widen;
+mod lease_widen_rows;
 mod leases;
 mod managers;
 mod people;

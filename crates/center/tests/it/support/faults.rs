@@ -16,6 +16,8 @@ use chancery_store::{
 };
 use chancery_store_sqlite::SqliteStore;
 
+use super::TestClock;
+
 /// How a commit fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -33,6 +35,8 @@ pub struct Faults {
     /// Commits asked for, those of nothing but a signed head of the audit log left out.
     commits: AtomicU64,
     plan: Mutex<Option<(u64, Fault)>>,
+    /// A clock, and milliseconds that it goes on by during a commit.
+    slow: Mutex<Option<(Arc<TestClock>, u64)>>,
 }
 
 impl Faults {
@@ -44,6 +48,11 @@ impl Faults {
     /// Has the commit `number` from now (the next one is 1) fail, and every one after it, until `heal`.
     pub fn fail(&self, number: u64, fault: Fault) {
         *self.plan.lock().expect("not poisoned") = Some((self.commits() + number, fault));
+    }
+
+    /// Has each commit take so long by a clock.
+    pub fn take_time(&self, clock: &Arc<TestClock>, ms: u64) {
+        *self.slow.lock().expect("not poisoned") = Some((Arc::clone(clock), ms));
     }
 
     /// No commit fails any more. Whether one did.
@@ -62,6 +71,9 @@ impl Faults {
             true => self.commits(),
             false => self.commits.fetch_add(1, Ordering::Relaxed) + 1,
         };
+        if let Some((clock, ms)) = &*self.slow.lock().expect("not poisoned") {
+            clock.1.fetch_add(*ms, Ordering::Relaxed);
+        }
         let plan = *self.plan.lock().expect("not poisoned");
         plan.filter(|(first, _)| number >= *first).map(|(_, fault)| fault)
     }
