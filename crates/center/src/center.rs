@@ -21,6 +21,7 @@ use crate::{
     authority::Authority,
     cache::{ByHash, Profiles},
     checkpoint::CheckpointSigner,
+    commands::Unlocking,
     committer::{Committer, store_failure},
     env::{Clock, Entropy, Marks, TokenSource},
     leases::Desk,
@@ -70,8 +71,8 @@ pub struct Center {
     /// Things about an HSM that somebody should look at.
     pub(crate) warnings: Mutex<HashMap<HsmId, Vec<String>>>,
     pub(crate) authorities: Mutex<HashMap<CaId, Arc<Authority>>>,
-    /// What custodians were asked, by session, for the record of their answers.
-    pub(crate) asked: Mutex<HashMap<String, serde_json::Value>>,
+    /// What custodians were asked by `hsm unlock`, and whose answers to it count.
+    pub(crate) unlocking: Mutex<Unlocking>,
     /// One change of an HSM's contents, or of a CA's birth, at a time.
     pub(crate) procedures: tokio::sync::Mutex<()>,
     /// One approval of what changes who may do what at a time: the last one needed has to see the one before.
@@ -147,7 +148,7 @@ impl Center {
             seen: Mutex::default(),
             warnings: Mutex::default(),
             authorities: Mutex::default(),
-            asked: Mutex::default(),
+            unlocking: Mutex::default(),
             procedures: tokio::sync::Mutex::new(()),
             approvals: tokio::sync::Mutex::new(()),
             sharing: tokio::sync::Mutex::default(),

@@ -39,7 +39,9 @@ mod sign;
 mod signer;
 mod signing_key;
 mod unlock;
+mod unlock_questions;
 mod why;
 
 pub(crate) use certificate::was_issued;
 pub(crate) use import::document as certificate_document;
+pub(crate) use unlock_questions::Unlocking;

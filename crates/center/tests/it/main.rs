@@ -30,3 +30,4 @@ mod tampering;
 mod trials;
 mod two_nodes;
 mod unlock;
+mod unlock_paths;
