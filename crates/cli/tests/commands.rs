@@ -272,3 +272,33 @@ fn an_audit_bundle_is_checked_anywhere_and_a_changed_one_is_refused() {
     ]);
     assert_eq!(other.code, 7, "{}", other.out);
 }
+
+#[test]
+fn output_goes_through_no_link_that_somebody_planted_beside_it() {
+    let home = Home::new();
+    home.run(&["vtoken", "create", "bob", "--init", "--rehearsal"])
+        .ok();
+    let victim = home.dir.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    // The shell becomes the program, with its number.
+    let words = ["custodian", "card", "--out", "bob.card"];
+    let program = home.command(&words);
+    let plant = "ln -s victim \"bob.card.$$.new\" && exec \"$0\" \"$@\"";
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .current_dir(home.dir.path())
+        .stdin(Stdio::null())
+        .env("CHANCERY_DATA_DIR", home.data())
+        .args(["-c", plant])
+        .arg(program.get_program())
+        .args(words);
+    common::Ended::from(shell.output().unwrap()).ok();
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    let card = home.dir.path().join("bob.card");
+    assert!(!card.is_symlink());
+    assert!(
+        fs::read_to_string(&card)
+            .unwrap()
+            .contains("chancery-custodian-card")
+    );
+}

@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod lease;
 pub(crate) mod network;
 pub(crate) mod node;
+mod output;
 pub(crate) mod person;
 pub(crate) mod quickstart;
 pub(crate) mod receipt;
@@ -27,15 +28,15 @@ pub(crate) mod unlock;
 pub(crate) mod vtoken;
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, BufRead as _, Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use chancery_api::{FailureKind, RequestNumber};
 use chancery_pki::pem;
 
+use self::output::{check_output, write_output};
 use crate::error::CliError;
 
 /// Reads `7` and `#7`.
@@ -85,58 +86,6 @@ fn input_line() -> Result<String, CliError> {
         .read_line(&mut line)
         .map_err(CliError::file("read from", Path::new("the terminal")))?;
     Ok(line)
-}
-
-/// Whether [`write_output`] could write this file, found out before anything is asked or decided.
-fn check_output(path: &Path) -> Result<(), CliError> {
-    if path.is_dir() {
-        return Err(CliError::new(
-            FailureKind::Invalid,
-            format!("cannot write {}: it is a directory", path.display()),
-        ));
-    }
-    let (_, beside) = beside(path);
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&beside)
-        .and_then(|_| std::fs::remove_file(&beside))
-        .map_err(CliError::file("write", path))
-}
-
-/// The directory of a file, and the name in it under which the file is written first.
-fn beside(path: &Path) -> (&Path, PathBuf) {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or_else(|| Path::new("."));
-    let mut beside = path.file_name().unwrap_or_default().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    (directory, directory.join(beside))
-}
-
-/// Writes a public file whole or not at all: beside it, synced, renamed over it.
-fn write_output(path: &Path, content: &[u8]) -> Result<(), CliError> {
-    let (directory, beside) = beside(path);
-    let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o644)
-            .open(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, path)?;
-        File::open(directory)?.sync_all()
-    })();
-    if written.is_err() {
-        // What is left beside the file is of no use; the first error is the one that counts.
-        let _ = std::fs::remove_file(&beside);
-    }
-    written.map_err(CliError::file("write", path))
 }
 
 /// Certificates as PEM, one after another.
