@@ -7,8 +7,8 @@
 //! or the session: whoever comes next with the same client key goes on under them.
 //!
 //! What is asked of the node is [`Calls`]; [`NodeClient`](chancery_client::NodeClient) is one. While a request waits, the node
-//! is asked about it every few seconds and told to give it up when that stops: a program that is killed takes back what it
-//! asked for without having to do anything.
+//! is asked about it every few seconds and told to give it up when that stops: what no program waits for any more is taken back
+//! without anybody having to do anything, and a program that ends takes nothing from another one that shares its request.
 
 mod calls;
 mod claims;

@@ -1,6 +1,11 @@
 //! What people are told when nothing is signed, and what becomes of requests whose programs are gone.
 
-use std::{fs, os::unix::process::ExitStatusExt as _, process::Stdio};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
+    process::{Command, Stdio},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -127,6 +132,90 @@ fn a_program_that_is_killed_takes_its_request_back_and_others_do_not_share_it() 
     let (_, lease) = world.home.json(&["lease", "show", &leases[0]]);
     assert_eq!(lease["state"], "withdrawn", "{lease}");
     assert_eq!(lease["because"], "its requester is gone", "{lease}");
+}
+
+/// A program that logs in in one thread, and ends the module in another when it is told to.
+const LOGS_IN: &str = r#"
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+typedef unsigned long ck;
+static ck session;
+static ck (*login)(ck, ck, unsigned char *, ck);
+static void *logs_in(void *nothing) {
+    printf("login %lx\n", login(session, 1, 0, 0));
+    fflush(stdout);
+    return nothing;
+}
+int main(int count, char **words) {
+    void *module = dlopen(words[1], RTLD_NOW);
+    struct { void *mutexes[4]; ck flags; void *reserved; } locking;
+    memset(&locking, 0, sizeof locking);
+    locking.flags = 2;
+    ck (*initialize)(void *) = dlsym(module, "C_Initialize");
+    ck (*finalize)(void *) = dlsym(module, "C_Finalize");
+    ck (*slots)(unsigned char, ck *, ck *) = dlsym(module, "C_GetSlotList");
+    ck (*open)(ck, ck, void *, void *, ck *) = dlsym(module, "C_OpenSession");
+    login = dlsym(module, "C_Login");
+    ck list[16], length = 16;
+    if (initialize(&locking) || slots(1, list, &length) || !length || open(list[0], 4, 0, 0, &session)) return 9;
+    pthread_t thread;
+    pthread_create(&thread, 0, logs_in, 0);
+    getchar();
+    finalize(0);
+    pthread_join(thread, 0);
+    return 0;
+}
+"#;
+
+#[test]
+fn a_program_that_ends_the_module_leaves_the_request_to_others_who_wait_for_it() {
+    let world = World::new();
+    fs::write(world.path("login.c"), LOGS_IN).unwrap();
+    let made = Command::new("cc")
+        .current_dir(world.home.dir.path())
+        .args(["-o", "login", "login.c", "-ldl", "-lpthread"])
+        .status();
+    assert!(made.unwrap().success());
+    let (program, module) = (world.path("login"), module());
+    let words = [program.to_str().unwrap(), module.to_str().unwrap()];
+    let configuration = world.waiting(Waits::AtLogin, 3);
+    let waiting = || world.leases("waiting");
+    let start = |name: &str| {
+        let mut command = world.program(&configuration, &words);
+        let err = world.path(name);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stderr(fs::File::create(&err).unwrap());
+        let started = command.spawn().unwrap();
+        until("it waits", || {
+            let said = fs::read_to_string(&err).unwrap();
+            said.contains("waiting for custodians").then_some(())
+        });
+        started
+    };
+    let (mut maker, mut finder) = (start("maker"), start("finder"));
+    let leases = waiting();
+    assert_eq!(leases.len(), 1);
+    // Whoever made it ends, then somebody else who found it.
+    maker.stdin.take();
+    let ended = maker.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "login 190\n");
+    assert_eq!(waiting(), leases);
+    let mut another = start("another");
+    another.stdin.take();
+    another.wait_with_output().unwrap();
+    assert_eq!(waiting(), leases);
+    for who in ["alice", "bob"] {
+        world.home.run(&["approve", &leases[0], "--as", who]).ok();
+    }
+    let mut line = String::new();
+    BufReader::new(finder.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "login 0\n");
+    finder.stdin.take();
+    finder.wait().unwrap();
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! What is asked of a node.
 
 use chancery_api::{
-    LeaseId, LeaseRequest, LeaseShow, LeaseView, LeaseWithdraw, SignatureView, SigningKeyView, SigningKeys,
-    SigningSign,
+    LeaseRequest, LeaseShow, LeaseView, SignatureView, SigningKeyView, SigningKeys, SigningSign,
 };
 use chancery_client::{ClientError, NodeClient};
 
@@ -26,9 +25,6 @@ pub trait Calls: Send + Sync {
 
     /// A lease, once it has changed.
     fn show(&self, call: &LeaseShow) -> Result<LeaseView, ClientError>;
-
-    /// Takes back what was asked for.
-    fn withdraw(&self, lease: LeaseId) -> Result<LeaseView, ClientError>;
 }
 
 impl Calls for NodeClient {
@@ -50,9 +46,5 @@ impl Calls for NodeClient {
 
     fn show(&self, call: &LeaseShow) -> Result<LeaseView, ClientError> {
         self.call(call)
-    }
-
-    fn withdraw(&self, lease: LeaseId) -> Result<LeaseView, ClientError> {
-        self.call(&LeaseWithdraw { lease })
     }
 }

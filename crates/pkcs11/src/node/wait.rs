@@ -28,11 +28,12 @@ pub(super) struct Asking<'a> {
 
 /// How long one look at a lease waits for a change. A module that is finalised notices after this time.
 const LOOK_SECONDS: u32 = 5;
-/// Without a look for so long the node takes a request back: its program is gone.
+/// Without a look for so long the node takes a request back: the programs that wait for it are gone. None of them withdraws it, because
+/// others of this client that ask for the same wait for it, too, and only the node knows whether there are any.
 const GONE_SECONDS: u32 = 15;
 /// How long a node that cannot be reached is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The node ends a request that waited too long; one that has not done so after this time is withdrawn.
+/// The node ends a request that waited too long; one that is still there after this time is not waited for any more.
 const SLACK: Duration = Duration::from_secs(10);
 /// Something is said at least so often.
 const REMINDER: Duration = Duration::from_secs(300);
@@ -83,11 +84,9 @@ impl Asking<'_> {
         let mut silent = false;
         while view.state == LeaseState::Waiting {
             if self.closed.load(Ordering::Acquire) {
-                self.take_back(view.lease);
                 return Err(Code::CRYPTOKI_NOT_INITIALIZED.into());
             }
             if begun.elapsed() > self.config.wait_for + SLACK {
-                self.take_back(view.lease);
                 let reason = format!(
                     "{}: the custodians did not answer within {} s (lease {})",
                     self.signer,
@@ -141,14 +140,6 @@ impl Asking<'_> {
         self.note(state, Some(view), command, Duration::ZERO, &reason);
         self.teller.log(&reason);
         Code::FUNCTION_CANCELED.because(reason)
-    }
-
-    /// What nobody waits for custodians need not look at. The node does the same by itself a little later.
-    fn take_back(&self, lease: LeaseId) {
-        if let Err(error) = self.calls.withdraw(lease) {
-            self.teller
-                .log(&format!("lease {lease} is not withdrawn: {error}"));
-        }
     }
 
     fn note(&self, state: &str, view: Option<&LeaseView>, command: &str, left: Duration, message: &str) {
