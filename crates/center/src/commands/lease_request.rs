@@ -33,8 +33,6 @@ const LONGEST_WAIT: u64 = 24 * 3600;
 const LONGEST_PURPOSE: usize = 200;
 /// Longest claim of a program about itself, characters.
 const LONGEST_CLAIM: usize = 1000;
-/// Most leases of one requester that wait or are live.
-const MOST_OF_ONE: usize = 256;
 
 impl Center {
     /// Asks for a lease. It waits for custodians from now on.
@@ -66,13 +64,10 @@ impl Center {
         {
             return Ok(view);
         }
-        if self.of_requester(requester) >= MOST_OF_ONE {
-            return Err(Failure::new(
-                FailureKind::Conflict,
-                format!("this requester has {MOST_OF_ONE} leases that are not over"),
-            )
-            .with_remedy("withdraw some: chancery lease list; chancery lease withdraw ID"));
-        }
+        let named = named(&call.digests);
+        let admitted = self
+            .desk
+            .admit(requester, named.as_ref().map_or(0, |named| named.digests.len()))?;
         let records = self.hsm_records().await?;
         let hsms: Vec<_> = records
             .iter()
@@ -114,7 +109,6 @@ impl Center {
                 format!("the lease cannot be written: {error}"),
             )
         })?;
-        let named = named(&call.digests);
         let wait = call.wait_seconds.unwrap_or(WAIT).saturating_mul(1000);
         let wait_ms = i64::try_from(wait).unwrap_or(i64::MAX);
         let row = LeaseRecord {
@@ -178,7 +172,7 @@ impl Center {
                 seen: now,
             }),
         };
-        self.desk.book().insert(id, lease);
+        admitted.put_in(lease);
         if let Err(failure) = self.require_client(requester).await {
             // Whoever is revoked meanwhile has its leases ended before this one is there, or is found out here.
             let because = failure.message.clone();
@@ -241,12 +235,6 @@ impl Center {
             Some(id) => self.lease_view(id).await.map(Some),
             None => Ok(None),
         }
-    }
-
-    fn of_requester(&self, requester: &Requester) -> usize {
-        let open = self.desk.book();
-        let of = |lease: &&OpenLease| lease.state.is_open() && lease.text.requester.is_same(requester);
-        open.values().filter(of).count()
     }
 }
 

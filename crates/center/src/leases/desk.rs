@@ -16,7 +16,7 @@ use chancery_store::{Change, Store};
 use tokio::sync::{Notify, broadcast::error::RecvError, watch};
 use tracing::warn;
 
-use super::{OpenLease, turns::Turns};
+use super::{OpenLease, admission::Coming, turns::Turns};
 use crate::{committer::Committer, env::Clock};
 
 /// How often the task looks while there are leases.
@@ -47,6 +47,8 @@ pub(crate) struct Leases {
     pub(crate) open: Mutex<HashMap<LeaseId, OpenLease>>,
     /// Questions to custodians, by session.
     pub(crate) asked: Mutex<HashMap<String, Asked>>,
+    /// Leases to be; taken while `open` is held, or by itself.
+    pub(super) coming: Mutex<Coming>,
     turns: Mutex<Turns>,
     /// HSMs that custodians opened by `hsm unlock`, for CAs and for work on the HSM itself.
     /// With the era of each ([`chancery_keys::Status::era`]): opened again, they were opened for something else.
@@ -100,6 +102,7 @@ impl Desk {
             leases: Leases {
                 open: Mutex::default(),
                 asked: Mutex::default(),
+                coming: Mutex::default(),
                 turns: Mutex::default(),
                 for_all: Mutex::default(),
                 limits: Mutex::default(),

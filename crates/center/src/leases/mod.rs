@@ -2,6 +2,7 @@
 //!
 //! Memory decides and rows record: a lease is loaded from its row once, at the start, checked there, and from then on only written.
 
+mod admission;
 mod desk;
 mod lease;
 mod locking;

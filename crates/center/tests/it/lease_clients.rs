@@ -1,12 +1,14 @@
-//! Clients of the network that are revoked while they have leases, or ask for one.
+//! Clients of the network that are revoked while they have leases, or ask for one, or for too much.
 
-use chancery_api::{Base64, ClientAdd, ClientRevoke, FailureKind, Hash32, LeaseState, Requester};
+use chancery_api::{
+    Base64, ClientAdd, ClientRevoke, FailureKind, Hash32, LeaseState, LeaseWithdraw, Requester,
+};
 use chancery_store::Store as _;
 
 use crate::support::{
     World,
     faults::Fault,
-    leases::{digest, signing, wanted},
+    leases::{BUILDER, digest, digests, signing, wanted},
 };
 
 /// Enrols a client.
@@ -106,4 +108,43 @@ async fn leases_of_a_revoked_client_end_though_that_cannot_be_recorded() {
         assert!(view.because.unwrap().contains("client builder was revoked"));
     }
     assert!(world.store.open_leases().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_leases_of_one_requester_name_has_a_limit() {
+    let world = World::signing().await;
+    let builder = client(&world, "builder").await;
+    let ask = |numbers: std::ops::Range<u32>, by: &Requester| {
+        let (call, by) = (wanted(digests(numbers), 1), by.clone());
+        let center = &world.center;
+        async move { center.lease_request(call, &by).await }
+    };
+    // Many that come together: not more are let in than if one came after the other.
+    let asked = futures::future::join_all((0..5).map(|_| ask(0..30_000, &builder))).await;
+    let (let_in, kept_out): (Vec<_>, Vec<_>) = asked.into_iter().partition(Result::is_ok);
+    assert_eq!(let_in.len(), 3);
+    for failure in kept_out.into_iter().map(Result::unwrap_err) {
+        assert_eq!(failure.kind, FailureKind::Conflict);
+        assert!(failure.message.contains("90000 digests"), "{failure:?}");
+        assert!(failure.remedy.unwrap().contains("lease withdraw"));
+    }
+    // What was not recorded takes no room.
+    world.faults.fail(1, Fault::Before);
+    ask(0..10_000, &builder).await.unwrap_err();
+    world.faults.heal();
+    ask(0..10_000, &builder).await.unwrap();
+    ask(0..1, &builder).await.unwrap_err();
+    // One that names none has room, others have their own, and so has who ends one.
+    world
+        .center
+        .lease_request(wanted(vec![], 1), &builder)
+        .await
+        .unwrap();
+    ask(0..30_000, &BUILDER).await.unwrap();
+    let call = LeaseWithdraw {
+        lease: let_in.into_iter().next().unwrap().unwrap().lease,
+    };
+    world.center.lease_withdraw(&call, &builder).await.unwrap();
+    ask(0..30_000, &builder).await.unwrap();
+    ask(0..1, &builder).await.unwrap_err();
 }

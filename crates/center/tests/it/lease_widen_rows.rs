@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use chancery_api::{HsmState, Intent, LeaseState, ReceiptShow};
+use chancery_api::{FailureKind, HsmState, Intent, LeaseState, ReceiptShow, UnlockChallenge};
 
 use crate::support::{
     World,
@@ -101,6 +101,14 @@ async fn what_somebody_answered_for_the_hsm_itself_is_not_forgotten() {
         world.show(lease).await.node_enforced,
         "the node asks in its place"
     );
+    // What bob gave was for the lease: it opens the HSM for nothing else.
+    let call = UnlockChallenge {
+        hsm: "hsm-a".into(),
+        person: "carol".into(),
+    };
+    let failure = world.center.unlock_challenge(&call).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Conflict, "{failure:?}");
+    assert!(failure.message.contains("for a lease"), "{failure:?}");
     for person in ["alice", "bob", "carol"] {
         world.agree(lease, person, "hsm-a").await.unwrap();
     }
