@@ -45,12 +45,17 @@ impl Session {
         let gather = self
             .limits
             .gather_after(now.saturating_duration_since(found.started));
+        let worked = !found.time.is_zero();
         let outcome = found.settle(response);
         self.finish_jobs(outcome.done);
         if let Some(reason) = outcome.end {
             return self.stop(post, &reason, now);
         }
-        if let Some(next) = self.handed.front_mut() {
+        // The card comes to a template after the work before it, and after nothing else.
+        if let Some(next) = self.handed.front_mut()
+            && worked
+            && number < next.number
+        {
             next.started = next.started.max(now);
         }
         if gathered > 0 {

@@ -65,11 +65,12 @@ impl Session {
         let end = handed.started + handed.time;
         // While our own agent is cut off it keeps the answer. When it listens, it would have given it.
         let cut_off = self.kind == Kind::Own && self.authenticated && self.waiting.is_none();
-        Some(if cut_off {
-            end.max(self.contact + self.limits.resume)
-        } else {
-            end
-        })
+        if !cut_off {
+            return Some(end);
+        }
+        // However often it comes back without the answer.
+        let resume = self.limits.resume;
+        Some((self.contact + resume).clamp(end, end + resume))
     }
 
     /// When a client that has nothing to do and does not ask for anything is gone.

@@ -137,6 +137,44 @@ fn a_proven_agent_that_is_overdue_is_gone() {
 }
 
 #[test]
+fn a_proven_agent_that_keeps_in_touch_puts_its_answer_off_only_so_long() {
+    // It asks for the same, or for more, and cuts itself off: time after time.
+    for number in [1, 2] {
+        let mut bench = Bench::open(Kind::Own);
+        bench.session.authenticated();
+        let job = bench.command("0084000001");
+        for _ in 0..4 {
+            bench.pass(20 * SECOND);
+            bench.fetch(number);
+            let post = bench.last_post();
+            bench.session.post_gone(post, bench.now);
+        }
+        bench.pass(9 * SECOND);
+        assert!(bench.ended().is_none(), "it may have been cut off");
+        bench.pass(SECOND);
+        assert!(bench.ended().is_some());
+        assert!(bench.done(job).unwrap_err().is_lost());
+    }
+}
+
+#[test]
+fn answers_to_nothing_put_off_no_other_answer() {
+    let mut bench = Bench::open(Kind::Own);
+    bench.session.authenticated();
+    let job = bench.command("0084000001");
+    // A POST that waits is answered with an empty template, which the agent answers.
+    bench.fetch(2);
+    bench.pass(15 * SECOND);
+    assert_eq!(bench.numbered(2), (2, 0));
+    bench.post_numbered(2, &response(&[]));
+    bench.pass(14 * SECOND);
+    assert!(bench.ended().is_none());
+    bench.pass(SECOND);
+    assert!(bench.ended().is_some());
+    assert!(bench.done(job).unwrap_err().is_lost());
+}
+
+#[test]
 fn a_close_of_our_agent_counts_whatever_number_it_carries() {
     for number in [0, 1, 99] {
         let mut bench = Bench::open(Kind::Own);
