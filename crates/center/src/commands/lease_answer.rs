@@ -39,8 +39,42 @@ impl Center {
             ));
         }
         let reason = reason(call, &asked)?;
-        // From here on the text stays what it is.
-        let one_at_a_time = self.desk.answering.lock().await;
+        if asked.kind == StatementKind::Refuse {
+            // No HSM is needed for that.
+            let counting = self.desk.counting.lock().await;
+            self.require_signed(call, &asked, hsm, reason).await?;
+            self.refused(call, &asked, hsm, reason.unwrap_or_default())
+                .await?;
+            drop(counting);
+            self.desk.lock_unneeded().await;
+        } else {
+            let _one_at_a_time = self.desk.answering(asked.hsm).await;
+            let about = self.require_signed(call, &asked, hsm, reason).await?;
+            match asked.kind {
+                StatementKind::Lock => self.agreed_lock(call, &asked, &record, hsm, &text).await?,
+                StatementKind::Unlock => {
+                    self.require_first(call.lease, &asked, hsm)?;
+                    self.agreed_unlock(call, &asked, &record, hsm, &about).await?;
+                }
+                _ => {
+                    self.require_first(call.lease, &asked, hsm)?;
+                    self.agreed_open(call, &asked, &record, hsm, &about).await?;
+                }
+            }
+        }
+        self.desk.tell();
+        self.desk.wake();
+        self.lease_view(call.lease).await
+    }
+
+    /// The text of the lease, when the custodian signed it.
+    async fn require_signed(
+        &self,
+        call: &LeaseAnswer,
+        asked: &Asked,
+        hsm: &HsmDocument,
+        reason: Option<&str>,
+    ) -> Result<Arc<[u8]>, Failure> {
         let (bytes, earlier) = {
             let open = self.desk.book();
             let lease = open.get(&call.lease).ok_or_else(|| unknown(call.lease))?;
@@ -51,40 +85,26 @@ impl Center {
             let statement = lease_statement(asked.kind, text, asked.log, reason, device, asked.challenge);
             signed_by(&asked.spki, &statement, &call.statement.0)
         };
-        if !is_signed(&bytes) {
-            if earlier.iter().any(|text| is_signed(text)) {
-                return Err(self.widened_meanwhile(call.lease, &asked.name));
-            }
-            let because = "the statement is not signed by that custodian's key over this lease and question";
-            self.refuse_answer(&asked, hsm, because).await?;
-            return Err(Failure::new(
-                FailureKind::Refused,
-                format!("the answer of {} does not count: {because}", asked.name),
-            )
-            .with_remedy("answer with the custodian's own token: chancery approve --as NAME"));
+        if is_signed(&bytes) {
+            return Ok(bytes);
         }
-        match asked.kind {
-            StatementKind::Refuse => {
-                self.refused(call, &asked, hsm, reason.unwrap_or_default())
-                    .await?
-            }
-            StatementKind::Open => {
-                self.require_first(call.lease, &asked, hsm)?;
-                self.agreed_open(call, &asked, &record, hsm).await?;
-            }
-            StatementKind::Unlock => {
-                self.require_first(call.lease, &asked, hsm)?;
-                self.agreed_unlock(call, &asked, &record, hsm).await?;
-            }
-            StatementKind::Lock => self.agreed_lock(call, &asked, &record, hsm, &text).await?,
+        if earlier.iter().any(|text| is_signed(text)) {
+            return Err(self.widened_meanwhile(call.lease, &asked.name));
         }
-        drop(one_at_a_time);
-        if asked.kind == StatementKind::Refuse {
-            self.desk.lock_unneeded().await;
-        }
-        self.desk.tell();
-        self.desk.wake();
-        self.lease_view(call.lease).await
+        let because = "the statement is not signed by that custodian's key over this lease and question";
+        self.refuse_answer(asked, hsm, because).await?;
+        Err(Failure::new(
+            FailureKind::Refused,
+            format!("the answer of {} does not count: {because}", asked.name),
+        )
+        .with_remedy("answer with the custodian's own token: chancery approve --as NAME"))
+    }
+
+    /// Whether a lease has this text.
+    fn is_text_of(&self, lease: LeaseId, text: &Arc<[u8]>) -> bool {
+        let open = self.desk.book();
+        open.get(&lease)
+            .is_some_and(|lease| Arc::ptr_eq(&lease.bytes, text))
     }
 
     /// What was asked in this session; each question is answered once.
@@ -154,6 +174,7 @@ impl Center {
         asked: &Asked,
         record: &HsmRecord,
         hsm: &HsmDocument,
+        about: &Arc<[u8]>,
     ) -> Result<(), Failure> {
         let held = self.held(record)?;
         let era = held.status().era;
@@ -172,7 +193,7 @@ impl Center {
         if !counts {
             return Err(locked_meanwhile(&hsm.name));
         }
-        self.agreed(call, asked, record, hsm, era).await
+        self.agreed(call, asked, record, hsm, era, about).await
     }
 
     /// The HSM decides whether the answer counts.
@@ -182,6 +203,7 @@ impl Center {
         asked: &Asked,
         record: &HsmRecord,
         hsm: &HsmDocument,
+        about: &Arc<[u8]>,
     ) -> Result<(), Failure> {
         let answer = call.unlock.as_ref().ok_or_else(|| {
             Failure::new(
@@ -196,7 +218,7 @@ impl Center {
         }
         let era = held.status().era;
         self.desk.not_open_for_all(record.id);
-        let recorded = self.agreed(call, asked, record, hsm, era).await;
+        let recorded = self.agreed(call, asked, record, hsm, era, about).await;
         if recorded.is_err() {
             // An HSM is not open without a trace: what cannot be recorded is undone.
             held.lock().await.map_err(|error| hsm_failure(&error))?;
@@ -234,7 +256,7 @@ impl Center {
         Ok(())
     }
 
-    /// Counts an answer given in this era of the HSM for the lease, and records it with everything an outsider needs to check it; the
+    /// Counts an answer given in this era of the HSM about this text of the lease, and records it with everything an outsider needs to check it; the
     /// lease is live when enough custodians of an open HSM agree.
     async fn agreed(
         &self,
@@ -243,6 +265,7 @@ impl Center {
         record: &HsmRecord,
         hsm: &HsmDocument,
         era: u64,
+        about: &Arc<[u8]>,
     ) -> Result<(), Failure> {
         let held = self.held(record)?;
         let inspection = self
@@ -256,6 +279,11 @@ impl Center {
             .filter(|custodian| custodian.answered)
             .map(|custodian| custodian.chr.clone())
             .collect();
+        // From here on the text stays what it is.
+        let _counting = self.desk.counting.lock().await;
+        if !self.is_text_of(call.lease, about) {
+            return Err(self.widened_meanwhile(call.lease, &asked.name));
+        }
         let status = held.status();
         if status.era != era {
             return Err(locked_meanwhile(&hsm.name));

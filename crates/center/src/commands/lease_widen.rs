@@ -18,7 +18,7 @@ use crate::{
     committer::store_failure,
     env::rfc3339,
     event::{Actor, event},
-    leases::{GivenTo, OpenLease},
+    leases::GivenTo,
 };
 
 impl Center {
@@ -31,7 +31,8 @@ impl Center {
         self.desk.notice().await;
         let text = self.open_text(call.lease).await?;
         let (person, name) = self.custodian_of(&text, &call.person).await?;
-        let one_at_a_time = self.desk.answering.lock().await;
+        // Nobody answers the text that is being replaced, until it is.
+        let counting = self.desk.counting.lock().await;
         let (before, record) = self.widened(call, person, &name)?;
         let Widened {
             text,
@@ -79,10 +80,10 @@ impl Center {
                 None => Vec::new(),
             }
         };
+        drop(counting);
         for given in answered {
             self.forget_answers(call.lease, &given).await;
         }
-        drop(one_at_a_time);
         self.desk.tell();
         self.desk.wake();
         self.lease_view(call.lease).await
@@ -201,11 +202,10 @@ impl Center {
     async fn forget_answers(&self, lease: LeaseId, given: &GivenTo) {
         let id = given.hsm;
         let Some(hsm) = self.pool.get(id) else { return };
-        let of_others = || {
-            let is_other = |other: &OpenLease| other.id != lease && other.needs(id);
-            self.desk.book().values().any(is_other)
-        };
-        if !matches!(hsm.state(), State::Quorum { .. }) || of_others() || self.desk.is_open_for_all(id) {
+        let _one_at_a_time = self.desk.answering(id).await;
+        // By another lease, or anew by this one.
+        let is_needed = || self.desk.book().values().any(|lease| lease.needs(id));
+        if !matches!(hsm.state(), State::Quorum { .. }) || is_needed() || self.desk.is_open_for_all(id) {
             return;
         }
         match self.inspect(id, &hsm).await {

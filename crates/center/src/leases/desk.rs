@@ -57,8 +57,11 @@ pub(crate) struct Leases {
     pub(crate) limits: Mutex<HashMap<HsmId, (u64, Option<u64>)>>,
     /// Counts changes that somebody may wait for.
     pub(crate) changed: watch::Sender<u64>,
-    /// One answer of a custodian, one widening, or one locking for want of leases, at a time.
-    pub(crate) answering: tokio::sync::Mutex<()>,
+    /// See [`Desk::answering`].
+    answering: Mutex<HashMap<HsmId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Held by who counts an answer or replaces a text, until that is recorded: an answer is about the text that the lease has. Nobody
+    /// waits for an HSM meanwhile, and who holds an HSM's turn took that first.
+    pub(crate) counting: tokio::sync::Mutex<()>,
     pub(super) closed: AtomicBool,
     /// Whose turn it is among HSMs that are equally busy.
     pub(crate) served: AtomicUsize,
@@ -107,7 +110,8 @@ impl Desk {
                 for_all: Mutex::default(),
                 limits: Mutex::default(),
                 changed: watch::Sender::new(0),
-                answering: tokio::sync::Mutex::new(()),
+                answering: Mutex::default(),
+                counting: tokio::sync::Mutex::new(()),
                 closed: AtomicBool::new(false),
                 served: AtomicUsize::new(0),
             },
@@ -162,9 +166,11 @@ impl Desk {
         self.inner.clock.monotonic_ms()
     }
 
-    /// One answer of a custodian, or one locking of an HSM, at a time. Taken for each HSM by itself.
-    pub(crate) async fn answering(&self, _hsm: HsmId) -> tokio::sync::MutexGuard<'_, ()> {
-        self.answering.lock().await
+    /// One answer to an HSM, or one locking of it for want of leases, at a time: it is not locked between its own answer and the
+    /// lease's, and not opened by answers that are being forgotten. Each HSM by itself, as it may take long.
+    pub(crate) async fn answering(&self, hsm: HsmId) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = Arc::clone(held(&self.answering).entry(hsm).or_default());
+        turn.lock_owned().await
     }
 
     pub(crate) fn book(&self) -> MutexGuard<'_, HashMap<LeaseId, OpenLease>> {

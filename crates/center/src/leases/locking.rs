@@ -3,14 +3,17 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use chancery_api::{Failure, HsmId, StatementKind};
-use chancery_keys::HsmError;
+use chancery_keys::{Hsm, HsmError};
 use chancery_store::Change;
+use futures::future::join_all;
 use serde_json::json;
 use tracing::warn;
 
 use super::desk::{Desk, held};
 use crate::event::{Actor, event};
 
+/// How long others wait for an HSM to be locked, or to be told when to.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How much later an HSM locks itself than the node would: who comes first says why.
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -59,49 +62,59 @@ impl Desk {
         open && !self.is_open_for_all(hsm) && !self.book().values().any(|lease| lease.needs(hsm))
     }
 
-    /// Locks HSMs that are open and that no lease and no `hsm unlock` needs.
+    /// Locks HSMs that are open and that no lease and no `hsm unlock` needs; those that take long are locked later.
     pub(crate) async fn lock_unneeded(&self) {
         if self.closed.load(Ordering::Acquire) {
             return;
         }
-        let _one_at_a_time = self.answering.lock().await;
-        for (id, hsm) in self.inner.pool.all() {
-            if !self.is_unneeded(id) {
-                continue;
-            }
-            match hsm.lock().await {
-                Ok(()) => {}
-                // Its loss locked it.
-                Err(HsmError::Lost { .. }) => continue,
-                Err(error) => {
-                    warn!(hsm = hsm.name(), %error, "an HSM that no lease needs is not locked");
-                    continue;
-                }
-            }
-            let data = json!({ "hsm": hsm.name(), "because": "no lease needs it" });
-            let change =
-                event(self.inner.clock.now_ms(), "hsm-locked", &Actor::Node, &data).map(|event| Change {
-                    writes: Vec::new(),
-                    events: vec![event],
-                });
-            let recorded = match change {
-                Ok(change) => self.inner.committer.commit(change).await.map_err(Failure::from),
-                Err(failure) => Err(failure),
-            };
-            if let Err(failure) = recorded {
-                warn!(
-                    hsm = hsm.name(),
-                    because = failure.message,
-                    "that an HSM was locked is not recorded"
-                );
-            }
-            self.tell();
+        let unneeded = |(id, hsm): &(HsmId, Hsm)| self.is_unneeded(*id) && !hsm.is_stalled();
+        let all = self.inner.pool.all();
+        let locking = all.into_iter().filter(unneeded).map(|(id, hsm)| {
+            let desk = self.clone();
+            async move { desk.lock_if_unneeded(id, &hsm).await }
+        });
+        for_a_while(locking.collect()).await;
+    }
+
+    async fn lock_if_unneeded(&self, id: HsmId, hsm: &Hsm) {
+        let _one_at_a_time = self.answering(id).await;
+        // It may be needed by now, or not get on.
+        if self.closed.load(Ordering::Acquire) || !self.is_unneeded(id) || hsm.is_stalled() {
+            return;
         }
+        match hsm.lock().await {
+            Ok(()) => {}
+            // Its loss locked it.
+            Err(HsmError::Lost { .. }) => return,
+            Err(error) => {
+                warn!(hsm = hsm.name(), %error, "an HSM that no lease needs is not locked");
+                return;
+            }
+        }
+        let data = json!({ "hsm": hsm.name(), "because": "no lease needs it" });
+        let change =
+            event(self.inner.clock.now_ms(), "hsm-locked", &Actor::Node, &data).map(|event| Change {
+                writes: Vec::new(),
+                events: vec![event],
+            });
+        let recorded = match change {
+            Ok(change) => self.inner.committer.commit(change).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = recorded {
+            warn!(
+                hsm = hsm.name(),
+                because = failure.message,
+                "that an HSM was locked is not recorded"
+            );
+        }
+        self.tell();
     }
 
     /// Has each HSM that is open for leases lock itself when the last of them is over, whatever becomes of this node; an HSM that
     /// `hsm unlock` opened has no such limit.
     pub(super) async fn limit(&self) {
+        let mut limiting = Vec::new();
         for (id, hsm) in self.inner.pool.all() {
             let status = hsm.status();
             if !status.state.is_unlocked() {
@@ -120,15 +133,25 @@ impl Desk {
                     }
                 }
             };
-            if held(&self.limits).get(&id) == Some(&(status.era, until)) {
+            if held(&self.limits).get(&id) == Some(&(status.era, until)) || hsm.is_stalled() {
                 continue;
             }
             let after = until.map(|until| Duration::from_millis(until.saturating_sub(self.now())) + SLACK);
-            match hsm.lock_in(after).await {
-                Ok(()) => drop(held(&self.limits).insert(id, (status.era, until))),
-                // It is not open any more: nothing is to be limited.
-                Err(error) => tracing::debug!(hsm = hsm.name(), %error, "no limit is set"),
-            }
+            let desk = self.clone();
+            limiting.push(async move {
+                match hsm.lock_in(after).await {
+                    Ok(()) => drop(held(&desk.limits).insert(id, (status.era, until))),
+                    // It is not open any more: nothing is to be limited.
+                    Err(error) => tracing::debug!(hsm = hsm.name(), %error, "no limit is set"),
+                }
+            });
         }
+        for_a_while(limiting).await;
     }
+}
+
+/// Works on HSMs, all at once, and waits a while for that. What takes longer goes on by itself.
+async fn for_a_while(work: Vec<impl Future<Output = ()> + Send + 'static>) {
+    let begun = work.into_iter().map(tokio::spawn);
+    drop(tokio::time::timeout(PATIENCE, join_all(begun)).await);
 }

@@ -13,6 +13,7 @@ mod lease_clients;
 mod lease_keys;
 mod lease_limits;
 mod lease_restart;
+mod lease_slow_hsm;
 mod lease_tampering;
 mod lease_turns;
 mod lease_widen;

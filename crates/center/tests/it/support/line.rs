@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender},
     },
@@ -37,6 +37,9 @@ pub struct Line {
     gone: Mutex<BTreeSet<String>>,
     cut: Mutex<Option<Cut>>,
     hold: Mutex<Option<Hold>>,
+    /// HSMs whose commands are kept back.
+    stalled: Mutex<BTreeSet<String>>,
+    moved: Condvar,
 }
 
 /// All tokens are lost at a command.
@@ -59,8 +62,20 @@ impl Line {
         self.gone.lock().expect("not poisoned").insert(hsm.to_owned());
     }
 
+    /// Keeps back every command to an HSM until [`Line::let_go`], as when the network is cut.
+    pub fn stall(&self, hsm: &str) {
+        self.stalled.lock().expect("not poisoned").insert(hsm.to_owned());
+    }
+
+    /// Nothing is kept back any more.
+    pub fn let_go(&self) {
+        self.stalled.lock().expect("not poisoned").clear();
+        self.moved.notify_all();
+    }
+
     /// Everything is whole again.
     pub fn mend(&self) {
+        self.let_go();
         self.unplugged.store(false, Ordering::Relaxed);
         self.gone.lock().expect("not poisoned").clear();
         *self.cut.lock().expect("not poisoned") = None;
@@ -82,6 +97,9 @@ impl Line {
 
     /// A command on its way: whether the token is out of reach now, and whether the command reaches it all the same.
     fn pass(&self, hsm: &str, command: &[u8]) -> (bool, bool) {
+        let stalled = self.stalled.lock().expect("not poisoned");
+        let stalled = self.moved.wait_while(stalled, |stalled| stalled.contains(hsm));
+        drop(stalled.expect("not poisoned"));
         let is_sign = command.get(1) == Some(&SIGN);
         if is_sign && let Some(hold) = self.hold.lock().expect("not poisoned").take() {
             hold.reached.send(()).expect("somebody waits for it");
