@@ -187,8 +187,17 @@ fn every_documented_shape_is_what_its_command_prints() {
         .run(&["vtoken", "create", "eve", "--init", "--rehearsal"])
         .ok();
     let theirs = elsewhere.dir.path().join("eve.card").display().to_string();
-    elsewhere.run(&["custodian", "card", "--out", &theirs]).ok();
-    let vouch = ["custodian", "vouch", &theirs, "--out", "eve.card"];
+    let (_, told) = elsewhere.json(&["custodian", "card", "--out", &theirs]);
+    let heard = told["fingerprint"].as_str().unwrap();
+    let vouch = [
+        "custodian",
+        "vouch",
+        &theirs,
+        "--out",
+        "eve.card",
+        "--fingerprint",
+        heard,
+    ];
     check("custodian vouch", &vouch, 0);
     check("client key", &["client", "key", "--out", "build.key"], 0);
     home.run(&["client", "add", "build", "--key", "build.key.crt"])

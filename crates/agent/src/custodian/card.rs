@@ -10,6 +10,11 @@ use crate::{ACT_KEY, AgentError, CUSTODIAN_KEY, act_key, custodian_key, token::U
 const WHAT: &str = "the custodian's card";
 const KIND: &str = "chancery-custodian-card";
 
+/// The version of a card as its custodian's machine writes it.
+const OWN: u32 = 1;
+/// The version of one that an installation vouched for.
+const VOUCHED: u32 = 2;
+
 /// A token and its two keys, as the token itself vouches for them. Public. A file; fields are never renamed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +35,9 @@ pub struct CustodianCard {
     /// Certificate (PEM) of the key by which the custodian's machine calls the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client: Option<String>,
+    /// Device certificate and those above it that an installation made for a virtual token of another machine; version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vouched: Option<Base64>,
 }
 
 /// What a card proves.
@@ -71,13 +79,14 @@ impl CustodianCard {
         };
         Ok(Self {
             kind: KIND.to_owned(),
-            v: 1,
+            v: OWN,
             device: identity.name().to_string(),
             chain: Base64(answers.chain),
             root,
             custodian_key: Base64(answers.key_request),
             act_key: Base64(acts.key_request),
             client,
+            vouched: None,
         })
     }
 
@@ -87,7 +96,8 @@ impl CustodianCard {
     /// [`AgentError::Letter`].
     pub fn parse(bytes: &[u8]) -> Result<Self, AgentError> {
         let card: Self = read(WHAT, bytes)?;
-        if (card.kind.as_str(), card.v) != (KIND, 1) {
+        let version = if card.vouched.is_some() { VOUCHED } else { OWN };
+        if (card.kind.as_str(), card.v) != (KIND, version) {
             return Err(refuse("it is another kind of file, or of a later version"));
         }
         Ok(card)
@@ -101,27 +111,44 @@ impl CustodianCard {
         written(WHAT, self)
     }
 
-    /// What people compare.
+    /// What people compare: that of the card as its custodian's machine wrote it. What an installation added to it changes nothing, and
+    /// counts by that installation's own root alone.
     ///
     /// # Errors
     /// [`AgentError::Letter`].
     pub fn fingerprint(&self) -> Result<Fingerprint, AgentError> {
-        fingerprint(WHAT, self)
+        let own = Self {
+            v: OWN,
+            vouched: None,
+            ..self.clone()
+        };
+        fingerprint(WHAT, &own)
     }
 
     /// Checks the card: certificates under `anchors` or, for a virtual token, under the root that came with it, and both statements.
+    /// Where an installation vouched for the token, its certificates lead to `anchors`, and are about the very same key.
     ///
     /// # Errors
     /// [`AgentError::Letter`].
     pub fn proof(&self, anchors: &TrustAnchors) -> Result<CardProof, AgentError> {
-        let mut anchors = anchors.clone();
+        let mut own_anchors = anchors.clone();
         if let Some(root) = &self.root {
-            add_virtual_root(WHAT, &mut anchors, &root.0)?;
+            add_virtual_root(WHAT, &mut own_anchors, &root.0)?;
         }
-        let identity = identity(&self.chain.0, &anchors)?;
-        if identity.name().as_str() != self.device {
+        let own = identity(&self.chain.0, &own_anchors)?;
+        if own.name().as_str() != self.device {
             return Err(refuse("its certificates are those of another token"));
         }
+        let identity = match &self.vouched {
+            None => own,
+            Some(chain) => {
+                let vouched = identity(&chain.0, anchors)?;
+                if vouched.name() != own.name() || vouched.device_key() != own.device_key() {
+                    return Err(refuse("somebody vouched for another token than the card is of"));
+                }
+                vouched
+            }
+        };
         Ok(CardProof {
             device: self.device.clone(),
             genuineness: identity.genuine(),
@@ -131,20 +158,26 @@ impl CustodianCard {
         })
     }
 
-    /// The same token, vouched for by other certificates. They are those of a factory that knows the token's key.
+    /// The same card, with certificates that an installation made for the token's key. What people compare stays what it is.
     #[must_use]
     pub fn with_chain(&self, chain: Vec<u8>) -> Self {
         Self {
-            chain: Base64(chain),
-            root: None,
+            v: VOUCHED,
+            vouched: Some(Base64(chain)),
             ..self.clone()
         }
     }
 
-    /// EF 2F02 of the token.
+    /// Whether an installation vouched for the token.
+    #[must_use]
+    pub const fn is_vouched(&self) -> bool {
+        self.vouched.is_some()
+    }
+
+    /// EF 2F02 of the token, or the certificates of the installation that vouched for it.
     #[must_use]
     pub fn chain(&self) -> &[u8] {
-        &self.chain.0
+        &self.vouched.as_ref().unwrap_or(&self.chain).0
     }
 
     /// Statement about the key that answers HSMs.
@@ -165,10 +198,13 @@ impl CustodianCard {
         self.client.as_deref()
     }
 
-    /// The root of a virtual token that came with the card.
+    /// The root that came with the card of a virtual token; none where an installation vouched for the token under its own.
     #[must_use]
     pub fn root(&self) -> Option<&[u8]> {
-        self.root.as_ref().map(|root| root.0.as_slice())
+        match self.vouched {
+            None => self.root.as_ref().map(|root| root.0.as_slice()),
+            Some(_) => None,
+        }
     }
 }
 

@@ -41,7 +41,8 @@ impl PersonCommand {
 #[command(
     after_help = "Example: chancery person add bob --role registration-officer --token bob --as alice\n         \
 chancery person add bob --role subscriber --card bob.card --as alice\n\
-The person's token makes a key that signs what the person decides; the manager signs the person, key and roles."
+The person's token makes a key that signs what the person decides; the manager signs the person, key and roles. The fingerprint of a card \
+is typed as its custodian reads it to you by telephone."
 )]
 pub(crate) struct Add {
     /// Name
@@ -55,6 +56,9 @@ pub(crate) struct Add {
     /// The person's card, when the token is on another machine: chancery custodian card
     #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "pin_file"])]
     card: Option<PathBuf>,
+    /// The card's fingerprint as its custodian read it to you, instead of typing it
+    #[arg(long, value_name = "FINGERPRINT", requires = "card")]
+    fingerprint: Option<String>,
     /// Take the PIN of the person's token from a file; - for standard input
     #[arg(long, value_name = "FILE")]
     pin_file: Option<PathBuf>,
@@ -67,7 +71,7 @@ impl Add {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let (chain, key_request) = match (&self.card, &self.token) {
             (Some(file), _) => {
-                let card = from_file(context, file)?;
+                let card = from_file(context, file, self.fingerprint.as_deref())?;
                 (card.chain().to_vec(), card.act_key().to_vec())
             }
             (None, token) => {

@@ -47,24 +47,40 @@ impl Elsewhere {
 
     /// Writes the card; its file.
     pub(crate) fn card(&self) -> String {
+        self.card_and_fingerprint().0
+    }
+
+    /// Writes the card; its file, and the fingerprint as the custodian reads it out.
+    pub(crate) fn card_and_fingerprint(&self) -> (String, String) {
         let file = self.file("own.card");
-        self.run(&["custodian", "card", "--out", &file]).ok();
-        file
+        let told = self.run(&["custodian", "card", "--out", &file, "--json"]).ok();
+        let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+        (file, told["fingerprint"].as_str().unwrap().to_owned())
     }
 
     /// Joins a center: the administrator's part is done by `manager` on `center`, the custodian's here. Fingerprints are compared, by
     /// reading them from both sides.
     pub(crate) fn join(&self, center: &Home, manager: &str, hsms: &str, invitation: &str) -> Ended {
-        let card = self.card();
+        let (card, heard) = self.card_and_fingerprint();
         let vouched = center.dir.path().join(format!("{}.card", self.name));
         let vouched = vouched.display().to_string();
-        center.run(&["custodian", "vouch", &card, "--out", &vouched]).ok();
-        self.enrol(center, manager, hsms, &vouched);
+        center
+            .run(&[
+                "custodian",
+                "vouch",
+                &card,
+                "--out",
+                &vouched,
+                "--fingerprint",
+                &heard,
+            ])
+            .ok();
+        self.enrol(center, manager, hsms, &vouched, &heard);
         self.accept(center, invitation)
     }
 
     /// The administrator's part.
-    pub(crate) fn enrol(&self, center: &Home, manager: &str, hsms: &str, card: &str) {
+    pub(crate) fn enrol(&self, center: &Home, manager: &str, hsms: &str, card: &str, heard: &str) {
         let name = self.name.as_str();
         let (_, people) = center.json(&["person", "list"]);
         let known = people
@@ -82,6 +98,8 @@ impl Elsewhere {
                     "subscriber",
                     "--card",
                     card,
+                    "--fingerprint",
+                    heard,
                     "--as",
                     manager,
                 ])
@@ -94,6 +112,8 @@ impl Elsewhere {
                 name,
                 "--card",
                 card,
+                "--fingerprint",
+                heard,
                 "--hsm",
                 hsms,
                 "--as",
@@ -101,7 +121,17 @@ impl Elsewhere {
             ])
             .ok();
         center
-            .run(&["client", "add", name, "--key", card, "--custodian", name])
+            .run(&[
+                "client",
+                "add",
+                name,
+                "--key",
+                card,
+                "--custodian",
+                name,
+                "--fingerprint",
+                heard,
+            ])
             .ok();
     }
 

@@ -134,7 +134,7 @@ fn hsms_are_added_by_another_invitation_and_a_known_name_never_changes() {
 fn a_card_counts_only_as_its_token_vouches_for_it() {
     let center = Center::new();
     let bob = Elsewhere::new("bob");
-    let card = bob.card();
+    let (card, heard) = bob.card_and_fingerprint();
     let register = |card: &str| {
         center.home.run(&[
             "person",
@@ -144,6 +144,8 @@ fn a_card_counts_only_as_its_token_vouches_for_it() {
             "subscriber",
             "--card",
             card,
+            "--fingerprint",
+            &heard,
             "--as",
             "alice",
         ])
@@ -155,7 +157,15 @@ fn a_card_counts_only_as_its_token_vouches_for_it() {
     let vouched = center.home.dir.path().join("bob.card").display().to_string();
     center
         .home
-        .run(&["custodian", "vouch", &card, "--out", &vouched])
+        .run(&[
+            "custodian",
+            "vouch",
+            &card,
+            "--out",
+            &vouched,
+            "--fingerprint",
+            &heard,
+        ])
         .ok();
     let other = center.home.dir.path().join("again.card").display().to_string();
 
@@ -179,6 +189,106 @@ fn a_card_counts_only_as_its_token_vouches_for_it() {
     fs::remove_file(&other).unwrap();
     let twice = center.home.run(&["custodian", "vouch", &card, "--out", &other]);
     assert_eq!(twice.code, 6, "{}", twice.err);
+}
+
+#[test]
+fn an_exchanged_card_is_refused_wherever_it_is_taken() {
+    let center = Center::new();
+    let (bob, eve) = (Elsewhere::new("bob"), Elsewhere::new("eve"));
+    let (theirs, heard) = bob.card_and_fingerprint();
+    let file = |name: &str| center.home.dir.path().join(name).display().to_string();
+    let of = |file: &str| -> Value { serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap() };
+
+    // Eve's card in place of bob's, and bob's with the key of eve's machine, which no token vouches for.
+    let mut machine = of(&theirs);
+    machine["client"] = of(&eve.card())["client"].clone();
+    let mixed = file("mixed.card");
+    fs::write(&mixed, machine.to_string()).unwrap();
+    let vouched = file("bob-vouched.card");
+    let vouch = ["custodian", "vouch", "", "--out", &vouched];
+    let add = [
+        "person",
+        "add",
+        "bob",
+        "--role",
+        "subscriber",
+        "--card",
+        "",
+        "--as",
+        "alice",
+    ];
+    let register = [
+        "custodian",
+        "register",
+        "bob",
+        "--card",
+        "",
+        "--hsm",
+        "hsm-a",
+        "--as",
+        "alice",
+    ];
+    let enrol = ["client", "add", "bob", "--key", "", "--custodian", "bob"];
+    let with = |words: &[&str], card: &str, more: &[&str]| {
+        let words = words.iter().map(|word| if word.is_empty() { card } else { word });
+        let words: Vec<&str> = words.chain(more.iter().copied()).collect();
+        center.home.run(&words)
+    };
+    let refused = |words: &[&str], card: &str| {
+        let ended = with(words, card, &["--fingerprint", &heard]);
+        assert_eq!(ended.code, 7, "{words:?}: {}", ended.err);
+        assert!(ended.err.contains("IS ANOTHER ONE"), "{words:?}: {}", ended.err);
+        let nobody = with(words, card, &[]);
+        assert_eq!(nobody.code, 4, "{words:?}: {}", nobody.err);
+    };
+    for card in [&eve.card(), &mixed] {
+        refused(&vouch, card);
+    }
+    assert!(!fs::exists(&vouched).unwrap());
+    with(&vouch, &theirs, &["--fingerprint", &heard]).ok();
+
+    // What is vouched for has the fingerprint that bob read out.
+    let good = of(&vouched);
+    let mut exchanged = good.clone();
+    exchanged["client"] = of(&eve.card())["client"].clone();
+    fs::write(&mixed, exchanged.to_string()).unwrap();
+    for words in [&add[..], &register, &enrol] {
+        refused(words, &mixed);
+        if words != enrol {
+            with(words, &vouched, &["--fingerprint", &heard]).ok();
+        }
+    }
+    // A bare key of eve's machine in place of a card, and eve's whole card.
+    let bare = file("bare.card");
+    fs::write(&bare, of(&eve.card())["client"].as_str().unwrap()).unwrap();
+    refused(&enrol, &bare);
+    refused(&enrol, &eve.card());
+    let (_, clients) = center.home.json(&["client", "list"]);
+    assert_eq!(clients.as_array().unwrap().len(), 0, "{clients}");
+
+    // Certificates of another token of this installation in place of those that vouch for bob's.
+    let other = file("eve-vouched.card");
+    let (cards, fingerprint) = eve.card_and_fingerprint();
+    let words = ["custodian", "vouch", &cards, "--out", &other];
+    center
+        .home
+        .run(&[&words[..], &["--fingerprint", &fingerprint]].concat())
+        .ok();
+    let mut exchanged = good.clone();
+    exchanged["vouched"] = of(&other)["vouched"].clone();
+    fs::write(&mixed, exchanged.to_string()).unwrap();
+    let ended = with(&enrol, &mixed, &["--fingerprint", &heard]);
+    assert_eq!(ended.code, 3, "{}", ended.err);
+
+    // Typed at the terminal, from what was heard; it cannot be copied from there.
+    let enrol = ["client", "add", "bob", "--key", &vouched, "--custodian", "bob"];
+    let mut terminal = Terminal::start(&center.home.command(&enrol), 200, 50);
+    let before = terminal.wait_for("Type it as you hear it");
+    assert!(!before.contains(&heard[..9]), "{before}");
+    assert!(before.contains("vouched for here"), "{before}");
+    terminal.type_line(&heard.to_uppercase());
+    let (code, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
 }
 
 /// Names of the HSMs bob's machine accepted.

@@ -47,10 +47,11 @@ impl Site {
             .chain(crate::clients::CLIENTS.iter().map(|(name, _)| (*name, false)))
         {
             let file = format!("{name}.key");
-            home.run(&["client", "key", "--out", &file]).ok();
+            let (_, made) = home.json(&["client", "key", "--out", &file]);
             let public = format!("{file}.crt");
             let add = ["client", "add", name, "--key", &public];
-            let of = ["--custodian", name];
+            let key = made["key"].as_str().unwrap();
+            let of = ["--custodian", name, "--fingerprint", key];
             home.run(&[&add[..], if custodian { &of } else { &[] }].concat())
                 .ok();
         }

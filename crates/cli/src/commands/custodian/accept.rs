@@ -1,9 +1,6 @@
 //! `custodian accept`: from then on this machine answers the HSMs of the invitation, and no others.
 
-use std::{
-    io::{self, IsTerminal as _},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use chancery_agent::{Invitation, InvitedNode, Membership, Seat};
 use chancery_api::FailureKind;
@@ -13,10 +10,11 @@ use serde_json::json;
 use super::{
     MOST_BYTES,
     card::own_client_key,
+    compare::Comparison,
     invitation::{shown, shown_json},
 };
 use crate::{
-    commands::{read_input, token::reaching::anchors, typed_line},
+    commands::{read_input, token::reaching::anchors},
     context::Context,
     error::CliError,
     own_side::reached_or_only,
@@ -120,30 +118,14 @@ impl Accept {
     /// The fingerprint, from somebody who heard it.
     fn confirm(&self, context: &Context, invitation: &Invitation) -> Result<(), CliError> {
         let right = invitation.fingerprint()?;
-        let written = match &self.fingerprint {
-            Some(written) => written.clone(),
-            None if io::stdin().is_terminal() && self.invitation != Path::new("-") => {
-                context.tell("Have the administrator read the fingerprint to you by telephone.");
-                typed_line("Type it as you hear it, or Enter to accept nothing: ")?
-            }
-            None => {
-                return Err(CliError::with_remedy(
-                    FailureKind::Blocked,
-                    "nobody is here to compare the fingerprint: nothing was accepted",
-                    "--fingerprint with what the administrator read to you",
-                ));
-            }
+        let comparison = Comparison {
+            what: "invitation",
+            of_it: "fingerprint",
+            who: "the administrator",
+            nothing: "nothing was accepted",
+            file: &self.invitation,
+            heard: self.fingerprint.as_deref(),
         };
-        if written.trim().is_empty() {
-            return Err(CliError::new(FailureKind::Blocked, "nothing was accepted"));
-        }
-        if right.is(&written) {
-            return Ok(());
-        }
-        Err(CliError::with_remedy(
-            FailureKind::Refused,
-            "THE FINGERPRINT IS ANOTHER ONE than this invitation's. Nothing was accepted",
-            "if it was not mistyped somebody exchanged the invitation: ask the administrator for it on another way",
-        ))
+        comparison.confirm(context, |heard| right.is(heard))
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{MOST_BYTES, nature, word};
+use super::{MOST_BYTES, compare::Comparison, nature, word};
 use crate::{
     commands::{
         check_output,
@@ -121,12 +121,15 @@ fn make_private(directory: &Path) -> Result<(), CliError> {
         .map_err(CliError::file("make", directory))
 }
 
-/// A card from a file, shown, and found to be one that this installation can take.
-pub(crate) fn from_file(context: &Context, path: &Path) -> Result<CustodianCard, CliError> {
+/// A card from a file: shown, found to be one that this installation can take, and compared with what its custodian read out.
+pub(crate) fn from_file(
+    context: &Context,
+    path: &Path,
+    heard: Option<&str>,
+) -> Result<CustodianCard, CliError> {
     let card = CustodianCard::parse(&read_input(path, MOST_BYTES)?)?;
+    show(context, &card)?;
     let known = context.tokens()?;
-    let (proof, fingerprint) = (card.proof(known.anchors())?, card.fingerprint()?);
-    context.tell(shown(&proof, fingerprint).trim_end());
     let foreign = |root: &[u8]| {
         !known
             .anchors()
@@ -136,22 +139,59 @@ pub(crate) fn from_file(context: &Context, path: &Path) -> Result<CustodianCard,
     if card.root().is_some_and(foreign) {
         return Err(CliError::with_remedy(
             FailureKind::Refused,
-            format!("token {} is a virtual one that was made elsewhere", proof.device),
+            format!(
+                "token {} is a virtual one that was made elsewhere",
+                card.proof(known.anchors())?.device
+            ),
             format!(
                 "chancery custodian vouch {} --out FILE, and take that card; custodians of hardware HSMs need hardware tokens",
                 path.display()
             ),
         ));
     }
+    confirm(context, &card, path, heard)?;
     Ok(card)
 }
 
-/// A card for people.
-pub(super) fn shown(proof: &CardProof, fingerprint: Fingerprint) -> String {
-    facts(&rows(proof, fingerprint))
+/// Shows a card that came, once it is found to hold. Not its fingerprint: that is for who wrote the card.
+pub(crate) fn show(context: &Context, card: &CustodianCard) -> Result<CardProof, CliError> {
+    let proof = card.proof(context.tokens()?.anchors())?;
+    let mut rows = rows(&proof);
+    if card.is_vouched() {
+        let same = "yes; its fingerprint is that of the card as its custodian wrote it";
+        rows.push(("vouched for here", same.to_owned()));
+    }
+    context.tell(facts(&rows).trim_end());
+    Ok(proof)
 }
 
-fn rows(proof: &CardProof, fingerprint: Fingerprint) -> Vec<(&'static str, String)> {
+/// Has the fingerprint of a card compared.
+pub(crate) fn confirm(
+    context: &Context,
+    card: &CustodianCard,
+    file: &Path,
+    heard: Option<&str>,
+) -> Result<(), CliError> {
+    let right = card.fingerprint()?;
+    let comparison = Comparison {
+        what: "card",
+        of_it: "fingerprint",
+        who: "its custodian",
+        nothing: "nothing was done",
+        file,
+        heard,
+    };
+    comparison.confirm(context, |heard| right.is(heard))
+}
+
+/// A card for who wrote it.
+fn shown(proof: &CardProof, fingerprint: Fingerprint) -> String {
+    let mut rows = rows(proof);
+    rows.push(("FINGERPRINT", fingerprint.to_string()));
+    facts(&rows)
+}
+
+fn rows(proof: &CardProof) -> Vec<(&'static str, String)> {
     vec![
         ("token", proof.device.clone()),
         ("it is", nature(proof.genuineness).to_owned()),
@@ -161,6 +201,5 @@ fn rows(proof: &CardProof, fingerprint: Fingerprint) -> Vec<(&'static str, Strin
             format!("key SHA-256 {}", proof.custodian_key),
         ),
         ("decides with", format!("key SHA-256 {}", proof.act_key)),
-        ("FINGERPRINT", fingerprint.to_string()),
     ]
 }

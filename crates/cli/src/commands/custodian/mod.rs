@@ -2,6 +2,7 @@
 
 mod accept;
 pub(crate) mod card;
+pub(crate) mod compare;
 mod invitation;
 mod register;
 mod vouch;

@@ -18,7 +18,8 @@ use crate::{
 chancery custodian register bob --card bob.card --hsm hsm-a,hsm-b --as alice\n\
 The custodian's token makes a key that answers HSMs and does nothing else, and the custodian's side remembers name and \
 device key of each HSM: it never answers another one under that name. With --card the token is elsewhere: the card comes from chancery \
-custodian card on the custodian's own machine, and chancery custodian accept has the HSMs remembered there."
+custodian card on the custodian's own machine, who reads its fingerprint to you by telephone, and chancery custodian accept has the \
+HSMs remembered there."
 )]
 pub(crate) struct Register {
     /// The person
@@ -29,6 +30,9 @@ pub(crate) struct Register {
     /// The custodian's card, when the token is on another machine; - for standard input
     #[arg(long, value_name = "FILE")]
     card: Option<PathBuf>,
+    /// The card's fingerprint as its custodian read it to you, instead of typing it
+    #[arg(long, value_name = "FINGERPRINT", requires = "card")]
+    fingerprint: Option<String>,
     /// Take the PIN of the person's token from a file; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "card")]
     pin_file: Option<PathBuf>,
@@ -41,7 +45,7 @@ impl Register {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let (chain, key_request) = match &self.card {
             Some(file) => {
-                let card = from_file(context, file)?;
+                let card = from_file(context, file, self.fingerprint.as_deref())?;
                 (card.chain().to_vec(), card.custodian_key().to_vec())
             }
             None => self.own_token(context)?,

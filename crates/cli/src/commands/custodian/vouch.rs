@@ -10,7 +10,10 @@ use chancery_vtoken::list;
 use clap::Args;
 use serde_json::json;
 
-use super::{MOST_BYTES, card::shown};
+use super::{
+    MOST_BYTES,
+    card::{confirm, show},
+};
 use crate::{
     commands::{check_output, read_input, write_output},
     context::Context,
@@ -23,14 +26,17 @@ use crate::{
 #[command(after_help = "\
 Example: chancery custodian vouch bob.card --out bob-vouched.card
 HSMs and the node know virtual tokens by the root of this installation's own. This writes the card again with a device certificate under \
-that root, for the token's own key; the token itself stays as it is. Compare the fingerprint of the card with its custodian before: who \
-made the token could have copied its keys. A SmartCard-HSM needs no such thing.")]
+that root, for the token's own key; the token itself stays as it is, and so does the card's fingerprint. Have its custodian read that to \
+you by telephone, and type it. Who made the token could have copied its keys. A SmartCard-HSM needs no such thing.")]
 pub(crate) struct Vouch {
     /// The custodian's card; - for standard input
     card: PathBuf,
     /// New file for the card with this installation's certificates
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// The card's fingerprint as its custodian read it to you, instead of typing it
+    #[arg(long, value_name = "FINGERPRINT")]
+    fingerprint: Option<String>,
 }
 
 impl Vouch {
@@ -40,8 +46,7 @@ impl Vouch {
         let card = CustodianCard::parse(&read_input(&self.card, MOST_BYTES)?)?;
         let data = context.data()?;
         let known = context.tokens()?;
-        let (proof, before) = (card.proof(known.anchors())?, card.fingerprint()?);
-        context.tell(shown(&proof, before).trim_end());
+        let proof = show(context, &card)?;
         let refuse = |why: String, remedy: &str| CliError::with_remedy(FailureKind::Refused, why, remedy);
         let foreign = card.root().filter(|root| {
             !known
@@ -56,6 +61,7 @@ impl Vouch {
             ));
         };
         self.refuse_taken(context, &data.tokens(), &proof.device)?;
+        confirm(context, &card, &self.card, self.fingerprint.as_deref())?;
         let factory = context.factory(&data)?;
         let mut anchors = known.anchors().clone();
         let invalid =
@@ -71,7 +77,8 @@ impl Vouch {
         write_output(&self.out, &vouched.encode()?)?;
         let fingerprint = vouched.fingerprint()?;
         let value = json!({
-            "card_file": self.out, "fingerprint": fingerprint.to_string(), "of": before.to_string(), "device": proof.device,
+            "card_file": self.out, "fingerprint": fingerprint.to_string(), "of": card.fingerprint()?.to_string(),
+            "device": proof.device,
         });
         let text = format!(
             "token {} is vouched for: {}\nnext: chancery person add NAME --card {1}, chancery custodian register NAME --card {1}\n",

@@ -6,12 +6,23 @@ use chancery_agent::CustodianCard;
 use chancery_api::{Base64, ClientAdd, ClientList, ClientRevoke, ClientView, FailureKind, Hash32};
 use chancery_gateway::identity::{IdentityError, Usage, make};
 use clap::{Args, Subcommand};
+use openssl::{
+    pkey::PKey,
+    x509::{X509, X509Req},
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::secret_file::SecretFile;
 use crate::{
-    commands::{check_output, read_input, write_output},
+    commands::{
+        check_output,
+        custodian::{
+            card::{confirm, show},
+            compare::Comparison,
+        },
+        read_input, write_output,
+    },
     context::Context,
     error::{CliError, chain},
     report::Report,
@@ -54,7 +65,8 @@ pub(crate) const KEY_LIMIT: u64 = 64 * 1024;
 #[command(after_help = "\
 Example: chancery client add build --key build.key.crt
 Example: chancery client add ann-laptop --key ann.card --custodian ann
-Custodians decide what a client gets. The agent of a custodian also sees what waits for that custodian; answers count by the \
+Have the fingerprint of a card read to you by its custodian, by telephone, and type it; of a key without a card that becomes a \
+custodian's agent, the SHA-256 that chancery client key showed. Custodians decide what a client gets. The agent of a custodian also sees what waits for that custodian; answers count by the \
 signature of the custodian's token, whoever brings them.")]
 pub(crate) struct Add {
     /// Name of the client
@@ -65,23 +77,24 @@ pub(crate) struct Add {
     /// Custodian whose agent it is
     #[arg(long, value_name = "PERSON")]
     custodian: Option<String>,
+    /// The card's fingerprint as its custodian read it to you, instead of typing it; for a key without a card its SHA-256
+    #[arg(long, value_name = "FINGERPRINT")]
+    fingerprint: Option<String>,
 }
 
 impl Add {
     fn run(self, context: &Context) -> Result<Report, CliError> {
         let file = Zeroizing::new(read_input(&self.key, KEY_LIMIT)?);
         let key = match CustodianCard::parse(&file) {
-            Ok(card) => card
-                .client()
-                .map(|certificate| certificate.as_bytes().to_vec())
-                .ok_or_else(|| {
-                    CliError::with_remedy(
-                        FailureKind::Invalid,
-                        format!("the card {} names no key of a machine", self.key.display()),
-                        "have it made again: chancery custodian card",
-                    )
-                })?,
-            Err(_) => without_private_key(file),
+            Ok(card) => self.of_card(context, &card)?,
+            Err(_) => {
+                let key = without_private_key(file);
+                // Also where a card was meant, and somebody put another file in its place.
+                if self.custodian.is_some() || self.fingerprint.is_some() {
+                    self.compare_key(context, &key)?;
+                }
+                key
+            }
         };
         let client = context.call(&ClientAdd {
             name: self.name,
@@ -90,6 +103,70 @@ impl Add {
         })?;
         Report::new(&client, shown(&client))
     }
+
+    /// The key of the custodian's machine in a card, once the card was compared.
+    fn of_card(&self, context: &Context, card: &CustodianCard) -> Result<Vec<u8>, CliError> {
+        let certificate = card.client().ok_or_else(|| {
+            CliError::with_remedy(
+                FailureKind::Invalid,
+                format!("the card {} names no key of a machine", self.key.display()),
+                "have it made again: chancery custodian card",
+            )
+        })?;
+        show(context, card)?;
+        confirm(context, card, &self.key, self.fingerprint.as_deref())?;
+        Ok(certificate.as_bytes().to_vec())
+    }
+
+    /// A key without a card is compared by its own hash.
+    fn compare_key(&self, context: &Context, key: &[u8]) -> Result<(), CliError> {
+        let right = key_hash(key).ok_or_else(|| {
+            CliError::with_remedy(
+                FailureKind::Invalid,
+                format!(
+                    "{} is no custodian's card, and no key or certificate either",
+                    self.key.display()
+                ),
+                "chancery custodian card writes a card",
+            )
+        })?;
+        context.tell(format!(
+            "{} is no custodian's card, but a key by itself",
+            self.key.display()
+        ));
+        let comparison = Comparison {
+            what: "key",
+            of_it: "SHA-256 of the key",
+            who: "whoever made it",
+            nothing: "nothing was done",
+            file: &self.key,
+            heard: self.fingerprint.as_deref(),
+        };
+        comparison.confirm(context, |heard| {
+            let digits: String = heard
+                .chars()
+                .filter(|c| !c.is_whitespace() && !matches!(c, ':' | '-'))
+                .collect();
+            digits.eq_ignore_ascii_case(&right.to_string())
+        })
+    }
+}
+
+/// SHA-256 of a key (SubjectPublicKeyInfo), as `client key` and the node show it.
+fn key_hash(file: &[u8]) -> Option<Hash32> {
+    X509::from_pem(file)
+        .or_else(|_| X509::from_der(file))
+        .and_then(|certificate| certificate.public_key())
+        .or_else(|_| {
+            X509Req::from_pem(file)
+                .or_else(|_| X509Req::from_der(file))
+                .and_then(|request| request.public_key())
+        })
+        .or_else(|_| PKey::public_key_from_pem(file))
+        .or_else(|_| PKey::public_key_from_der(file))
+        .and_then(|key| key.public_key_to_der())
+        .ok()
+        .map(|spki| Hash32::of(&spki))
 }
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";

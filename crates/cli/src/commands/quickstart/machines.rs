@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chancery_agent::{Invitation, Seat};
+use chancery_agent::{CustodianCard, Invitation, Seat};
 use chancery_api::{ClientList, Subject};
 use chancery_node::DataDir;
 
@@ -70,8 +70,19 @@ fn register(guide: &Guide, data: &DataDir, name: &str, hsm: &str) -> Result<(), 
     if !Path::new(&card).is_file() {
         let own = machine.join("own.card").display().to_string();
         guide.run_at(&machine, &["custodian", "card", "--out", &own])?;
-        guide.run(&["custodian", "vouch", &own, "--out", &card])?;
+        // What the one reads out and the other hears.
+        let heard = fingerprint(&own)?;
+        guide.run(&[
+            "custodian",
+            "vouch",
+            &own,
+            "--out",
+            &card,
+            "--fingerprint",
+            &heard,
+        ])?;
     }
+    let heard = fingerprint(&card)?;
     let manager = steps::MANAGER;
     if !guide.has_person(name)? {
         let person = |subject: &Subject| matches!(subject, Subject::Person(person) if person.name == name);
@@ -86,6 +97,8 @@ fn register(guide: &Guide, data: &DataDir, name: &str, hsm: &str) -> Result<(), 
                     "subscriber",
                     "--card",
                     &card,
+                    "--fingerprint",
+                    &heard,
                     "--as",
                     manager,
                 ])?;
@@ -106,6 +119,8 @@ fn register(guide: &Guide, data: &DataDir, name: &str, hsm: &str) -> Result<(), 
                     name,
                     "--card",
                     &card,
+                    "--fingerprint",
+                    &heard,
                     "--hsm",
                     hsm,
                     "--as",
@@ -120,9 +135,25 @@ fn register(guide: &Guide, data: &DataDir, name: &str, hsm: &str) -> Result<(), 
         .iter()
         .any(|client| client.name == name && client.state == "enrolled");
     if !enrolled {
-        guide.run(&["client", "add", name, "--key", &card, "--custodian", name])?;
+        guide.run(&[
+            "client",
+            "add",
+            name,
+            "--key",
+            &card,
+            "--custodian",
+            name,
+            "--fingerprint",
+            &heard,
+        ])?;
     }
     Ok(())
+}
+
+/// The fingerprint of a card.
+fn fingerprint(card: &str) -> Result<String, CliError> {
+    let bytes = fs::read(card).map_err(CliError::file("read", Path::new(card)))?;
+    Ok(CustodianCard::parse(&bytes)?.fingerprint()?.to_string())
 }
 
 /// Whether a custodian's machine would answer this HSM, and knows where the node is.
