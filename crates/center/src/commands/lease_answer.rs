@@ -100,11 +100,18 @@ impl Center {
         .with_remedy("answer with the custodian's own token: chancery approve --as NAME"))
     }
 
-    /// Whether a lease has this text.
-    fn is_text_of(&self, lease: LeaseId, text: &Arc<[u8]>) -> bool {
-        let open = self.desk.book();
-        open.get(&lease)
-            .is_some_and(|lease| Arc::ptr_eq(&lease.bytes, text))
+    /// Refuses an answer about a lease that ended, or has another text, since the answer was looked at.
+    fn require_text(&self, id: LeaseId, text: &Arc<[u8]>, person: &str) -> Result<(), Failure> {
+        let now = {
+            let open = self.desk.book();
+            let lease = open.get(&id).filter(|lease| lease.state.is_open());
+            lease.map(|lease| Arc::clone(&lease.bytes))
+        };
+        match now {
+            None => Err(ended_meanwhile()),
+            Some(now) if !Arc::ptr_eq(&now, text) => Err(self.widened_meanwhile(id, person)),
+            Some(_) => Ok(()),
+        }
     }
 
     /// What was asked in this session; each question is answered once.
@@ -281,9 +288,7 @@ impl Center {
             .collect();
         // From here on the text stays what it is.
         let _counting = self.desk.counting.lock().await;
-        if !self.is_text_of(call.lease, about) {
-            return Err(self.widened_meanwhile(call.lease, &asked.name));
-        }
+        self.require_text(call.lease, about, &asked.name)?;
         let status = held.status();
         if status.era != era {
             return Err(locked_meanwhile(&hsm.name));
@@ -298,7 +303,7 @@ impl Center {
             let lease = open
                 .get_mut(&call.lease)
                 .filter(|lease| lease.state.is_open())
-                .ok_or_else(|| Failure::new(FailureKind::Conflict, "the lease ended meanwhile"))?;
+                .ok_or_else(ended_meanwhile)?;
             lease.reconcile(record.id, &answered);
             lease.attempt(record.id).go_on_in(era);
             if asked.kind == StatementKind::Unlock && !answered.contains(&asked.chr) {
@@ -427,6 +432,10 @@ impl Center {
             answered_ms: self.clock.now_ms(),
         })
     }
+}
+
+fn ended_meanwhile() -> Failure {
+    Failure::new(FailureKind::Conflict, "the lease ended meanwhile")
 }
 
 fn locked_meanwhile(hsm: &str) -> Failure {

@@ -106,4 +106,23 @@ async fn an_answer_to_a_text_that_was_replaced_while_the_hsm_took_it_does_not_co
     assert_eq!((view.state, view.node_enforced), (LeaseState::Live, false));
     world.restart().await;
     assert_eq!(world.show(lease).await.state, LeaseState::Waiting);
+    // It ended instead.
+    let text = world.show(lease).await.text.0;
+    let view = world.question(lease, "alice", "hsm-a", false).await.unwrap();
+    let slow = world.reply(lease, "alice", &text, &view, None);
+    world.line.stall("hsm-a");
+    let slow = world.center.lease_answer(&slow);
+    let work = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let call = LeaseRevoke {
+            lease,
+            reason: "not needed".into(),
+        };
+        soon(world.center.lease_revoke(&call, &BUILDER)).await.unwrap();
+        world.line.let_go();
+    };
+    let (answered, ()) = tokio::join!(slow, work);
+    let failure = answered.unwrap_err();
+    assert!(failure.message.contains("ended meanwhile"), "{failure:?}");
+    world.until_locked("hsm-a").await;
 }
