@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use chancery_api::{CaId, CertificateId, Failure, FailureKind, Hash32, HsmId, SignerId};
-use chancery_keys::PooledKey;
+use chancery_keys::{Pool, PooledKey};
 use chancery_pki::{Issuer, PublicKey, SignatureAlgorithm};
 use chancery_store::{CaRecord, ReplicaState};
 
-use crate::{Center, commands::was_issued, committer::store_failure, text::chain};
+use crate::{Center, commands::was_issued, committer::store_failure, leases::Desk, text::chain};
 
 /// A key and its replicas.
 #[derive(Clone, Debug)]
@@ -163,14 +163,21 @@ impl Center {
         })
     }
 
-    /// The key as something that signs, wherever a replica is unlocked.
+    /// The key as something that signs, wherever a replica is unlocked by `hsm unlock` now: not in an HSM that is opened for
+    /// something else until then.
     pub(crate) fn pooled(&self, key: &CaKey) -> PooledKey {
-        let on = key.on.iter().copied().filter(|id| self.desk.is_open_for_all(*id));
-        self.pool.signer(key.spki.clone(), key.key_id, on.collect())
+        pooled(&self.pool, &self.desk, key)
     }
 
     /// Whether a replica of the key could sign now, in an HSM that custodians opened by `hsm unlock` and not for leases alone.
     pub(crate) fn is_unlocked(&self, key: &CaKey) -> bool {
         key.on.iter().any(|id| self.desk.is_open_for_all(*id))
     }
+}
+
+/// See [`Center::pooled`].
+pub(crate) fn pooled(pool: &Arc<Pool>, desk: &Desk, key: &CaKey) -> PooledKey {
+    let open = |id: &HsmId| Some((*id, desk.era_for_all(*id)?));
+    let on = key.on.iter().filter_map(open).collect();
+    pool.signer_in(key.spki.clone(), key.key_id, on)
 }

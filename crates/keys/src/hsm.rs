@@ -147,8 +147,9 @@ impl Hsm {
         self.inner.shared.outstanding()
     }
 
-    pub(crate) fn is_unlocked(&self) -> bool {
-        self.inner.shared.is_unlocked()
+    /// Whether it is open, and in this era if one is given.
+    pub(crate) fn is_open_in(&self, era: Option<u64>) -> bool {
+        self.inner.shared.is_open_in(era)
     }
 
     /// Asks the token what it holds, and notices when a quorum was lost or the token is gone. While a challenge is

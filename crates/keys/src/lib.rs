@@ -35,7 +35,7 @@ pub use hsm::Hsm;
 pub use options::StartOptions;
 pub use pool::Pool;
 pub use signing::{KeyError, PooledKey, SigningKey, SoftwareKey};
-pub use state::{Cause, Loss, State, Status};
+pub use state::{Cause, Loss, NO_ERA, State, Status};
 pub use token::{Connect, ConnectError, Known, Mark, OpenChannel, Token};
 pub use values::{
     Challenge, GenerateSpec, GeneratedKey, Identity, ImportState, Initialise, Inspection, KeyCopy, Quorum,

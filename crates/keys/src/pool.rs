@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chancery_api::HsmId;
 use tokio::sync::broadcast;
 
-use crate::signing::Checker;
+use crate::signing::{Checker, Replica};
 use crate::{Hsm, PooledKey};
 
 /// Changes kept for who is slow to look.
@@ -74,9 +74,23 @@ impl Pool {
             .collect()
     }
 
-    /// The key of this public key (SubjectPublicKeyInfo, DER), which stands under `key_id` on the HSMs `on`.
+    /// The key of this public key (SubjectPublicKeyInfo, DER), which stands under `key_id` on the HSMs `on`; for whoever uses each of
+    /// them whenever it is open.
     #[must_use]
     pub fn signer(self: &Arc<Self>, spki: Vec<u8>, key_id: u8, on: Vec<HsmId>) -> PooledKey {
+        let replicas = on.into_iter().map(|hsm| Replica { hsm, era: None });
+        self.pooled(spki, key_id, replicas.collect())
+    }
+
+    /// As [`Pool::signer`], with the era ([`Status::era`](crate::Status::era)) of each HSM that custodians opened it in for this key: it
+    /// signs in no other one. That is looked at on the HSM's thread before the command is sent.
+    #[must_use]
+    pub fn signer_in(self: &Arc<Self>, spki: Vec<u8>, key_id: u8, on: Vec<(HsmId, u64)>) -> PooledKey {
+        let replicas = on.into_iter().map(|(hsm, era)| Replica { hsm, era: Some(era) });
+        self.pooled(spki, key_id, replicas.collect())
+    }
+
+    fn pooled(self: &Arc<Self>, spki: Vec<u8>, key_id: u8, on: Vec<Replica>) -> PooledKey {
         let checker = self.checker(&spki);
         PooledKey::new(Arc::clone(self), spki, checker, key_id, on)
     }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::{Cause, HsmError, Loss, State, Status};
+use crate::{Cause, HsmError, Loss, NO_ERA, State, Status};
 
 /// The era to come.
-static NEXT_ERA: AtomicU64 = AtomicU64::new(1);
+static NEXT_ERA: AtomicU64 = AtomicU64::new(NO_ERA + 1);
 
 fn next_era() -> u64 {
     NEXT_ERA.fetch_add(1, Ordering::Relaxed)
@@ -76,8 +76,10 @@ impl Shared {
         held(&self.listeners).push(listener);
     }
 
-    pub(crate) fn is_unlocked(&self) -> bool {
-        self.status.borrow().state.is_unlocked()
+    /// Whether it is open, and in this era if one is given.
+    pub(crate) fn is_open_in(&self, era: Option<u64>) -> bool {
+        let status = self.status.borrow();
+        status.state.is_unlocked() && era.is_none_or(|era| era == status.era)
     }
 
     pub(crate) fn locked_because(&self) -> Option<String> {

@@ -53,6 +53,9 @@ pub struct Status {
     pub era: u64,
 }
 
+/// An era that no HSM is ever in: what may be done in it alone is not done.
+pub const NO_ERA: u64 = 0;
+
 /// Why an HSM is locked that nobody locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::sign::Claim;
 use crate::{
     Center,
+    authority::pooled,
     committer::{CommitError, Committer},
     env::Clock,
     event::{Actor, event},
@@ -122,15 +123,7 @@ impl Center {
 
 impl Finisher {
     async fn finish(&self, claim: &Claim) -> Result<Issued, Unfinished> {
-        let on = claim
-            .key
-            .on
-            .iter()
-            .copied()
-            .filter(|id| self.desk.is_open_for_all(*id));
-        let key = self
-            .pool
-            .signer(claim.key.spki.clone(), claim.key.key_id, on.collect());
+        let key = pooled(&self.pool, &self.desk, &claim.key);
         let mut writes = Vec::new();
         let mut issued = Vec::new();
         let mut own = None;

@@ -4,7 +4,7 @@ use chancery_api::{
     Base64, Decision, Failure, FailureKind, Hash32, HsmDocument, Performed, ReplicaView, SignerId,
     SignerVerify, SignerView,
 };
-use chancery_keys::{KeyError, SigningKey as _};
+use chancery_keys::{KeyError, NO_ERA, SigningKey as _};
 use chancery_store::{CaRecord, Change, HsmRecord, ReplicaRecord, ReplicaState, SigningKeyRecord, Write};
 use serde_json::json;
 
@@ -314,6 +314,7 @@ impl Center {
     ) -> Result<(), Failure> {
         let hsm = self.held(record)?;
         self.refuse_open_for_leases(record)?;
+        let era = self.desk.era_for_all(record.id).unwrap_or(NO_ERA);
         // Text in front: no certificate, CRL or act begins like this.
         let mut message = b"CHANCERY-TEST-SIGNATURE\0".to_vec();
         message.extend_from_slice(&self.random::<32>());
@@ -326,7 +327,7 @@ impl Center {
         .await?;
         let signed = self
             .pool
-            .signer(key.spki.clone(), key.key_id, vec![record.id])
+            .signer_in(key.spki.clone(), key.key_id, vec![(record.id, era)])
             .sign(&message)
             .await;
         let now = self.clock.now_ms();

@@ -30,14 +30,20 @@ impl Desk {
 
     /// Whether custodians opened an HSM by `hsm unlock`, and it is open since.
     pub(crate) fn is_open_for_all(&self, hsm: HsmId) -> bool {
+        self.era_for_all(hsm).is_some()
+    }
+
+    /// The era of an HSM that custodians opened by `hsm unlock` and that is open since: in it, the HSM may be used for all its keys.
+    pub(crate) fn era_for_all(&self, hsm: HsmId) -> Option<u64> {
+        // Held first: an HSM that is opened meanwhile is noted after this.
+        let mut for_all = held(&self.for_all);
         let status = self.inner.pool.get(hsm).map(|hsm| hsm.status());
         let era = status.filter(|status| status.state.is_unlocked());
         let era = era.map(|status| status.era);
-        let mut for_all = held(&self.for_all);
         if for_all.get(&hsm).copied() != era {
             for_all.remove(&hsm);
         }
-        for_all.contains_key(&hsm)
+        for_all.get(&hsm).copied()
     }
 
     /// Whether an HSM counts answers that custodians gave to open it for a lease.

@@ -1,9 +1,12 @@
 //! What custodians answer for a lease opens an HSM for nothing else, whichever way an answer is handed in.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{atomic::Ordering, mpsc},
+    time::Duration,
+};
 
 use chancery_api::{
-    Base64, FailureKind, HsmState, LeaseAnswer, LeaseId, LeaseRevoke, LeaseState, RequestNumber,
+    Base64, FailureKind, HsmLock, HsmState, LeaseAnswer, LeaseId, LeaseRevoke, LeaseState, RequestNumber,
     StatementKind, UnlockChallenge, UnlockChallengeView,
 };
 
@@ -298,4 +301,51 @@ async fn insistent(world: &World) {
         world.clock.1.fetch_add(450, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// A signature of a CA that went on its way while HSMs were open for all keys is not made by one opened for a lease since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_of_a_ca_under_way_is_not_made_where_a_lease_opened_an_hsm_since() {
+    let world = World::ready().await;
+    world.create_signer("firmware", "ec:P-256").await.unwrap();
+    world.copy_signer("firmware").await.unwrap();
+    let request = world.approved("www.example.org").await;
+    let (reached, was_reached) = mpsc::sync_channel(1);
+    let (go, may_go) = mpsc::sync_channel(1);
+    world.line.hold_sign(reached, may_go);
+    let signs = world.signs();
+    let signed = world.sign(request);
+    let meanwhile = async {
+        tokio::task::spawn_blocking(move || was_reached.recv().unwrap())
+            .await
+            .unwrap();
+        // One HSM is at it; the other one is locked, and opened for a lease.
+        let status = world.center.hsm_status("hsm-a");
+        let (at_it, other) = match tokio::time::timeout(Duration::from_millis(500), status).await {
+            Err(_) => ("hsm-a", "hsm-b"),
+            Ok(_) => ("hsm-b", "hsm-a"),
+        };
+        let call = HsmLock {
+            hsms: vec![other.to_owned()],
+        };
+        world.center.hsm_lock(&call, 0).await.unwrap();
+        let lease = world.request(wanted(vec![digest(1)], 0)).await.unwrap();
+        world.quorum(lease, other).await;
+        assert_eq!(world.show(lease).await.state, LeaseState::Live);
+        // The one that is at it is lost, before it signs.
+        world.line.unplug(at_it);
+        go.send(()).unwrap();
+    };
+    let (signed, ()) = tokio::join!(signed, meanwhile);
+    let failure = signed.unwrap_err();
+    assert_eq!(world.signs(), signs, "an HSM opened for a lease signed for a CA");
+    assert_eq!(failure.kind, FailureKind::Blocked, "{failure:?}");
+    assert!(
+        failure
+            .unmet
+            .iter()
+            .any(|condition| condition.what.contains("for leases")),
+        "{failure:?}"
+    );
+    world.sign_digests(&[digest(1)]).await.unwrap();
 }

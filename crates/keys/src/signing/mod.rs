@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 pub(crate) use self::checker::Checker;
 pub use self::pooled::PooledKey;
+pub(crate) use self::pooled::Replica;
 pub use self::software::SoftwareKey;
 use crate::HsmError;
 

@@ -17,7 +17,15 @@ pub struct PooledKey {
     spki: Vec<u8>,
     checker: Result<Arc<Checker>, String>,
     key_id: u8,
-    on: Vec<HsmId>,
+    on: Vec<Replica>,
+}
+
+/// An HSM with a replica.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replica {
+    pub(crate) hsm: HsmId,
+    /// The era ([`Status::era`](crate::Status::era)) of it that the key may be used in; any, if there is none.
+    pub(crate) era: Option<u64>,
 }
 
 impl PooledKey {
@@ -26,7 +34,7 @@ impl PooledKey {
         spki: Vec<u8>,
         checker: Result<Arc<Checker>, String>,
         key_id: u8,
-        on: Vec<HsmId>,
+        on: Vec<Replica>,
     ) -> Self {
         Self {
             pool,
@@ -37,13 +45,14 @@ impl PooledKey {
         }
     }
 
-    /// The unlocked HSM with the fewest requests outstanding that has not been tried; one that gets on, if there is one.
-    fn next(&self, tried: &[HsmId]) -> Option<(HsmId, Hsm)> {
+    /// The HSM with the fewest requests outstanding, of those that are open in their era and have not been tried; one that gets
+    /// on, if there is one.
+    fn next(&self, tried: &[HsmId]) -> Option<(Replica, Hsm)> {
         self.on
             .iter()
-            .filter(|id| !tried.contains(id))
-            .filter_map(|id| Some((*id, self.pool.get(*id)?)))
-            .filter(|(_, hsm)| hsm.is_unlocked())
+            .filter(|replica| !tried.contains(&replica.hsm))
+            .filter_map(|replica| Some((*replica, self.pool.get(replica.hsm)?)))
+            .filter(|(replica, hsm)| hsm.is_open_in(replica.era))
             .min_by_key(|(_, hsm)| (hsm.is_stalled(), hsm.outstanding()))
     }
 
@@ -55,13 +64,13 @@ impl PooledKey {
     ) -> Result<(HsmId, Vec<u8>), KeyError> {
         let mut tried = Vec::new();
         let mut failure = None;
-        while let Some((id, hsm)) = self.next(&tried) {
+        while let Some((Replica { hsm: id, era }, hsm)) = self.next(&tried) {
             let elsewhere = || {
                 let tried: Vec<_> = tried.iter().copied().chain([id]).collect();
                 self.next(&tried).is_some_and(|(_, other)| !other.is_stalled())
             };
             match hsm
-                .sign_here_or(self.key_id, algorithm, input.to_vec(), None, elsewhere)
+                .sign_here_or(self.key_id, algorithm, input.to_vec(), era, elsewhere)
                 .await
             {
                 Ok(answer) => return Ok((id, answer)),
@@ -89,10 +98,13 @@ impl PooledKey {
 
     /// Why there is no HSM to ask.
     fn nobody(&self, failure: Option<HsmError>) -> KeyError {
-        let attached: Vec<Hsm> = self.on.iter().filter_map(|id| self.pool.get(*id)).collect();
+        let attached = self
+            .on
+            .iter()
+            .filter_map(|replica| Some((replica.era, self.pool.get(replica.hsm)?)));
         let mut locked = Vec::new();
         let mut lost = None;
-        for hsm in &attached {
+        for (era, hsm) in attached {
             match hsm.state() {
                 State::Lost { because, .. } => {
                     lost = Some(HsmError::Lost {
@@ -100,7 +112,13 @@ impl PooledKey {
                         because,
                     });
                 }
-                State::Unlocked { .. } => {}
+                State::Unlocked { .. } if hsm.is_open_in(era) => {}
+                State::Unlocked { .. } => {
+                    let name = hsm.name();
+                    locked.push(format!(
+                        "{name} was locked meanwhile, and opened again for something else"
+                    ));
+                }
                 state => locked.push(format!("{} is {state}", hsm.name())),
             }
         }
@@ -108,7 +126,10 @@ impl PooledKey {
             // What failed is open, or out of reach while no other could be opened.
             Some(source)
                 if locked.is_empty()
-                    || !matches!(source, HsmError::Locked { .. } | HsmError::Lost { .. }) =>
+                    || !matches!(
+                        source,
+                        HsmError::Locked { .. } | HsmError::OpenedAnew { .. } | HsmError::Lost { .. }
+                    ) =>
             {
                 KeyError::Unavailable { source }
             }

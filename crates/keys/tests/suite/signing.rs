@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chancery_api::HsmId;
 use chancery_keys::{
-    GenerateSpec, HsmError, KeyAlgorithm, KeyError, Pool, SignatureAlgorithm, SigningKey, SoftwareKey,
+    GenerateSpec, Hsm, HsmError, KeyAlgorithm, KeyError, NO_ERA, Pool, SignatureAlgorithm, SigningKey,
+    SoftwareKey,
 };
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
@@ -278,4 +279,78 @@ async fn a_wrong_signature_is_not_given_out_and_names_the_hsm() {
     );
     let nonsense = pair.pool.signer(b"no key".to_vec(), KEY, pair.ids.to_vec());
     assert!(matches!(nonsense.sign(b"").await, Err(KeyError::Internal { .. })));
+}
+
+/// What custodians opened HSMs for before they were locked, they have not opened them for afterwards: the key goes to an HSM that is
+/// still open for it, and to no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_used_in_the_eras_it_was_given_for() {
+    let installation = Installation::new();
+    let mut pair = Pair::new(&installation).await;
+    let eras = |pair: &Pair| [&pair.a, &pair.b].map(|bench| bench.hsm.status().era);
+    let signer = |pair: &Pair, eras: [u64; 2]| {
+        let on = pair.ids.into_iter().zip(eras).collect();
+        pair.pool.signer_in(pair.spki.clone(), KEY, on)
+    };
+    let first = signer(&pair, eras(&pair));
+    first.sign(b"to be signed").await.unwrap();
+    assert_eq!(pair.signed(), [1, 0], "one command");
+    // The first one is open again, and for something else: the second one signs.
+    pair.a.hsm.lock().await.unwrap();
+    unlock(&pair.a.hsm, &mut pair.custodians).await;
+    first.sign(b"to be signed").await.unwrap();
+    assert_eq!(pair.signed(), [1, 1]);
+    // With the second one as well there is none.
+    pair.b.hsm.lock().await.unwrap();
+    let locked = first.sign(b"to be signed").await.unwrap_err();
+    assert!(
+        locked
+            .to_string()
+            .ends_with("hsm-a was locked meanwhile, and opened again for something else, hsm-b is locked"),
+        "{locked}"
+    );
+    unlock(&pair.b.hsm, &mut pair.custodians).await;
+    let locked = first.sign(b"to be signed").await.unwrap_err();
+    assert!(matches!(locked, KeyError::Locked { .. }), "{locked}");
+    assert_eq!(pair.signed(), [1, 1]);
+    signer(&pair, eras(&pair)).sign(b"to be signed").await.unwrap();
+    assert_eq!(pair.signed(), [2, 1]);
+    let never = signer(&pair, [NO_ERA; 2])
+        .sign(b"to be signed")
+        .await
+        .unwrap_err();
+    assert!(matches!(never, KeyError::Locked { .. }), "{never}");
+}
+
+/// It is looked at when the HSM comes to it, not when it was asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_waits_is_not_made_in_the_next_era() {
+    let installation = Installation::new();
+    let pair = Pair::new(&installation).await;
+    let on = || vec![(pair.ids[0], pair.a.hsm.status().era)];
+    let sign = |signer: chancery_keys::PooledKey| tokio::spawn(async move { signer.sign(b"waits").await });
+    pair.a.line.hold();
+    let held = sign(pair.pool.signer_in(pair.spki.clone(), KEY, on()));
+    let line = pair.a.line.clone();
+    tokio::task::spawn_blocking(move || line.wait_until_held())
+        .await
+        .unwrap();
+    let hsm = pair.a.hsm.clone();
+    let locking = tokio::spawn(async move { hsm.lock().await });
+    until(&pair.a.hsm, 2).await;
+    let waits = sign(pair.pool.signer_in(pair.spki.clone(), KEY, on()));
+    until(&pair.a.hsm, 3).await;
+    pair.a.line.release();
+    held.await.unwrap().unwrap();
+    locking.await.unwrap().unwrap();
+    let locked = waits.await.unwrap().unwrap_err();
+    assert!(matches!(locked, KeyError::Locked { .. }), "{locked}");
+    assert_eq!(pair.signed(), [1, 0]);
+}
+
+/// Waits until so many requests are outstanding.
+async fn until(hsm: &Hsm, outstanding: usize) {
+    while hsm.outstanding() < outstanding {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
 }
