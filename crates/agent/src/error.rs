@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chancery_api::LeaseId;
 use chancery_driver::{AttestError, CustodianError, Error as CardError, PinFormatError};
 use chancery_vtoken::{ManageError, OpenError};
 use thiserror::Error;
@@ -103,6 +104,28 @@ pub enum AgentError {
     /// The lease is not one a custodian can agree to.
     #[error("the node shows a lease that cannot be agreed to: {0}. Nothing was signed")]
     OtherLease(String),
+    /// The node's clock and this machine's say different things, or the node does not tell the truth about it.
+    #[error(
+        "{what} {apart} than this machine's clock allows: one of the two clocks is wrong, or the node lengthens what was agreed to. \
+         Nothing was signed"
+    )]
+    Clock {
+        /// What the node says.
+        what: String,
+        /// How much earlier or later.
+        apart: String,
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// Between what was shown and what would be signed the HSMs no longer count the custodians.
+    #[error(
+        "an HSM of the lease was opened after you had decided: the node would count the custodians now, and the lease was shown as \
+         enforced by the HSMs. Nothing was signed"
+    )]
+    NodeEnforcedNow {
+        /// The lease.
+        lease: LeaseId,
+    },
     /// The audit log is another one than it was.
     #[error(
         "THE AUDIT LOG DOES NOT CONTINUE WHAT YOU SAW BEFORE: {0}. Somebody may have taken back what was logged: do not go on, tell the \

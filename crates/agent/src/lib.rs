@@ -32,6 +32,6 @@ pub use lease::{
 pub use pins::{PinSource, RehearsalPins, TokenPins};
 pub use prepare::{ACT_KEY, CUSTODIAN_KEY, Evidence, act_key, custodian_key};
 pub use screen::{PrivateScreen, ScreenError};
-pub use terminal::{ask_secret, forbid_core_dumps};
-pub use text::{one_line, short_line};
+pub use terminal::{ask_secret, drop_typed, forbid_core_dumps};
+pub use text::{one_line, own_lines, short_line};
 pub use token::{LocalTokens, OwnToken, UnlockedToken, Way, initialise};

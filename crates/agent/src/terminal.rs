@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     future,
     io::{self, Write as _},
+    os::fd::AsFd,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
 };
@@ -16,6 +17,8 @@ use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
 };
+
+use crate::text::own_lines;
 
 /// What has to be undone at the terminal before the process ends. Who changes the terminal or shows a secret at it holds this meanwhile;
 /// a signal takes it and never gives it back, so that nothing is shown after all was cleared.
@@ -68,7 +71,7 @@ impl Undo {
 /// What happens to what was typed and not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// It answers what is asked next.
+    /// It is left to whoever reads the terminal next: a question of ours drops it, a shell takes it.
     Kept,
     /// Nobody sees it.
     Dropped,
@@ -107,7 +110,15 @@ impl Drop for Kept {
     }
 }
 
-/// Asks for a secret at this process's terminal, without showing what is typed. When SIGINT, SIGTERM, SIGQUIT or SIGHUP comes meanwhile
+/// Drops what was typed at this terminal and not read yet: it was typed before anybody was asked, and answers nothing.
+///
+/// # Errors
+/// The terminal failed.
+pub fn drop_typed(terminal: impl AsFd) -> io::Result<()> {
+    Ok(tcflush(terminal, QueueSelector::IFlush)?)
+}
+
+/// Asks for a secret at this process's terminal, without showing what is typed. What was typed before it is asked for is dropped. When SIGINT, SIGTERM, SIGQUIT or SIGHUP comes meanwhile
 /// the terminal shows again what is typed, and the process ends with 128 and the signal's number, as shells count it. Who gets the text
 /// wipes it.
 ///
@@ -117,7 +128,8 @@ pub fn ask_secret(prompt: &str) -> io::Result<String> {
     let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     watch()?;
     let kept = Kept::of(&terminal, Unread::Kept)?;
-    let typed = rpassword::prompt_password(prompt);
+    drop_typed(&terminal)?;
+    let typed = rpassword::prompt_password(own_lines(prompt));
     if typed
         .as_ref()
         .is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)

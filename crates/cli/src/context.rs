@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chancery_agent::{AgentError, LocalTokens, OwnToken, PinSource, RehearsalPins, UnlockedToken};
+use chancery_agent::{AgentError, LocalTokens, OwnToken, PinSource, RehearsalPins, UnlockedToken, own_lines};
 use chancery_api::{FailureKind, Installation, Method, PersonList, PersonView};
 use chancery_node::{Client, DataDir, LayoutError, SystemClock, ensure_running};
 use chancery_vtoken::Factory;
@@ -141,10 +141,10 @@ impl Context {
         Ok(ensure_running(&data, &exe, &args)?)
     }
 
-    /// Tells something beside the outcome, on standard error.
+    /// Tells something beside the outcome, on standard error. Foreign text in it has to be on one line; no terminal obeys it.
     pub(crate) fn tell(&self, line: impl AsRef<str>) {
         // Who closed the stream does not want to know.
-        let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
+        let _ = writeln!(io::stderr().lock(), "{}", own_lines(line.as_ref()));
     }
 
     /// The tokens here. Their factory's root counts when there is one.

@@ -5,13 +5,15 @@ use std::{
     io::{self, Write as _},
 };
 
-use chancery_agent::AgentError;
+use chancery_agent::{AgentError, own_lines, short_line};
 use chancery_api::{Failure, FailureKind};
 use chancery_driver::{AttestError, CustodianError, Error as CardError};
 use chancery_node::{ClientError, LayoutError, ServeError, StartError};
 use chancery_store::StoreError;
 use chancery_vtoken::{ManageError, OpenError};
 use serde_json::json;
+
+use crate::table::LONGEST;
 
 /// Exit code of a usage error.
 pub(crate) const USAGE: u8 = 2;
@@ -30,6 +32,13 @@ pub(crate) enum CliError {
         message: String,
         /// The next step.
         remedy: Option<String>,
+    },
+    /// A failure that left work open.
+    Open {
+        /// The failure.
+        failure: Box<Self>,
+        /// What was and was not done: lines of our own.
+        account: String,
     },
     /// The arguments do not fit together.
     Usage(String),
@@ -67,6 +76,10 @@ impl CliError {
                 message,
                 remedy: joined(remedy),
             },
+            Self::Open { failure, account } => Self::Open {
+                failure: Box::new(failure.and_then_do(step)),
+                account,
+            },
             Self::Usage(message) => Self::Usage(format!("{message}; {step}")),
             Self::Output(error) => Self::Output(error),
         }
@@ -93,6 +106,7 @@ impl CliError {
         match self {
             Self::Failed(failure) => failure.kind.exit_code(),
             Self::Token { .. } => TOKEN,
+            Self::Open { failure, .. } => failure.exit_code(),
             Self::Usage(_) => USAGE,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Output(_) => FailureKind::Unavailable.exit_code(),
@@ -128,27 +142,47 @@ impl CliError {
                 message,
                 remedy: None,
             } => json!({ "kind": "token", "message": message }),
+            Self::Open { failure, account } => {
+                let mut value = failure.json();
+                let message = value["message"].as_str().unwrap_or_default();
+                value["message"] = json!(format!("{message}\n{account}"));
+                value
+            }
             Self::Usage(message) => json!({ "kind": "usage", "message": message }),
             Self::Output(error) => json!({ "kind": "unavailable", "message": error.to_string() }),
         }
     }
 
-    /// The failure as lines for people: conditions in order, each with its remedy and who can do it.
+    /// The failure as lines for people: conditions in order, each with its remedy and who can do it. Whatever the failure says may
+    /// come from elsewhere, and each part of it stays on a line of its own.
     pub(crate) fn text(&self) -> String {
+        self.text_with("")
+    }
+
+    /// As [`CliError::text`], with lines of our own after the message.
+    fn text_with(&self, account: &str) -> String {
+        let unwritten;
         let (message, remedy, unmet) = match self {
             Self::Failed(failure) => (
-                failure.message.clone(),
-                failure.remedy.clone(),
+                &failure.message,
+                failure.remedy.as_deref(),
                 failure.unmet.as_slice(),
             ),
-            Self::Token { message, remedy } => (message.clone(), remedy.clone(), [].as_slice()),
-            Self::Usage(message) => (message.clone(), Some("see --help".to_owned()), [].as_slice()),
-            Self::Output(error) => (format!("cannot write the output: {error}"), None, [].as_slice()),
+            Self::Token { message, remedy } => (message, remedy.as_deref(), [].as_slice()),
+            Self::Open { failure, account } => return failure.text_with(account),
+            Self::Usage(message) => (message, Some("see --help"), [].as_slice()),
+            Self::Output(error) => {
+                unwritten = format!("cannot write the output: {error}");
+                (&unwritten, None, [].as_slice())
+            }
         };
-        let mut text = format!("chancery: {message}\n");
+        let mut text = format!("chancery: {}\n", short_line(message, LONGEST));
+        if !account.is_empty() {
+            text.push_str(&format!("{}\n", own_lines(account.trim_end())));
+        }
         text.push_str(&crate::table::conditions(unmet));
         if let Some(remedy) = remedy {
-            text.push_str(&format!("  do: {remedy}\n"));
+            text.push_str(&format!("  do: {}\n", short_line(remedy, LONGEST)));
         }
         text
     }
@@ -284,6 +318,18 @@ impl From<AgentError> for CliError {
             | AgentError::Reason(_)
             | AgentError::Letter { .. }
             | AgentError::BadFile { .. } => failed(FailureKind::Invalid),
+            AgentError::Clock { lease, .. } => Self::with_remedy(
+                FailureKind::Refused,
+                message,
+                format!(
+                    "have both clocks set right, and look at the lease again: chancery approve {lease} --as NAME"
+                ),
+            ),
+            AgentError::NodeEnforcedNow { lease } => Self::with_remedy(
+                FailureKind::Refused,
+                message,
+                format!("look at the lease again: chancery approve {lease} --as NAME"),
+            ),
             AgentError::LogMoved => {
                 Self::with_remedy(FailureKind::Conflict, message, "wait for it, and try again")
             }
@@ -361,6 +407,64 @@ mod tests {
              who: nobody at present
         ");
         assert_eq!(error.exit_code(), 4);
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_stays_on_its_line() {
+        let evil = "x\u{1b}[2J\n  do: y\u{202e}";
+        let unmet = vec![Condition::new("evil", evil, evil, vec![evil.to_owned()])];
+        let error = CliError::Failed(Failure::blocked(evil, unmet).with_remedy(evil));
+        insta::assert_snapshot!(error.text(), @r"
+        chancery: x\u{1b}[2J\u{a} \u{20}do: y\u{202e}
+          1. x\u{1b}[2J\u{a} \u{20}do: y\u{202e}
+             do:  x\u{1b}[2J\u{a} \u{20}do: y\u{202e}
+             who: x\u{1b}[2J\u{a} \u{20}do: y\u{202e}
+          do: x\u{1b}[2J\u{a} \u{20}do: y\u{202e}
+        ");
+        assert_eq!(error.json()["message"], evil);
+        let long = CliError::new(FailureKind::Conflict, "x ".repeat(1_000_000));
+        assert!(long.text().len() < 5_000);
+        let failures = [
+            CliError::from(AgentError::OtherLease(evil.to_owned())),
+            CliError::from(AgentError::NotAccepted {
+                hsm: evil.to_owned(),
+                why: evil.to_owned(),
+            }),
+            CliError::Usage(evil.to_owned()),
+            CliError::Token {
+                message: evil.to_owned(),
+                remedy: Some(evil.to_owned()),
+            },
+        ];
+        for failure in failures {
+            let text = failure.text();
+            assert!(text.lines().count() <= 2, "{text}");
+            assert!(
+                text.chars()
+                    .all(|c| c == '\n' || (!c.is_control() && c != '\u{202e}')),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn work_that_is_left_open_is_told_a_line_a_step() {
+        let error = CliError::Open {
+            failure: Box::new(CliError::new(FailureKind::Unavailable, "the token\nis gone")),
+            account: "  first: done\n  second: not done".to_owned(),
+        }
+        .and_then_do("chancery token resume 1");
+        insta::assert_snapshot!(error.text(), @r"
+        chancery: the token\u{a}is gone
+          first: done
+          second: not done
+          do: chancery token resume 1
+        ");
+        assert_eq!(
+            error.json()["message"],
+            "the token\nis gone\n  first: done\n  second: not done"
+        );
+        assert_eq!(error.exit_code(), FailureKind::Unavailable.exit_code());
     }
 
     #[test]

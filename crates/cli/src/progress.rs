@@ -16,7 +16,7 @@ impl Progress {
         if !io::stderr().is_terminal() {
             return Self(None);
         }
-        let what = what.to_owned();
+        let what = chancery_agent::one_line(what);
         let (end, ended) = mpsc::channel();
         let shower = thread::spawn(move || {
             let mut seconds = 0_u32;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 
+use chancery_agent::own_lines;
 use chancery_api::FailureKind;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,6 +15,8 @@ pub(crate) struct Report {
     text: String,
     json: Value,
     code: u8,
+    /// Whether the text is for another program, byte by byte.
+    raw: bool,
 }
 
 impl Report {
@@ -26,6 +29,7 @@ impl Report {
             text: text.into(),
             json,
             code: 0,
+            raw: false,
         })
     }
 
@@ -36,6 +40,7 @@ impl Report {
             json: Value::String(text.clone()),
             text,
             code: 0,
+            raw: true,
         }
     }
 
@@ -45,6 +50,7 @@ impl Report {
             text: String::new(),
             json: Value::Null,
             code: 0,
+            raw: false,
         }
     }
 
@@ -54,12 +60,17 @@ impl Report {
         self
     }
 
-    /// The text, ending with a line feed unless it is empty.
+    /// The text, ending with a line feed unless it is empty. But for [`Report::raw`] no terminal obeys what is in it.
     pub(crate) fn text(&self) -> String {
-        if self.text.is_empty() || self.text.ends_with('\n') {
+        let text = if self.raw {
             self.text.clone()
         } else {
-            format!("{}\n", self.text)
+            own_lines(&self.text)
+        };
+        if text.is_empty() || text.ends_with('\n') {
+            text
+        } else {
+            text + "\n"
         }
     }
 

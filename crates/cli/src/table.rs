@@ -1,8 +1,15 @@
 //! Text for people: tables, facts, conditions. What comes from outside is written on one line.
 
-use chancery_agent::one_line;
+use chancery_agent::{one_line, short_line};
 use chancery_api::Condition;
 use comfy_table::{ContentArrangement, Table, presets};
+
+/// Longest foreign sentence that is shown, in characters.
+pub(crate) const LONGEST: usize = 4000;
+/// Longest foreign name that is shown, in characters.
+const LONGEST_NAME: usize = 64;
+/// How many foreign names are shown.
+const MOST_NAMES: usize = 20;
 
 /// A table with a header; `none` when it has no rows.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, none: &str) -> String {
@@ -52,13 +59,13 @@ pub(crate) fn conditions(unmet: &[Condition]) -> String {
         text.push_str(&format!(
             "  {}. {}\n     do:  {}\n",
             index + 1,
-            one_line(&condition.what),
-            one_line(&condition.remedy)
+            short_line(&condition.what, LONGEST),
+            short_line(&condition.remedy, LONGEST)
         ));
         for other in &condition.or {
-            text.push_str(&format!("     or:  {}\n", one_line(other)));
+            text.push_str(&format!("     or:  {}\n", short_line(other, LONGEST)));
         }
-        text.push_str(&format!("     who: {}\n", one_line(&who)));
+        text.push_str(&format!("     who: {}\n", short_line(&who, LONGEST)));
     }
     text
 }
@@ -69,4 +76,17 @@ pub(crate) fn list<T: AsRef<str>>(items: &[T]) -> String {
         return "-".to_owned();
     }
     items.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
+}
+
+/// Foreign names in a sentence of ours: as [`list`], each on one line and not too long, and not too many.
+pub(crate) fn foreign_names(names: &[String]) -> String {
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(MOST_NAMES)
+        .map(|name| short_line(name, LONGEST_NAME))
+        .collect();
+    if let Some(more) = names.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
+        shown.push(format!("and {more} more"));
+    }
+    list(&shown)
 }

@@ -3,7 +3,7 @@
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// How far the node's clock and this one may be apart before it is told, in seconds.
-const SKEW: u64 = 60;
+pub(super) const SKEW: i64 = 60;
 
 /// A time of a lease text.
 pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
@@ -19,6 +19,16 @@ fn left(deadline: OffsetDateTime, now: OffsetDateTime) -> Option<u64> {
         .filter(|seconds| *seconds > 0)
 }
 
+/// How far two times are apart, for people.
+pub(super) fn apart(seconds: i64) -> String {
+    let by = duration(seconds.unsigned_abs());
+    if seconds < 0 {
+        format!("{by} earlier")
+    } else {
+        format!("{by} later")
+    }
+}
+
 /// One line about the time that is left, by this machine's clock and, where it differs, by the node's.
 pub(super) fn line(deadline: OffsetDateTime, now: OffsetDateTime, by_node: u64) -> String {
     let here = left(deadline, now);
@@ -26,7 +36,7 @@ pub(super) fn line(deadline: OffsetDateTime, now: OffsetDateTime, by_node: u64) 
         Some(seconds) => format!("{} from now", duration(seconds)),
         None => "IS OVER by this machine's clock".to_owned(),
     };
-    if here.unwrap_or(0).abs_diff(by_node) > SKEW {
+    if here.unwrap_or(0).abs_diff(by_node) > SKEW.unsigned_abs() {
         text.push_str(&format!(
             "; the node says {}: one of the two clocks is wrong",
             duration(by_node)

@@ -9,7 +9,10 @@ use chancery_api::{
 use time::OffsetDateTime;
 
 use super::{compare::Comparison, remaining, trust, wider};
-use crate::{Accepted, AcceptedHsm, AgentError, one_line, text::short_line};
+use crate::{
+    Accepted, AcceptedHsm, AgentError, one_line,
+    text::{quoted, short_line},
+};
 
 /// Longest lease, in seconds: 31 days.
 const LONGEST: i64 = 31 * 86_400;
@@ -17,6 +20,8 @@ const LONGEST: i64 = 31 * 86_400;
 const LONGEST_PURPOSE: usize = 200;
 /// Longest foreign text that is shown, in characters.
 const LONGEST_CLAIM: usize = 160;
+/// Longest foreign name that is shown, in characters.
+pub(super) const LONGEST_NAME: usize = 64;
 /// How many digests are shown.
 const FIRST_DIGESTS: usize = 8;
 /// How the name of a virtual token's device certificate begins.
@@ -151,6 +156,25 @@ impl ShownLease {
         }
     }
 
+    /// Refuses a lease to which something was added at a time that is yet to come by this machine's clock.
+    ///
+    /// # Errors
+    /// [`AgentError::Clock`].
+    pub fn check_clock(&self, now: OffsetDateTime) -> Result<(), AgentError> {
+        for widening in &self.text.widened {
+            // What cannot be read was refused when the lease was read.
+            let ahead = remaining::parse(&widening.at).map_or(0, |at| (at - now).whole_seconds());
+            if ahead > remaining::SKEW {
+                return Err(AgentError::Clock {
+                    what: format!("{} added to the lease", quoted(&widening.by, LONGEST_NAME)),
+                    apart: remaining::apart(ahead),
+                    lease: self.text.lease,
+                });
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -174,8 +198,8 @@ impl ShownLease {
             "signs with",
             format!(
                 "{}: {} key, SHA-256 {}",
-                one_line(&text.signer),
-                one_line(&text.algorithm),
+                quoted(&text.signer, LONGEST_NAME),
+                quoted(&text.algorithm, LONGEST_NAME),
                 text.key
             ),
         );
@@ -255,7 +279,7 @@ impl ShownLease {
             one_line(&hsm.name),
             one_line(&hsm.device),
             hsm.key,
-            short_line(state, LONGEST_CLAIM)
+            quoted(state, LONGEST_NAME)
         )
     }
 
@@ -273,7 +297,7 @@ impl ShownLease {
         let names: Vec<String> = self
             .agreed
             .iter()
-            .map(|name| short_line(name, LONGEST_CLAIM))
+            .map(|name| quoted(name, LONGEST_NAME))
             .collect();
         let names = if names.is_empty() {
             String::new()
@@ -313,6 +337,12 @@ fn check(text: &LeaseText, view: &LeaseView, installation: InstallationId) -> Re
         )
     } else if !text.is_widened_rightly() {
         "what custodians added to it is not in what it may sign".to_owned()
+    } else if text
+        .widened
+        .iter()
+        .any(|widening| remaining::parse(&widening.at).is_none_or(|at| at < asked))
+    {
+        "something was added to it before it was asked for".to_owned()
     } else if text.extent.limit() == 0 {
         "it may sign nothing".to_owned()
     } else if !(0..=LONGEST).contains(&lasts) {
@@ -347,8 +377,8 @@ fn requester(requester: &Requester) -> String {
         Requester::Local { uid } => format!("user {uid} on the node's own machine, as the node verified"),
         Requester::Client { name, key, address } => format!(
             "client {}, key SHA-256 {key}, from {}, as the node verified",
-            short_line(name, LONGEST_CLAIM),
-            short_line(address, 64)
+            quoted(name, LONGEST_NAME),
+            quoted(address, LONGEST_NAME)
         ),
     }
 }
@@ -360,16 +390,4 @@ impl std::fmt::Debug for Quoted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&quoted(self.0, LONGEST_CLAIM))
     }
-}
-
-/// Backslashes and quotation marks are escaped first, so that nothing foreign looks like an escape of ours.
-fn quoted(text: &str, limit: usize) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-    // Escaping makes up to two characters of one.
-    let room = if text.chars().count() <= limit {
-        limit.saturating_mul(2)
-    } else {
-        limit
-    };
-    format!("\"{}\"", short_line(&escaped, room))
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use chancery_api::{Hash32, LeaseWiden, MOST_NEXT, NotWidened, Widening};
+use time::OffsetDateTime;
 
-use super::{ShownLease, remaining};
-use crate::{AgentError, one_line, text::short_line};
-
-/// Longest foreign text that is shown, in characters.
-const LONGEST_NAME: usize = 160;
+use super::{ShownLease, remaining, shown::LONGEST_NAME};
+use crate::{
+    AgentError,
+    text::{quoted, short_line},
+};
 
 /// What a custodian adds to a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,41 +53,64 @@ impl Wider {
         }
     }
 
-    /// Whether the lease is the one that was shown with this added by this person, and nothing else.
+    /// Whether the lease is the one that was shown with this added by this person, and nothing else, at this time by this machine's
+    /// clock.
     ///
     /// # Errors
-    /// [`AgentError::OtherLease`].
-    pub fn check(&self, before: &ShownLease, after: &ShownLease, person: &str) -> Result<(), AgentError> {
+    /// [`AgentError::OtherLease`]; [`AgentError::Clock`] when it would end at another time than was asked for;
+    /// [`AgentError::NodeEnforcedNow`] when the HSMs counted the custodians before, and do not now.
+    pub fn check(
+        &self,
+        before: &ShownLease,
+        after: &ShownLease,
+        person: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), AgentError> {
         let refuse = |why: String| Err(AgentError::OtherLease(why));
         let Some(last) = after.text().widened.last() else {
             return refuse("the node did not add what was asked for".to_owned());
         };
-        if last.by != person || last.next != self.next || !self.lasts_as_asked(last) {
+        if last.by != person || last.next != self.next {
             return refuse(format!(
                 "the node added {} digests as {}, and {} as {person} were asked for",
                 last.next,
-                one_line(&last.by),
+                quoted(&last.by, LONGEST_NAME),
                 self.next
             ));
         }
         if before.text().widen(last.clone()).as_ref() != Ok(after.text()) {
             return refuse("the node changed more of it than was asked for".to_owned());
         }
+        after.check_clock(now)?;
+        self.check_end(last, after, now)?;
+        if after.node_enforced() && !before.node_enforced() {
+            return Err(AgentError::NodeEnforcedNow { lease: after.lease() });
+        }
         Ok(())
     }
 
-    fn lasts_as_asked(&self, widening: &Widening) -> bool {
-        let (lasts, until) = match (self.lasts, &widening.until) {
-            (None, None) => return true,
+    /// Whether the lease ends when it was to end: by this machine's clock, for `at` is the node's word.
+    fn check_end(&self, last: &Widening, after: &ShownLease, now: OffsetDateTime) -> Result<(), AgentError> {
+        let refuse = |why: &str| Err(AgentError::OtherLease(why.to_owned()));
+        let (lasts, until) = match (self.lasts, &last.until) {
+            (None, None) => return Ok(()),
             (Some(lasts), Some(until)) => (lasts, until),
-            _ => return false,
+            (None, Some(_)) => return refuse("the node changed its end, and nobody asked for that"),
+            (Some(_), None) => return refuse("the node did not change its end as was asked for"),
         };
-        let (Some(at), Some(until)) = (remaining::parse(&widening.at), remaining::parse(until)) else {
-            return false;
+        let Some(until) = remaining::parse(until) else {
+            return refuse("its times cannot be read");
         };
-        let seconds = u64::try_from((until - at).whole_seconds()).unwrap_or(0);
-        // Both are whole seconds.
-        seconds.abs_diff(lasts.as_secs()) <= 1
+        let lasts = i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX);
+        let off = (until - now).whole_seconds().saturating_sub(lasts);
+        if off.abs() > remaining::SKEW {
+            return Err(AgentError::Clock {
+                what: "with what you added the lease would end".to_owned(),
+                apart: remaining::apart(off),
+                lease: after.lease(),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -101,7 +125,7 @@ pub(super) fn lines(widened: &[Widening]) -> Vec<String> {
                 .map_or_else(String::new, |until| format!(" and set its end to {}", short_line(until, LONGEST_NAME)));
             format!(
                 "{} added THE NEXT {} DIGESTS at {}{until}, by the node's word; who agreed to less before answers again",
-                short_line(&widening.by, LONGEST_NAME),
+                quoted(&widening.by, LONGEST_NAME),
                 widening.next,
                 short_line(&widening.at, LONGEST_NAME)
             )

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use chancery_agent::{Comparison, Wider};
+use chancery_agent::{AgentError, Comparison, Wider};
 use chancery_api::{Extent, Hash32, LeaseText, Widening, canonical_json, manifest_hash};
 
-use crate::scene::{Scene, digest, now, view};
+use crate::scene::{Scene, digest, now, view, why};
 
 #[test]
 fn foreign_text_stays_in_its_place() {
@@ -38,7 +38,7 @@ fn foreign_text_stays_in_its_place() {
         .collect();
     assert_eq!(asked.len(), 1, "{lines:#?}");
     assert!(
-        asked[0].contains("client build1") && asked[0].contains("as the node verified"),
+        asked[0].contains("client \"build1\"") && asked[0].contains("as the node verified"),
         "{asked:?}"
     );
     let all = lines.join("\n");
@@ -88,7 +88,7 @@ fn what_a_custodian_added_is_shown_as_the_nodes_word() {
     assert!(all.contains("AND THE NEXT 20, WHICH NOBODY KNOWS YET"), "{all}");
     let line = all.lines().find(|line| line.starts_with("  widened")).unwrap();
     assert!(
-        line.contains("bob\\u{1b}[2J added THE NEXT 20 DIGESTS") && line.contains("by the node's word"),
+        line.contains("\"bob\\u{1b}[2J\" added THE NEXT 20 DIGESTS") && line.contains("by the node's word"),
         "{line}"
     );
     // A text that says less was added than it permits, or that more was, is none.
@@ -111,7 +111,7 @@ fn the_node_adds_what_was_asked_for_and_nothing_else() {
     assert_eq!(call.read, Hash32::of(&canonical_json(&text).unwrap()));
     assert_eq!((call.next, call.seconds), (3, None));
     let good = widened(&text, "alice", 3, None);
-    wider.check(&before, &shown(&good), "alice").unwrap();
+    wider.check(&before, &shown(&good), "alice", now()).unwrap();
     let mut elsewhere = good.clone();
     elsewhere.purpose = "something else".to_owned();
     for wrong in [
@@ -122,17 +122,127 @@ fn the_node_adds_what_was_asked_for_and_nothing_else() {
         widened(&widened(&text, "bob", 1, None), "alice", 3, None),
         elsewhere,
     ] {
-        let refused = wider.check(&before, &shown(&wrong), "alice");
+        let refused = wider.check(&before, &shown(&wrong), "alice", now());
         assert!(refused.is_err(), "{wrong:?}");
     }
     let half_an_hour = Wider::new(3, Some(Duration::from_secs(1800))).unwrap();
-    for (until, right) in [("2026-11-21T12:31:00Z", true), ("2026-11-21T13:31:00Z", false)] {
-        let after = shown(&widened(&text, "alice", 3, Some(until)));
-        assert_eq!(
-            half_an_hour.check(&before, &after, "alice").is_ok(),
-            right,
-            "{until}"
-        );
+    assert!(
+        half_an_hour
+            .check(&before, &shown(&good), "alice", now())
+            .is_err()
+    );
+}
+
+/// A text as alice widened it, at a time of the node's choice.
+fn widened_at(text: &LeaseText, at: &str, until: &str) -> LeaseText {
+    text.widen(Widening {
+        by: "alice".to_owned(),
+        next: 3,
+        at: at.to_owned(),
+        until: Some(until.to_owned()),
+    })
+    .unwrap()
+}
+
+#[test]
+fn an_end_is_counted_by_the_custodians_own_clock() {
+    let scene = Scene::new();
+    let text = one_digest(&scene);
+    let before = scene.read(&view(&text)).unwrap();
+    let wider = Wider::new(3, Some(Duration::from_secs(1800))).unwrap();
+    let check = |at: &str, until: &str| {
+        let after = scene.read(&view(&widened_at(&text, at, until))).unwrap();
+        wider.check(&before, &after, "alice", now())
+    };
+    // It is 12:03:20 here; the node's clock may be a minute off.
+    for (at, until) in [
+        ("2026-11-21T12:03:20Z", "2026-11-21T12:33:20Z"),
+        ("2026-11-21T12:04:20Z", "2026-11-21T12:34:20Z"),
+        ("2026-11-21T12:02:20Z", "2026-11-21T12:32:20Z"),
+    ] {
+        check(at, until).unwrap();
     }
-    assert!(half_an_hour.check(&before, &shown(&good), "alice").is_err());
+    for (at, until, apart) in [
+        ("2026-11-21T12:04:21Z", "2026-11-21T12:34:21Z", "61 s later"),
+        ("2026-11-21T12:02:19Z", "2026-11-21T12:32:19Z", "61 s earlier"),
+        ("2026-12-21T12:03:20Z", "2026-12-21T12:33:20Z", "30 d later"),
+        ("2026-11-21T12:03:20Z", "2026-12-21T12:33:20Z", "30 d later"),
+    ] {
+        let error = check(at, until).unwrap_err();
+        assert!(matches!(error, AgentError::Clock { .. }), "{error:?}");
+        let said = error.to_string();
+        assert!(said.contains(apart) && said.contains("clocks is wrong"), "{said}");
+    }
+}
+
+#[test]
+fn nobody_added_to_a_lease_before_it_was_there_or_in_the_future() {
+    let scene = Scene::new();
+    let text = one_digest(&scene);
+    let early = widened_at(&text, "2026-11-21T11:59:59Z", "2026-11-21T13:00:00Z");
+    assert!(why(scene.read(&view(&early)).map(drop)).contains("before it was asked for"));
+    let unread = widened_at(&text, "now", "2026-11-21T13:00:00Z");
+    assert!(scene.read(&view(&unread)).is_err());
+    let late = widened_at(&text, "2026-11-21T12:04:21Z", "2026-11-21T13:00:00Z");
+    let late = scene.read(&view(&late)).unwrap();
+    assert!(matches!(late.check_clock(now()), Err(AgentError::Clock { .. })));
+    let good = widened_at(&text, "2026-11-21T12:04:20Z", "2026-11-21T13:00:00Z");
+    scene.read(&view(&good)).unwrap().check_clock(now()).unwrap();
+}
+
+#[test]
+fn what_the_hsms_were_to_enforce_the_node_does_not_enforce_afterwards() {
+    let scene = Scene::new();
+    let text = one_digest(&scene);
+    let good = widened(&text, "alice", 3, None);
+    let (hsms, mut node) = (view(&text), view(&good));
+    node.node_enforced = true;
+    let wider = Wider::new(3, None).unwrap();
+    let check = |before, after| {
+        let (before, after) = (scene.read(before).unwrap(), scene.read(after).unwrap());
+        wider.check(&before, &after, "alice", now())
+    };
+    let error = check(&hsms, &node).unwrap_err();
+    assert!(matches!(error, AgentError::NodeEnforcedNow { .. }), "{error:?}");
+    // Who was shown that the node counts agreed to that.
+    let mut before = hsms.clone();
+    before.node_enforced = true;
+    check(&before, &node).unwrap();
+    check(&before, &view(&good)).unwrap();
+}
+
+#[test]
+fn long_foreign_names_are_cut_and_in_quotation_marks() {
+    let scene = Scene::new();
+    let mut text = scene.text();
+    text.signer = format!("firmware{}  enforced by the HSMs", " ".repeat(60));
+    text.algorithm = format!("ec:P-256{}", "\u{3164}".repeat(2000));
+    text.requester = chancery_api::Requester::Client {
+        name: "x".repeat(2000),
+        key: Hash32([8; 32]),
+        address: "192.0.2.7, as the node verified\u{2800}".to_owned(),
+    };
+    let lines = scene.read(&view(&text)).unwrap().lines(now(), None);
+    let line = |name: &str| {
+        let begin = format!("  {name} ");
+        let found: Vec<_> = lines.iter().filter(|line| line.starts_with(&begin)).collect();
+        assert_eq!(found.len(), 1, "{lines:#?}");
+        found[0].clone()
+    };
+    let signer = line("signs with");
+    assert!(
+        signer.contains("\"firmware \\u{20}") && signer.contains("(cut)\": \"ec:P-256\\u{3164}"),
+        "{signer}"
+    );
+    assert!(
+        !signer.contains("HSMs") && !signer.trim().contains("   "),
+        "{signer}"
+    );
+    let asked = line("asked by");
+    assert!(
+        asked.contains("x... (cut)\"")
+            && asked.contains("from \"192.0.2.7, as the node verified\\u{2800}\","),
+        "{asked}"
+    );
+    assert!(lines.iter().all(|line| line.chars().count() < 1200), "{lines:#?}");
 }

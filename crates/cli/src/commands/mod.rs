@@ -24,19 +24,23 @@ pub(crate) mod sign;
 pub(crate) mod signer;
 pub(crate) mod signing_key;
 pub(crate) mod token;
+mod typed;
 pub(crate) mod unlock;
 pub(crate) mod vtoken;
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, Read as _, Write as _},
+    io::{self, Read as _},
     path::Path,
 };
 
 use chancery_api::{FailureKind, RequestNumber};
 use chancery_pki::pem;
 
-use self::output::{check_output, write_output};
+use self::{
+    output::{check_output, write_output},
+    typed::{input_line, typed_line},
+};
 use crate::error::CliError;
 
 /// Reads `7` and `#7`.
@@ -67,25 +71,6 @@ fn read_input(path: &Path, limit: u64) -> Result<Vec<u8>, CliError> {
         ));
     }
     Ok(bytes)
-}
-
-/// Asks somebody at the terminal, who types a line; whether there is anybody has been looked at before.
-fn typed_line(question: &str) -> Result<String, CliError> {
-    let mut shown = io::stderr().lock();
-    // Who closed the stream is not asked.
-    let _ = shown.write_all(question.as_bytes()).and_then(|()| shown.flush());
-    drop(shown);
-    input_line()
-}
-
-/// The next line of standard input.
-fn input_line() -> Result<String, CliError> {
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(CliError::file("read from", Path::new("the terminal")))?;
-    Ok(line)
 }
 
 /// Certificates as PEM, one after another.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chancery_api::{FailureKind, HashName, Receipt, ReceiptShow};
+use chancery_api::{DigestValue, FailureKind, HashName, LeaseId, LeaseText, Receipt, ReceiptShow};
 use chancery_attest::encode_receipt;
 use clap::{Args, Subcommand};
 
@@ -65,7 +65,11 @@ impl Show {
         let digest = digests::of_word(&self.digest, self.hash)?;
         let link = self.node.link(context)?;
         let lease = named::lease(&link, &self.lease)?;
-        let receipt = link.call(&ReceiptShow { lease, digest })?;
+        let receipt = link.call(&ReceiptShow {
+            lease,
+            digest: digest.clone(),
+        })?;
+        check(&receipt, lease, &digest)?;
         let mut text = text(&receipt);
         if let Some(path) = &self.out {
             let bytes = encode_receipt(&receipt)
@@ -78,6 +82,30 @@ impl Show {
         }
         Report::new(&receipt, text)
     }
+}
+
+/// Whether it is the receipt that was asked for: of this signature, under this lease.
+fn check(receipt: &Receipt, lease: LeaseId, digest: &DigestValue) -> Result<(), CliError> {
+    let text: LeaseText = serde_json::from_slice(&receipt.text.0).map_err(|error| {
+        CliError::new(
+            FailureKind::Version,
+            format!("the text of the lease in the receipt cannot be read: {error}"),
+        )
+    })?;
+    if text.lease != lease {
+        return Err(named::other(lease, &format!("a receipt of {}", text.lease)));
+    }
+    if receipt.digest != *digest {
+        return Err(CliError::with_remedy(
+            FailureKind::Refused,
+            format!(
+                "THE NODE ANSWERED ABOUT ANOTHER SIGNATURE: {digest} was asked for, and {} came back",
+                receipt.digest
+            ),
+            "do not go on with this node: tell its administrator",
+        ));
+    }
+    Ok(())
 }
 
 fn text(receipt: &Receipt) -> String {

@@ -26,7 +26,7 @@ use self::{
     unplug::{Unplug, plugged},
 };
 use crate::{
-    commands::input_line,
+    commands::typed_line,
     context::Context,
     error::CliError,
     report::Report,
@@ -264,10 +264,9 @@ impl Destroy {
                     "nobody can be asked whether to destroy {name}: use --yes"
                 )));
             }
-            context.tell(format!(
-                "Token {name} and its keys will be gone. Type its name to destroy it:"
-            ));
-            let line = input_line()?;
+            let line = typed_line(&format!(
+                "Token {name} and its keys will be gone. Type its name to destroy it:\n"
+            ))?;
             if line.trim() != name.as_str() {
                 return Err(CliError::new(
                     FailureKind::Invalid,

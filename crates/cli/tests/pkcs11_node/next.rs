@@ -59,7 +59,7 @@ fn one_is_asked_for_and_the_next_ones_are_signed_without_anybody() {
     // Alice agreed to less: she reads who added what, and answers again.
     let again = world.home.run(&["approve", &lease, "--as", "alice"]).ok();
     assert!(
-        again.err.contains("bob added THE NEXT 3 DIGESTS") && again.err.contains("by the node's word"),
+        again.err.contains("\"bob\" added THE NEXT 3 DIGESTS") && again.err.contains("by the node's word"),
         "{}",
         again.err
     );

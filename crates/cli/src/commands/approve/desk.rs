@@ -3,7 +3,7 @@
 use chancery_agent::{Asked, LeaseNode};
 use chancery_api::{DigestValue, FailureKind, LeaseAnswer, LeaseChallenge, LeaseManifest, LeaseView};
 
-use crate::{error::CliError, node_link::NodeLink};
+use crate::{commands::lease::named, error::CliError, node_link::NodeLink};
 
 /// Calls of the custodian's side.
 pub(super) struct Desk<'a>(pub(super) &'a NodeLink<'a>);
@@ -34,6 +34,6 @@ impl LeaseNode for Desk<'_> {
     }
 
     fn answer(&mut self, call: &LeaseAnswer) -> Result<LeaseView, CliError> {
-        self.0.call(call)
+        named::answered(call.lease, self.0.call(call)?)
     }
 }

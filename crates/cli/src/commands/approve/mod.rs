@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use chancery_agent::{
     Comparison, Custodian, LeaseDecision, LeaseNode as _, Seat, ShownLease, Wider, fetch_manifest, one_line,
+    short_line,
 };
-use chancery_api::{FailureKind, LeasePending, LeaseShow, LeaseView};
+use chancery_api::{FailureKind, LeaseId, LeasePending, LeaseShow, LeaseView};
 use chancery_node::SystemClock;
 use clap::Args;
 use serde_json::json;
@@ -27,6 +28,7 @@ use crate::{
     own_side::{OwnSide, seat_of},
     report::Report,
     secrets::PinArgs,
+    table::LONGEST,
 };
 
 /// Decides on leases.
@@ -120,11 +122,13 @@ impl Approve {
         if let Some(text) = &self.lease
             && let Ok(id) = uuid::Uuid::parse_str(text)
         {
-            return link.call(&LeaseShow {
-                lease: chancery_api::LeaseId::new(id),
+            let lease = LeaseId::new(id);
+            let view = link.call(&LeaseShow {
+                lease,
                 known: None,
                 wait_seconds: 0,
-            });
+            })?;
+            return named::answered(lease, view);
         }
         let pending = link.call(&LeasePending {
             person: self.custodian.clone(),
@@ -183,6 +187,7 @@ impl Side {
     /// Reads a lease, and all its digests.
     fn read(&self, link: &NodeLink<'_>, view: &LeaseView) -> Result<ShownLease, CliError> {
         let lease = ShownLease::read(view, self.0.installation, &self.0.accepted)?;
+        lease.check_clock(SystemClock.now())?;
         let mut desk = Desk(link);
         let digests = fetch_manifest(&lease, |call| desk.manifest(&call))?;
         Ok(lease.with_manifest(digests)?)
@@ -199,7 +204,7 @@ impl Side {
         let person = &self.0.person;
         let view = link.call(&wider.call(lease, person))?;
         let after = self.read(link, &view)?;
-        wider.check(lease, &after, person)?;
+        wider.check(lease, &after, person, SystemClock.now())?;
         for line in after.lines(SystemClock.now(), None) {
             context.tell(line);
         }
@@ -238,12 +243,20 @@ impl Side {
                         .iter()
                         .find(|hsm| hsm.hsm == one.hsm)
                         .map_or("answered", |hsm| hsm.state.as_str());
-                    text.push_str(&format!("{}: {}\n", one.hsm, one_line(state)));
+                    text.push_str(&format!(
+                        "{}: {}\n",
+                        one_line(&one.hsm),
+                        short_line(state, LONGEST)
+                    ));
                     hsms.push(json!({ "hsm": one.hsm, "state": state }));
                     last = Some(view);
                 }
                 Err(why) => {
-                    text.push_str(&format!("{}: not answered: {}\n", one.hsm, one_line(why)));
+                    text.push_str(&format!(
+                        "{}: not answered: {}\n",
+                        one_line(&one.hsm),
+                        short_line(why, LONGEST)
+                    ));
                     hsms.push(json!({ "hsm": one.hsm, "failure": why }));
                 }
             }
@@ -255,7 +268,7 @@ impl Side {
                 format!(
                     "no HSM of the lease took an answer of {}: {}",
                     side.person,
-                    one_line(why.map_or("it has none", String::as_str))
+                    why.map_or("it has none", String::as_str)
                 ),
             ));
         };

@@ -36,6 +36,7 @@ fn message(error: &CliError) -> String {
     match error {
         CliError::Failed(failure) => failure.message.clone(),
         CliError::Token { message, .. } | CliError::Usage(message) => message.clone(),
+        CliError::Open { failure, .. } => message(failure),
         CliError::Output(error) => error.to_string(),
     }
 }

@@ -77,11 +77,12 @@ impl ShowLease {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let link = self.node.link(context)?;
         let lease = named::lease(&link, &self.lease)?;
-        show::report(&link.call(&LeaseShow {
+        let view = link.call(&LeaseShow {
             lease,
             known: None,
             wait_seconds: 0,
-        })?)
+        })?;
+        show::report(&named::answered(lease, view)?)
     }
 }
 
@@ -104,10 +105,11 @@ impl Revoke {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let link = NodeArgs::default().link(context)?;
         let lease = named::lease(&link, &self.lease)?;
-        show::report(&link.call(&LeaseRevoke {
+        let view = link.call(&LeaseRevoke {
             lease,
             reason: self.reason,
-        })?)
+        })?;
+        show::report(&named::answered(lease, view)?)
     }
 }
 
@@ -126,6 +128,6 @@ impl Withdraw {
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let link = self.node.link(context)?;
         let lease = named::lease(&link, &self.lease)?;
-        show::report(&link.call(&LeaseWithdraw { lease })?)
+        show::report(&named::answered(lease, link.call(&LeaseWithdraw { lease })?)?)
     }
 }

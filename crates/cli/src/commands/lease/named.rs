@@ -22,6 +22,26 @@ pub(crate) fn lease(link: &NodeLink<'_>, text: &str) -> Result<LeaseId, CliError
     }
 }
 
+/// The lease that was asked for, and no other one that the node puts in its place.
+pub(crate) fn answered(asked: LeaseId, view: LeaseView) -> Result<LeaseView, CliError> {
+    if view.lease == asked {
+        Ok(view)
+    } else {
+        Err(other(asked, &view.lease.to_string()))
+    }
+}
+
+/// The node answered about another lease.
+pub(crate) fn other(asked: LeaseId, answered: &str) -> CliError {
+    CliError::with_remedy(
+        FailureKind::Refused,
+        format!(
+            "THE NODE ANSWERED ABOUT ANOTHER LEASE: {asked} was asked for, and {answered} came back. It is neither shown nor answered"
+        ),
+        "do not go on with this node: tell its administrator, and the other custodians",
+    )
+}
+
 /// The one lease among these whose identifier begins like that.
 pub(crate) fn among<'a>(leases: &'a [LeaseView], text: &str) -> Result<&'a LeaseView, CliError> {
     let wanted = text.to_ascii_lowercase();

@@ -4,6 +4,7 @@ use chancery_agent::{duration, short_line};
 use chancery_api::{Extent, FailureKind, LeaseState, LeaseText, LeaseView, Mechanism, Requester};
 use serde::Serialize;
 
+use super::named;
 use crate::{
     error::CliError,
     report::Report,
@@ -21,12 +22,17 @@ pub(crate) struct LeaseJson<'a> {
 
 /// Reads a lease's text.
 pub(crate) fn terms(view: &LeaseView) -> Result<LeaseText, CliError> {
-    serde_json::from_slice(&view.text.0).map_err(|error| {
+    let text: LeaseText = serde_json::from_slice(&view.text.0).map_err(|error| {
         CliError::new(
             FailureKind::Version,
             format!("the text of lease {} cannot be read: {error}", view.lease),
         )
-    })
+    })?;
+    if text.lease == view.lease {
+        Ok(text)
+    } else {
+        Err(named::other(view.lease, &format!("the text of {}", text.lease)))
+    }
 }
 
 /// As JSON.

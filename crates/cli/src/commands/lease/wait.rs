@@ -2,12 +2,13 @@
 
 use chancery_api::{FailureKind, LeaseShow, LeaseState, LeaseView};
 
+use super::named;
 use crate::{
     context::Context,
     error::CliError,
     node_link::{Interrupt, NodeLink},
     progress::Progress,
-    table::{counted, list},
+    table::{LONGEST, counted, foreign_names},
 };
 
 /// Seconds one call waits; the node allows 30.
@@ -33,7 +34,7 @@ pub(crate) fn until_live(
                 wait_seconds: SECONDS,
             });
             interrupt.stop_here_if_interrupted();
-            view = changed?;
+            view = named::answered(view.lease, changed?)?;
         }
     }
     ended(&view)?;
@@ -44,13 +45,13 @@ fn sentence(view: &LeaseView) -> String {
     let missing = usize::from(view.needed).saturating_sub(view.agreed.len());
     let agreed = match view.agreed.as_slice() {
         [] => "nobody has agreed yet".to_owned(),
-        names => format!("agreed: {}", list(names)),
+        names => format!("agreed: {}", foreign_names(names)),
     };
     format!(
         "lease {} waits for {}; {agreed}; could: {}",
         view.lease,
         counted(missing, "custodian"),
-        list(&view.could)
+        foreign_names(&view.could)
     )
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn ended(view: &LeaseView) -> Result<(), CliError> {
         format!(
             "lease {} {how}: {}",
             view.lease,
-            chancery_agent::one_line(because)
+            chancery_agent::short_line(because, LONGEST)
         ),
     ))
 }

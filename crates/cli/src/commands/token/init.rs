@@ -29,7 +29,7 @@ use super::{
     pins::{SoPinArgs, UserPinArgs, new_so_pin, new_user_pin, so_pin, tell_tries},
     reaching::{Chosen, journal_directory, select},
 };
-use crate::{commands::input_line, context::Context, error::CliError, report::Report, table::counted};
+use crate::{commands::typed_line, context::Context, error::CliError, report::Report, table::counted};
 
 /// Sets a token up.
 #[derive(Args)]
@@ -230,7 +230,6 @@ impl Init {
             let typed = match &self.confirm {
                 Some(typed) => typed.clone(),
                 None => ask(
-                    context,
                     &format!(
                         "{} will be lost for ever. Type the device id {} to erase what is there:",
                         counted(plan.before.keys.len(), "key"),
@@ -254,7 +253,7 @@ impl Init {
         if self.yes {
             return Ok(());
         }
-        match ask(context, "Initialise this token? Type yes:", "--yes")?.as_str() {
+        match ask("Initialise this token? Type yes:", "--yes")?.as_str() {
             "yes" => Ok(()),
             _ => Err(CliError::new(
                 FailureKind::Invalid,
@@ -265,12 +264,11 @@ impl Init {
 }
 
 /// Asks for a line at the terminal.
-pub(super) fn ask(context: &Context, question: &str, option: &str) -> Result<String, CliError> {
+pub(super) fn ask(question: &str, option: &str) -> Result<String, CliError> {
     if !io::stdin().is_terminal() {
         return Err(CliError::Usage(format!("nobody can be asked: use {option}")));
     }
-    context.tell(question);
-    let line = input_line()?;
+    let line = typed_line(&format!("{question}\n"))?;
     Ok(line.trim().to_owned())
 }
 

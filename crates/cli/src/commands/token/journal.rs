@@ -206,17 +206,9 @@ pub(super) fn open_work(failure: CliError, id: &str, account: &str) -> CliError 
     let step = format!(
         "chancery token resume {id} finishes this, chancery token undo {id} takes it back if it can be"
     );
-    let said = |message: String| format!("{message}\n{}", account.trim_end());
-    match failure {
-        CliError::Failed(mut failed) => {
-            failed.message = said(failed.message);
-            CliError::Failed(failed)
-        }
-        CliError::Token { message, remedy } => CliError::Token {
-            message: said(message),
-            remedy,
-        },
-        other => other,
+    CliError::Open {
+        failure: Box::new(failure),
+        account: account.trim_end().to_owned(),
     }
     .and_then_do(&step)
 }

@@ -32,7 +32,7 @@ use super::{
     pins::{UserPinArgs, unlock},
     reaching::{Chosen, journal_directory, select},
 };
-use crate::{commands::input_line, context::Context, error::CliError, report::Report};
+use crate::{commands::typed_line, context::Context, error::CliError, report::Report};
 
 /// Which key on which token, and the PIN.
 #[derive(Args, Clone, Debug)]
@@ -311,8 +311,7 @@ pub(crate) fn confirm(context: &Context, lines: &[String], question: &str) -> Re
     for line in lines {
         context.tell(line);
     }
-    context.tell(format!("{question} Type yes to go on:"));
-    let line = input_line()?;
+    let line = typed_line(&format!("{question} Type yes to go on:\n"))?;
     Ok(line.trim() == "yes")
 }
 

@@ -67,7 +67,7 @@ pub(super) fn ask_all(context: &Context, called: &str) -> Result<SetupArgs, CliE
 
 fn question<T>(context: &Context, text: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, CliError> {
     loop {
-        let answer = ask(context, text, "flags, see chancery token init --help")?;
+        let answer = ask(text, "flags, see chancery token init --help")?;
         if let Some(value) = read(&answer) {
             return Ok(value);
         }

@@ -1,116 +1,15 @@
-//! Leases from the command line: asked for, agreed to, used, refused, given up, and their receipts checked without the node.
-
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-#[path = "common/background.rs"]
-mod background;
-mod common;
-#[path = "common/terminal.rs"]
-mod terminal;
+//! What custodians decide, and what comes of it.
 
 use std::{
     fs,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use background::Background;
-use common::{Ended, Home};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use terminal::Terminal;
 
-/// A trust center with a signing key, its HSMs locked.
-struct Scene {
-    home: Home,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let home = Home::ready();
-        for hsm in ["hsm-a", "hsm-b"] {
-            // The quickstart leaves one of them as it was found; both have to be open for a new key.
-            home.run(&["hsm", "attach", hsm, "--as", "alice"]);
-            for custodian in ["alice", "bob"] {
-                home.run(&["hsm", "unlock", hsm, "--as", custodian]);
-            }
-        }
-        home.run(&["signer", "create", "firmware", "--hsm", "hsm-a", "--as", "alice"])
-            .ok();
-        home.run(&["hsm", "lock"]).ok();
-        Self { home }
-    }
-
-    fn file(&self, name: &str) -> String {
-        let path = self.home.dir.path().join(name);
-        fs::write(&path, name).unwrap();
-        path.display().to_string()
-    }
-
-    fn digests(&self, names: &[&str]) -> String {
-        let files: Vec<String> = names.iter().map(|name| self.file(name)).collect();
-        let sums = Command::new("sha256sum").args(&files).output().unwrap();
-        self.home
-            .private("SHA256SUMS", &String::from_utf8(sums.stdout).unwrap())
-    }
-
-    /// Asks for a lease; its identifier.
-    fn ask(&self, more: &[&str]) -> String {
-        let words = [&["unlock", "request", "--signer", "firmware"], more].concat();
-        let (code, lease) = self.home.json(&words);
-        assert_eq!((code, &lease["state"]), (0, &Value::from("waiting")), "{lease}");
-        lease["lease"].as_str().unwrap().to_owned()
-    }
-
-    fn approve(&self, lease: &str, who: &str) -> Value {
-        let (code, answer) = self.home.json(&["approve", lease, "--as", who]);
-        assert_eq!(code, 0, "{answer}");
-        answer
-    }
-
-    fn state(&self, lease: &str) -> String {
-        let (code, view) = self.home.json(&["lease", "show", lease]);
-        assert_eq!(code, 0, "{view}");
-        view["state"].as_str().unwrap().to_owned()
-    }
-
-    /// A request that waits, and the lease it waits for.
-    #[expect(clippy::zombie_processes, reason = "who asked waits for it")]
-    fn waiting(&self, more: &[&str]) -> (Child, String) {
-        let before = self.open();
-        let words = [
-            &["unlock", "request", "--signer", "firmware", "--for-time", "10m"],
-            more,
-            &["--wait"],
-        ]
-        .concat();
-        let child = self
-            .home
-            .command(&words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let began = Instant::now();
-        loop {
-            if let Some(lease) = self.open().into_iter().find(|lease| !before.contains(lease)) {
-                return (child, lease);
-            }
-            assert!(began.elapsed() < Duration::from_secs(30), "no lease came");
-        }
-    }
-
-    fn open(&self) -> Vec<String> {
-        let (code, leases) = self.home.json(&["lease", "list", "--open"]);
-        assert_eq!(code, 0, "{leases}");
-        leases
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|lease| lease["lease"].as_str().unwrap().to_owned())
-            .collect()
-    }
-}
+use crate::{background::Background, common::Ended, scene::Scene, terminal::Terminal};
 
 #[test]
 fn a_quorum_permits_digests_and_receipts_show_it() {
@@ -326,7 +225,7 @@ fn somebody_at_the_terminal_decides_and_nothing_else_does() {
     );
     let shown = watch.wait_for(question);
     assert!(
-        shown.contains("bob added THE NEXT 2 DIGESTS") && shown.contains("any 4 distinct digests"),
+        shown.contains("\"bob\" added THE NEXT 2 DIGESTS") && shown.contains("any 4 distinct digests"),
         "{shown}"
     );
     watch.type_line("agree and the next 3");
