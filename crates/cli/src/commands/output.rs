@@ -10,7 +10,7 @@ use std::{
 use chancery_api::FailureKind;
 use uuid::Uuid;
 
-use crate::error::CliError;
+use crate::{commands::token::opening::is_stream, error::CliError};
 
 /// Whether [`write_output`] could write this file, found out before anything is asked or decided.
 pub(super) fn check_output(path: &Path) -> Result<(), CliError> {
@@ -20,14 +20,25 @@ pub(super) fn check_output(path: &Path) -> Result<(), CliError> {
             format!("cannot write {}: it is a directory", path.display()),
         ));
     }
+    if is_pipe_or_device(path) {
+        // To open a pipe is to begin, and to close it is to end, what somebody reads there.
+        return Ok(());
+    }
     let (_, beside) = beside(path);
     open_new(&beside)
         .and_then(|_| fs::remove_file(&beside))
         .map_err(CliError::file("write", path))
 }
 
-/// Writes a public file whole or not at all: beside it, synced, renamed over it.
+/// Writes a public file whole or not at all: beside it, synced, renamed over it. A pipe or a device is written to, and stays what it is.
 pub(super) fn write_output(path: &Path, content: &[u8]) -> Result<(), CliError> {
+    if is_pipe_or_device(path) {
+        return OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|mut stream| stream.write_all(content).and_then(|()| stream.flush()))
+            .map_err(CliError::file("write", path));
+    }
     let (directory, beside) = beside(path);
     let written = open_new(&beside).and_then(|mut file| {
         let written = file
@@ -43,6 +54,11 @@ pub(super) fn write_output(path: &Path, content: &[u8]) -> Result<(), CliError> 
     written
         .and_then(|()| File::open(directory)?.sync_all())
         .map_err(CliError::file("write", path))
+}
+
+/// Such as `/dev/stdout` and `/dev/null`, by whatever name.
+fn is_pipe_or_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| is_stream(there.file_type()))
 }
 
 /// The directory of a file, and a name in it under which the file is written first: one that nobody knows before.
@@ -95,5 +111,24 @@ mod tests {
         );
         assert!(!folder.path().join("nothing").exists());
         check_output(folder.path()).unwrap_err();
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = folder.path().join("null");
+        symlink("/dev/null", &device).unwrap();
+        check_output(&device).unwrap();
+        write_output(&device, b"card").unwrap();
+        assert!(device.is_symlink());
+        assert!(is_pipe_or_device(Path::new("/dev/null")));
+        // A pipe that somebody reads.
+        let (mut reader, writer) = io::pipe().unwrap();
+        let pipe = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+        write_output(Path::new(&pipe), b"card").unwrap();
+        drop(writer);
+        let mut read = Vec::new();
+        io::Read::read_to_end(&mut reader, &mut read).unwrap();
+        assert_eq!(read, b"card");
     }
 }

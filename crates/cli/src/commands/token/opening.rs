@@ -297,7 +297,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         .map_err(CliError::file("write", path))
 }
 
-fn is_stream(kind: FileType) -> bool {
+/// A pipe, a terminal, another device that takes bytes.
+pub(crate) fn is_stream(kind: FileType) -> bool {
     kind.is_fifo() || kind.is_char_device()
 }
 
