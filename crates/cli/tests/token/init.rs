@@ -1,16 +1,11 @@
 //! Setting a token up, and going on after an interruption.
 
-use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
-    process::{Command, Stdio},
-};
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, process::Stdio};
 
 use serde_json::{Value, json};
 
 use super::{Bench, PIN, SO_PIN};
-use crate::common::Ended;
+use crate::{common::Ended, terminal::Terminal};
 
 #[test]
 fn a_dry_run_shows_the_command_without_pins_and_does_nothing() {
@@ -292,29 +287,37 @@ fn what_had_not_begun_is_undone_and_what_is_given_up_is_forgotten() {
 #[test]
 fn the_wizard_asks_one_question_after_the_other() {
     let bench = Bench::new(&["hsm-a"]);
-    let program = bench.home.command(&[]).get_program().to_str().unwrap().to_owned();
-    let line = format!(
-        "{program} token init hsm-a --wizard --so-pin-file {}",
-        bench.so_pin
-    );
-    let mut child = Command::new("script")
-        .args(["-qec", &line, "/dev/null"])
-        .env("CHANCERY_DATA_DIR", bench.home.data())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Label, who opens it (nonsense first), backup, shares, unblocking, PIN twice, begin.
-    let answers = ["wizard", "7", "1", "2", "3", "1", PIN, PIN, "yes"];
-    let mut stdin = child.stdin.take().unwrap();
-    for answer in answers {
-        writeln!(stdin, "{answer}").unwrap();
+    let words = [
+        "token",
+        "init",
+        "hsm-a",
+        "--wizard",
+        "--so-pin-file",
+        &bench.so_pin,
+    ];
+    let mut terminal = Terminal::start(&bench.home.command(&words), 200, 50);
+    // Nonsense is asked again.
+    for (question, answer) in [
+        ("Label, ", "wizard"),
+        ("Who opens it?", "7"),
+        ("Who opens it?", "1"),
+        ("Backup: ", "2"),
+        ("Of how many shares", "3"),
+        ("A blocked PIN: ", "1"),
+    ] {
+        terminal.wait_for(question);
+        terminal.wait_for("]:");
+        terminal.type_line(answer);
     }
-    let ended = Ended::from(child.wait_with_output().unwrap());
-    drop(stdin);
-    assert_eq!(ended.code, 0, "{}", ended.out);
-    assert!(ended.out.contains("is no answer to that"), "{}", ended.out);
+    for question in ["New ", "again: "] {
+        terminal.wait_for(question);
+        terminal.type_unseen(PIN);
+    }
+    terminal.wait_for("Type yes:");
+    terminal.type_line("yes");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("is no answer to that"), "{screen}");
     let info = bench.info("hsm-a");
     assert_eq!(
         (&info["label"], &info["domains"][0]["shares"]),

@@ -11,6 +11,8 @@ mod look;
 mod pcscd;
 mod pins;
 mod plugged;
+#[path = "../common/terminal.rs"]
+mod terminal;
 mod test;
 
 use std::fs;
