@@ -24,6 +24,8 @@ impl Center {
     /// Blocked when the person is no custodian of that HSM or has answered; [`FailureKind::Conflict`] when the lease is over.
     pub async fn lease_challenge(&self, call: &LeaseChallenge) -> Result<LeaseChallengeView, Failure> {
         self.desk.notice().await;
+        // Nobody's answer to this one is added to answers for another that is over.
+        self.desk.forget_left().await;
         let people = self.people().await?;
         let person = people.by_name(&call.person)?;
         let text = self.open_text(call.lease).await?;

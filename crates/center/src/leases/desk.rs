@@ -16,7 +16,7 @@ use chancery_store::{Change, Store};
 use tokio::sync::{Notify, broadcast::error::RecvError, watch};
 use tracing::warn;
 
-use super::{OpenLease, admission::Coming, turns::Turns};
+use super::{GivenTo, OpenLease, admission::Coming, turns::Turns};
 use crate::{committer::Committer, env::Clock};
 
 /// How often the task looks while there are leases.
@@ -55,6 +55,8 @@ pub(crate) struct Leases {
     pub(crate) for_all: Mutex<HashMap<HsmId, u64>>,
     /// When each open HSM locks itself, as it was told in this era: a reading of the node's monotonic clock.
     pub(crate) limits: Mutex<HashMap<HsmId, (u64, Option<u64>)>>,
+    /// See [`Desk::leave_behind`].
+    pub(super) left: Mutex<HashMap<HsmId, GivenTo>>,
     /// Counts changes that somebody may wait for.
     pub(crate) changed: watch::Sender<u64>,
     /// See [`Desk::answering`].
@@ -109,6 +111,7 @@ impl Desk {
                 turns: Mutex::default(),
                 for_all: Mutex::default(),
                 limits: Mutex::default(),
+                left: Mutex::default(),
                 changed: watch::Sender::new(0),
                 answering: Mutex::default(),
                 counting: tokio::sync::Mutex::new(()),
@@ -156,7 +159,7 @@ impl Desk {
 
     /// Whether there is nothing to look after: no lease, and no HSM that has still to be locked.
     fn is_idle(&self) -> bool {
-        let none = self.book().is_empty();
+        let none = self.book().is_empty() && held(&self.left).is_empty();
         let all = self.inner.pool.all();
         none && !all.iter().any(|(id, _)| self.is_unneeded(*id))
     }

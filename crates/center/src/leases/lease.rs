@@ -150,6 +150,7 @@ impl Attempt {
 }
 
 /// Answers to an HSM's own challenges that were given for a lease.
+#[derive(Clone)]
 pub(crate) struct GivenTo {
     pub(crate) hsm: HsmId,
     /// The era they were given in.
@@ -365,13 +366,10 @@ impl OpenLease {
         self.state == LeaseState::Waiting && self.waits_until.is_some() && self.counted.is_empty()
     }
 
-    /// Takes another text. What was answered was about the one before; gives back HSMs that may count such answers.
-    pub(crate) fn widen(&mut self, text: LeaseText, bytes: Vec<u8>, because: String) -> Vec<GivenTo> {
-        self.earlier.push(Arc::clone(&self.bytes));
-        self.text = Arc::new(text);
-        self.bytes = bytes.into();
+    /// The HSMs that may count answers given for it.
+    pub(crate) fn answered(&self) -> Vec<GivenTo> {
         let mut answered = Vec::new();
-        for (hsm, attempt) in &mut self.attempts {
+        for (hsm, attempt) in &self.attempts {
             let given = attempt.given.iter();
             let by_hsm = given.filter(|given| given.kind == StatementKind::Unlock);
             let custodians: HashSet<String> = by_hsm.map(|given| given.chr.clone()).collect();
@@ -382,6 +380,17 @@ impl OpenLease {
                     custodians,
                 });
             }
+        }
+        answered
+    }
+
+    /// Takes another text. What was answered was about the one before; gives back HSMs that may count such answers.
+    pub(crate) fn widen(&mut self, text: LeaseText, bytes: Vec<u8>, because: String) -> Vec<GivenTo> {
+        self.earlier.push(Arc::clone(&self.bytes));
+        self.text = Arc::new(text);
+        self.bytes = bytes.into();
+        let answered = self.answered();
+        for attempt in self.attempts.values_mut() {
             attempt.start_again();
         }
         self.settle(LeaseState::Waiting, Some(because));

@@ -80,6 +80,7 @@ impl Desk {
             async move { desk.lock_if_unneeded(id, &hsm).await }
         });
         for_a_while(locking.collect()).await;
+        self.forget_left().await;
     }
 
     async fn lock_if_unneeded(&self, id: HsmId, hsm: &Hsm) {
@@ -97,7 +98,12 @@ impl Desk {
                 return;
             }
         }
-        let data = json!({ "hsm": hsm.name(), "because": "no lease needs it" });
+        self.was_locked(hsm, "no lease needs it").await;
+    }
+
+    /// Records that an HSM was locked, and tells who waits.
+    pub(super) async fn was_locked(&self, hsm: &Hsm, because: &str) {
+        let data = json!({ "hsm": hsm.name(), "because": because });
         let change =
             event(self.inner.clock.now_ms(), "hsm-locked", &Actor::Node, &data).map(|event| Change {
                 writes: Vec::new(),
@@ -157,7 +163,7 @@ impl Desk {
 }
 
 /// Works on HSMs, all at once, and waits a while for that. What takes longer goes on by itself.
-async fn for_a_while(work: Vec<impl Future<Output = ()> + Send + 'static>) {
+pub(super) async fn for_a_while(work: Vec<impl Future<Output = ()> + Send + 'static>) {
     let begun = work.into_iter().map(tokio::spawn);
     drop(tokio::time::timeout(PATIENCE, join_all(begun)).await);
 }

@@ -5,6 +5,7 @@
 mod admission;
 mod desk;
 mod lease;
+mod leftovers;
 mod locking;
 mod noticing;
 mod recorded;

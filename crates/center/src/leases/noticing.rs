@@ -91,7 +91,10 @@ impl Desk {
             Err(error) => return self.was_not_recorded(lease, &Failure::from(error)),
         };
         if gone {
-            self.book().remove(&lease);
+            let over = self.book().remove(&lease);
+            if let Some(over) = over {
+                self.leave_behind(over.answered());
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod hsm_setup;
 mod lease_answers;
 mod lease_clients;
 mod lease_keys;
+mod lease_left;
 mod lease_limits;
 mod lease_restart;
 mod lease_slow_hsm;
