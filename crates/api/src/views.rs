@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Base64, CertificateId, Condition, HsmId, PersonId, RequestNumber, Role, SignerId, Subject};
+use crate::{
+    Base64, CertificateId, Condition, Hash32, HsmId, PersonId, RequestNumber, Role, SignerId, Subject,
+};
 
 /// State of the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,6 +223,8 @@ pub struct PersonView {
     pub roles: Vec<Role>,
     /// CHR of the token's device certificate.
     pub device: String,
+    /// SHA-256 of the key that signs what the person decides (SubjectPublicKeyInfo).
+    pub key: Hash32,
     /// Names of the managers who signed the person into being; the first manager is `pinned at init`.
     pub granted_by: Vec<String>,
     /// HSMs in which the person is a custodian.

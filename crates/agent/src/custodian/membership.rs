@@ -145,7 +145,8 @@ impl Membership {
     }
 
     /// Why this may not take the place of what was accepted before: roots and keys are never exchanged.
-    fn follows(&self, known: &Self) -> Result<(), AgentError> {
+    /// `path` is the file of what was accepted before.
+    fn follows(&self, known: &Self, path: &Path) -> Result<(), AgentError> {
         if known.log_key != self.log_key {
             return Err(AgentError::Log(format!(
                 "ANOTHER KEY SIGNS IT: {} instead of {}",
@@ -153,17 +154,23 @@ impl Membership {
                 one_line(&known.log_key)
             )));
         }
-        let changed = if known.root.is_some() && self.root.is_some() && known.root != self.root {
-            "the root of its virtual tokens is another one"
+        let (changed, way_back) = if known.root.is_some() && self.root.is_some() && known.root != self.root {
+            ("the root of its virtual tokens is another one", String::new())
         } else if known.person != self.person {
-            "this token answers for another person there"
+            // That file alone: the HSMs, and where the audit log was seen last, stay as they were accepted.
+            let way_back = format!(
+                ". If {} was a wrong name, and the administrator agrees, remove {} and accept the invitation again",
+                one_line(&known.person),
+                path.display()
+            );
+            ("this token answers for another person there", way_back)
         } else {
             return Ok(());
         };
         Err(AgentError::Letter {
             what: "the invitation",
             why: format!(
-                "{changed}: what {} accepted before is never exchanged. Ask the administrator, by telephone",
+                "{changed}: what {} accepted before is never exchanged. Ask the administrator, by telephone{way_back}",
                 one_line(&known.person)
             ),
         })
@@ -183,7 +190,7 @@ impl Seat {
     ) -> Result<BTreeSet<String>, AgentError> {
         let (place, path) = paths(directory, membership);
         if let Some(known) = load_private::<Membership>(&path)? {
-            membership.follows(&known)?;
+            membership.follows(&known, &path)?;
         }
         let accepted = Accepted::load(&place, &membership.device)?;
         let mut known = BTreeSet::new();

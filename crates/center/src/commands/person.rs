@@ -1,5 +1,6 @@
 //! `person add` and `person list`.
 
+pub(crate) use chancery_api::check_name;
 use chancery_api::{
     Failure, FailureKind, Hash32, PersonAdd, PersonDocument, PersonId, PersonView, RequestView, Role, Subject,
 };
@@ -100,6 +101,7 @@ impl Center {
                 name: person.name.clone(),
                 roles: person.roles.clone(),
                 device: person.device.clone(),
+                key: Hash32::of(&person.public_key),
                 granted_by: person.granted_by.clone(),
                 custodian_of: custodians
                     .iter()
@@ -174,20 +176,5 @@ impl Center {
             }
         }
         Ok(())
-    }
-}
-
-/// Names are short, lower case and safe to print and to type.
-pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
-    let ok = (1..=32).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    if ok {
-        Ok(())
-    } else {
-        Err(Failure::new(FailureKind::Invalid, format!("{name:?} is no name"))
-            .with_remedy("1 to 32 of a-z, 0-9 and -, not beginning with -"))
     }
 }

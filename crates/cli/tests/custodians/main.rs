@@ -10,6 +10,7 @@ mod common;
 #[path = "../common/elsewhere.rs"]
 mod elsewhere;
 mod files;
+mod names;
 #[path = "../common/pcscd.rs"]
 mod pcscd;
 #[path = "../common/terminal.rs"]

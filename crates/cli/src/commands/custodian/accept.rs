@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chancery_agent::{Invitation, InvitedNode, Membership, Seat};
-use chancery_api::FailureKind;
+use chancery_api::{FailureKind, check_name};
 use clap::Args;
 use serde_json::json;
 
@@ -54,6 +54,8 @@ pub(crate) struct Accept {
 impl Accept {
     /// Runs the command.
     pub(super) fn run(self, context: &Context) -> Result<Report, CliError> {
+        // By the rule of the node: nobody has another name there, and what was accepted is never exchanged.
+        check_name(&self.custodian)?;
         let invitation = Invitation::parse(&read_input(&self.invitation, MOST_BYTES)?)?;
         let (chosen, mut token) = reached_or_only(context, self.token.as_deref())?;
         let device = token.device(&anchors(context)?)?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chancery_agent::{CardProof, CustodianCard, Fingerprint};
-use chancery_api::FailureKind;
+use chancery_api::{FailureKind, PersonList};
 use chancery_gateway::identity::{Usage, make};
 use clap::Args;
 use serde_json::json;
@@ -182,6 +182,49 @@ pub(crate) fn confirm(
         heard,
     };
     comparison.confirm(context, |heard| right.is(heard))
+}
+
+/// Refuses the card of another than `name`, where a person of that name is known: their card has the key that signs what they decide.
+pub(crate) fn refuse_other_person(
+    context: &Context,
+    card: &CustodianCard,
+    file: &Path,
+    name: &str,
+) -> Result<(), CliError> {
+    let people = context.call(&PersonList {})?;
+    let Some(person) = people.iter().find(|person| person.name == name) else {
+        return Ok(());
+    };
+    let proof = card.proof(context.tokens()?.anchors())?;
+    if proof.act_key == person.key {
+        return Ok(());
+    }
+    let (whose, next) = match people.iter().find(|other| other.key == proof.act_key) {
+        Some(other) => (
+            other.name.as_str(),
+            format!("if {0} is meant, name {0} in the command", other.name),
+        ),
+        None => (
+            "nobody who is known here",
+            "somebody new is added first: chancery person add NAME --card FILE".to_owned(),
+        ),
+    };
+    Err(CliError::with_remedy(
+        FailureKind::Refused,
+        format!(
+            "{} is the card of {whose} (token {}, decides with key SHA-256 {}), not that of {name} (token {}, decides with key SHA-256 \
+             {}): nothing was done",
+            file.display(),
+            proof.device,
+            proof.act_key,
+            person.device,
+            person.key
+        ),
+        format!(
+            "take the card of {name}: chancery custodian card, with token {}; {next}",
+            person.device
+        ),
+    ))
 }
 
 /// A card for who wrote it.

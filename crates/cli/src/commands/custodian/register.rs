@@ -6,7 +6,7 @@ use chancery_agent::{Accepted, AcceptedHsm, custodian_key};
 use chancery_api::{Base64, CustodianDocument, CustodianRegister, FailureKind, RequestShow, Subject};
 use clap::Args;
 
-use super::card::from_file;
+use super::card::{from_file, refuse_other_person};
 use crate::{
     act::Actor, commands::request, context::Context, error::CliError, report::Report, secrets::ApproverArgs,
 };
@@ -46,6 +46,7 @@ impl Register {
         let (chain, key_request) = match &self.card {
             Some(file) => {
                 let card = from_file(context, file, self.fingerprint.as_deref())?;
+                refuse_other_person(context, &card, file, &self.person)?;
                 (card.chain().to_vec(), card.custodian_key().to_vec())
             }
             None => self.own_token(context)?,

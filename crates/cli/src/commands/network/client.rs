@@ -18,7 +18,7 @@ use crate::{
     commands::{
         check_output,
         custodian::{
-            card::{confirm, show},
+            card::{confirm, refuse_other_person, show},
             compare::Comparison,
         },
         read_input, write_output,
@@ -115,6 +115,9 @@ impl Add {
         })?;
         show(context, card)?;
         confirm(context, card, &self.key, self.fingerprint.as_deref())?;
+        if let Some(custodian) = &self.custodian {
+            refuse_other_person(context, card, &self.key, custodian)?;
+        }
         Ok(certificate.as_bytes().to_vec())
     }
 
