@@ -35,7 +35,7 @@ use crate::{
 #[derive(Args)]
 #[command(
     after_help = "Example: chancery approve --as alice\n         chancery approve 01939d2e --as alice --compare fit.itb\n         \
-chancery approve --as alice --watch --node https://node:8443 --node-cert node.pem --client-key alice.pem\n         \
+chancery approve --as alice --watch --node https://node:8444 --node-cert node.pem --client-key alice.pem\n         \
 chancery approve 01939d2e --as alice --refuse \"wrong kernel version\"\n         \
 chancery approve 01939d2e --as alice --next 20 --until 30m\n\
 Everything you agree to is shown before the PIN is asked; your token answers here, for HSMs you accepted, and signs what was \

@@ -24,7 +24,7 @@ const MOST_CERTIFICATE: u64 = 64 * 1024;
 /// Writes an invitation.
 #[derive(Args)]
 #[command(after_help = "\
-Example: chancery custodian invitation --node https://node.example:8443 --out center.invitation
+Example: chancery custodian invitation --node https://node.example:8444 --out center.invitation
 Example: chancery custodian invitation --hsm hsm-c --out more.invitation
 The file is public and the same for all custodians. It counts on a custodian's machine once its fingerprint was compared: read it to each \
 of them by telephone. When HSMs are added later, make another one and have it accepted as well.")]

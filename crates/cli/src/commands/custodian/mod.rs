@@ -21,7 +21,7 @@ A custodian on a machine of their own, in five steps, where the two people compa
   alice  chancery person add bob --role subscriber --card bob.card --as alice
          chancery custodian register bob --card bob.card --hsm hsm-a,hsm-b --as alice
          chancery client add bob --key bob.card --custodian bob
-         chancery custodian invitation --node https://node:8443 --out center.invitation
+         chancery custodian invitation --node https://node:8444 --out center.invitation
   bob    chancery custodian accept center.invitation --as bob
          chancery approve --as bob --watch")]
 pub(crate) enum CustodianCommand {

@@ -71,7 +71,7 @@ pub(crate) fn list(leases: &[LeaseView]) -> Result<Report, CliError> {
         .collect();
     let text = table(
         &[
-            "LEASE", "STATE", "SIGNER", "SIGNED", "LASTS", "AGREED", "ASKED BY", "FOR",
+            "LEASE", "STATE", "SIGNER", "COUNTED", "LASTS", "AGREED", "ASKED BY", "FOR",
         ],
         rows,
         "no leases; see chancery unlock request --help",
@@ -149,7 +149,14 @@ fn text(view: &LeaseView, terms: &LeaseText) -> String {
         ),
         ("mechanism", mechanism(terms.mechanism).to_owned()),
         ("permits", extent(&terms.extent)),
-        ("signed", format!("{} of {}", view.used, terms.extent.limit())),
+        (
+            "counted",
+            format!(
+                "{} of {}; a digest counts before it is signed",
+                view.used,
+                terms.extent.limit()
+            ),
+        ),
         ("lasts", format!("{}, until {}", remaining(view), terms.deadline)),
         ("asked by", requester(&terms.requester)),
         ("agreed", agreed),
