@@ -26,7 +26,7 @@ fn openssl_waits_for_two_custodians_who_agree_from_their_own_machines() {
         "carol agreed; lease",
         "is live: 2 of 2 custodians agreed",
         // Custodians were shown what they agreed to, and on whose word each part of it stands.
-        "asked by    client build",
+        "asked by    client \"build\"",
         "which nobody checked",
         "SAME ",
         "HSMs' own quorum",
