@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 use chancery_api::{
-    Failure, FailureKind, Hash32, HsmList, HsmStatus, LeaseAnswer, LeaseChallenge, LeaseManifest,
+    Failure, FailureKind, Hash32, HsmList, HsmStatus, LeaseAnswer, LeaseChallenge, LeaseList, LeaseManifest,
     LeasePending, LeaseRequest, LeaseShow, LeaseWiden, LeaseWithdraw, Method, ReceiptShow, Requester,
     SigningKeys, SigningSign, UnlockAnswer, UnlockChallenge,
 };
@@ -60,6 +60,7 @@ table! { |node, caller|
     everybody HsmList(_call) => node.center.hsm_list();
     everybody SigningKeys(_call) => node.center.signing_keys();
     everybody LeaseRequest(call) => node.center.lease_request(call, &caller.requester);
+    everybody LeaseList(call) => node.center.lease_list(&call, caller.own());
     everybody LeaseShow(call) => node.center.lease_show(&call, caller.own(), &caller.requester);
     everybody LeaseManifest(call) => node.center.lease_manifest(&call, caller.own());
     everybody LeaseWithdraw(call) => node.center.lease_withdraw(&call, &caller.requester);
@@ -200,6 +201,7 @@ mod tests {
                 "hsm.list",
                 "signing.keys",
                 "lease.request",
+                "lease.list",
                 "lease.show",
                 "lease.manifest",
                 "lease.withdraw",

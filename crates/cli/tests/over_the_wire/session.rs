@@ -54,6 +54,37 @@ fn no_pin_and_nothing_plain_goes_over_the_line_and_who_hangs_up_leaves_nothing_h
     // The node has noticed by the time it has answered somebody else.
     let again = world.client(&["lease", "show", &lease]).output().unwrap();
     Ended::from(again).ok();
+    // It sees its own leases and nobody else's; how one begins names it.
+    let others = [
+        "unlock",
+        "request",
+        "--signer",
+        "firmware",
+        "--count",
+        "1",
+        "--for-time",
+        "10m",
+        "--for",
+        "another",
+    ];
+    let (_, other_lease) = home.json(&others);
+    let other_lease = other_lease["lease"].as_str().unwrap();
+    let own = Ended::from(world.client(&["lease", "list", "--json"]).output().unwrap()).ok();
+    assert!(
+        own.out.contains(&lease) && !own.out.contains(other_lease),
+        "{}",
+        own.out
+    );
+    home.run(&["lease", "revoke", other_lease, "--reason", "a test"])
+        .ok();
+    let begins = Ended::from(
+        world
+            .client(&["lease", "show", &lease[..lease.len() - 2]])
+            .output()
+            .unwrap(),
+    )
+    .ok();
+    assert!(begins.out.contains(&lease), "{}", begins.out);
     line.gate.hold.send_replace(false);
     until("it is signed nevertheless", || world.signed() == 2);
     Ended::from(world.sign(&other, "other.sig").output().unwrap()).ok();
