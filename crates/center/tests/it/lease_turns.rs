@@ -1,6 +1,6 @@
 //! Custodians who ask for much do not keep others from answering, and who asked for a lease looks after it whoever it is.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chancery_api::{FailureKind, LeaseShow, LeaseState, StatementKind};
 
@@ -39,17 +39,24 @@ async fn a_custodian_who_asks_again_and_again_keeps_nobody_from_a_locked_hsm() {
     let text = world.show(lease).await.text.0;
     let view = world.question(lease, "alice", "hsm-a", false).await.unwrap();
     assert_eq!(view.kind, StatementKind::Unlock);
+    let is_asked = AtomicBool::new(false);
     let of_bob = async {
         let view = world.question(lease, "bob", "hsm-a", false).await.unwrap();
+        is_asked.store(true, Ordering::Relaxed);
         // He takes his time, and alice's next calls wait.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         let answer = world.reply(lease, "bob", &text, &view, None);
         world.center.lease_answer(&answer).await.unwrap()
     };
     let alice = async {
-        for _ in 0..20 {
+        let mut left = 20;
+        while left > 0 {
             drop(world.question(lease, "alice", "hsm-a", false).await);
-            world.clock.1.fetch_add(600, Ordering::Relaxed);
+            // Time passes until it is his turn.
+            match is_asked.load(Ordering::Relaxed) {
+                true => left -= 1,
+                false => drop(world.clock.1.fetch_add(600, Ordering::Relaxed)),
+            }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
