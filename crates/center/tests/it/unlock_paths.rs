@@ -285,8 +285,8 @@ async fn who_asks_by_hsm_unlock_again_and_again_keeps_nobody_from_answering() {
     assert_eq!(counted.agreed, ["bob"]);
 
     world.lock_all().await;
+    let (session, signature) = world.answer("hsm-a", "carol").await.unwrap();
     let slow = async {
-        let (session, signature) = world.answer("hsm-a", "carol").await.unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
         world.hand_in("hsm-a", &session, &signature).await.unwrap()
     };
@@ -298,7 +298,7 @@ async fn who_asks_by_hsm_unlock_again_and_again_keeps_nobody_from_answering() {
 async fn insistent(world: &World) {
     for _ in 0..20 {
         drop(tokio::time::timeout(Duration::from_millis(20), challenge(world, "alice")).await);
-        world.clock.1.fetch_add(450, Ordering::Relaxed);
+        world.clock.1.fetch_add(100, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
