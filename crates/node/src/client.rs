@@ -149,16 +149,16 @@ impl Client {
 /// When the node refuses or does not end within `patience`.
 pub fn stop(directory: &DataDir, patience: Duration) -> Result<bool, ClientError> {
     let deadline = Instant::now() + patience;
-    let mut asked = false;
+    let (mut asked, mut heard) = (false, false);
     loop {
         let Some(pid) = directory.node()? else {
             return Ok(asked);
         };
-        if !asked && let Some(mut client) = Client::attempt(directory)? {
+        if !heard && let Some(mut client) = Client::attempt(directory)? {
             match client.call(&Stop {}) {
-                // Who closes without an answer is ending already.
-                Ok(())
-                | Err(Failure {
+                Ok(()) => (asked, heard) = (true, true),
+                // Who closes without an answer is ending already, or had no room or time: then it is asked again.
+                Err(Failure {
                     kind: FailureKind::Unavailable,
                     ..
                 }) => asked = true,
