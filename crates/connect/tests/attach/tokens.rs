@@ -19,7 +19,8 @@ struct State {
     resets: usize,
     held: usize,
     gone: bool,
-    blocked: bool,
+    /// How many commands are answered before the next has to wait; without it, all.
+    answered: Option<usize>,
 }
 
 impl FakeCard {
@@ -59,9 +60,9 @@ impl FakeCard {
         self.0.0.lock().unwrap().gone = gone;
     }
 
-    /// Commands wait until it is taken back.
-    pub(crate) fn block(&self, blocked: bool) {
-        self.0.0.lock().unwrap().blocked = blocked;
+    /// So many commands of all are answered; further ones wait until this is raised.
+    pub(crate) fn answer_only(&self, commands: usize) {
+        self.0.0.lock().unwrap().answered = Some(commands);
         self.0.1.notify_all();
     }
 }
@@ -75,7 +76,9 @@ impl Transport for Handle {
         state.seen.push(command.to_vec());
         changed.notify_all();
         let state = changed
-            .wait_timeout_while(state, Duration::from_secs(30), |state| state.blocked)
+            .wait_timeout_while(state, Duration::from_secs(30), |state| {
+                state.answered.is_some_and(|answered| state.seen.len() > answered)
+            })
             .unwrap()
             .0;
         if state.gone {
