@@ -7,7 +7,6 @@ use chancery_api::{
     Failure, FailureKind, Hash32, LeaseId, LeaseState, LeaseText, LeaseView, LeaseWiden, PersonId, Requester,
     Widening, canonical_json,
 };
-use chancery_keys::State;
 use chancery_store::{Change, LeaseRecord, LeaseWideningRecord, Write};
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -18,7 +17,6 @@ use crate::{
     committer::store_failure,
     env::rfc3339,
     event::{Actor, event},
-    leases::GivenTo,
 };
 
 impl Center {
@@ -81,8 +79,13 @@ impl Center {
             }
         };
         drop(counting);
+        // Where an HSM counts others too, the node asks in its place, and says so.
+        let because = format!(
+            "lease {} was widened, and its custodians answer again",
+            call.lease
+        );
         for given in answered {
-            self.forget_answers(call.lease, &given).await;
+            self.desk.forget(&given, &because).await;
         }
         self.desk.tell();
         self.desk.wake();
@@ -195,41 +198,6 @@ impl Center {
             had_agreed,
         };
         Ok((widened, record))
-    }
-
-    /// Has an HSM forget the answers it counts, where all of them were given for a text that is not the lease's any more: then its own
-    /// quorum decides about the new one. Where it counts others too, the node asks in its place, and says so.
-    async fn forget_answers(&self, lease: LeaseId, given: &GivenTo) {
-        let id = given.hsm;
-        let Some(hsm) = self.pool.get(id) else { return };
-        let _one_at_a_time = self.desk.answering(id).await;
-        // By another lease, or anew by this one.
-        let is_needed = || self.desk.book().values().any(|lease| lease.needs(id));
-        if !matches!(hsm.state(), State::Quorum { .. }) || is_needed() || self.desk.is_open_for_all(id) {
-            return;
-        }
-        match self.inspect(id, &hsm).await {
-            // Somebody answered for the HSM itself, before or since.
-            Ok(inspection) if !given.is_all_of(&inspection, &hsm.status()) => return,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(hsm = hsm.name(), %error, "an HSM does not say whose answers it counts");
-                return;
-            }
-        }
-        if let Err(error) = hsm.lock().await {
-            // Then it counts nobody any more, or the node asks in its place.
-            tracing::warn!(hsm = hsm.name(), %error, "an HSM does not forget what was answered before");
-            return;
-        }
-        let because = format!("lease {lease} was widened, and its custodians answer again");
-        if let Err(failure) = self.record_locked(hsm.name(), &because, &Actor::Node).await {
-            tracing::warn!(
-                hsm = hsm.name(),
-                because = failure.message,
-                "that an HSM was locked is not recorded"
-            );
-        }
     }
 
     /// An answer to a text that was replaced.

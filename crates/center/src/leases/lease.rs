@@ -150,7 +150,7 @@ impl Attempt {
 }
 
 /// Answers to an HSM's own challenges that were given for a lease.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct GivenTo {
     pub(crate) hsm: HsmId,
     /// The era they were given in.
