@@ -1,6 +1,6 @@
 //! Tokens in the readers of PC/SC.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chancery_iso7816::{CommandApdu, Transport, TransportError};
 use chancery_pcsc::{Context, PcscError, PcscToken, Sharing, Usage};
@@ -64,15 +64,20 @@ fn look(reader: &str) -> Result<Probed, Look> {
     let mut token = Context::open()
         .and_then(|context| context.connect(reader, Sharing::Shared))
         .map_err(Look::Reader)?;
-    match token.begin(PATIENCE_TO_LOOK) {
-        // Reset before this connection did anything: nothing is lost.
-        Err(PcscError::Reset { .. }) => token
-            .reconnect()
-            .and_then(|()| token.begin(PATIENCE_TO_LOOK))
-            .map_err(Look::Reader)?,
-        begun => begun.map_err(Look::Reader)?,
-    }
+    begin(&mut token, PATIENCE_TO_LOOK).map_err(Look::Reader)?;
     probe(&mut token).map_err(|_| Look::OtherCard)
+}
+
+/// Keeps other programs away from a card that nothing was done with since it was connected: until then they may reset it as often as
+/// they like, and nothing is lost.
+fn begin(token: &mut PcscToken, patience: Duration) -> Result<(), PcscError> {
+    let end = Instant::now() + patience;
+    loop {
+        match token.begin(patience) {
+            Err(PcscError::Reset { .. }) if Instant::now() < end => token.reconnect()?,
+            begun => return begun,
+        }
+    }
 }
 
 fn found(reader: &str, probed: Option<Probed>, presence: Presence) -> Found {
@@ -97,13 +102,7 @@ impl HeldCard {
     /// Connects and keeps other programs away.
     pub(super) fn take(reader: &str, sharing: Sharing) -> Result<Self, PcscError> {
         let mut token = Context::open()?.connect(reader, sharing)?;
-        match token.begin(PATIENCE_TO_HOLD) {
-            Err(PcscError::Reset { .. }) => {
-                token.reconnect()?;
-                token.begin(PATIENCE_TO_HOLD)?;
-            }
-            begun => begun?,
-        }
+        begin(&mut token, PATIENCE_TO_HOLD)?;
         Ok(Self { token })
     }
 
@@ -122,7 +121,7 @@ impl Transport for HeldCard {
             let again = self
                 .token
                 .reconnect()
-                .and_then(|()| self.token.begin(PATIENCE_TO_HOLD));
+                .and_then(|()| begin(&mut self.token, PATIENCE_TO_HOLD));
             again.map_err(TransportError::from)?;
         }
         answer
