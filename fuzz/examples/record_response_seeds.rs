@@ -1,6 +1,6 @@
 //! Records what a virtual token answers to every procedure of the fuzz target `response`, as that target's seeds.
 //!
-//! From the root of the repository: `cargo run --manifest-path fuzz/Cargo.toml --example record_response_seeds`. Names, keys
+//! From the root of the repository: `cargo run -p chancery-fuzz --features engine --example record_response_seeds`. Names, keys
 //! and signatures are random: every run writes other files.
 
 use std::error::Error;
@@ -15,6 +15,8 @@ use chancery_fuzz::{KEY, PIN, PROCEDURES, World, run, so_pin};
 use chancery_iso7816::{Transport, TransportError};
 use chancery_schsm::{AlgorithmList, InitializeOptions, KekShare};
 use chancery_vtoken::{AtRest, Factory, TokenName, VirtualToken};
+// What instrumented crates call. `cargo xtask test` builds this beside the targets.
+use libfuzzer_sys as _;
 use time::{Date, Month};
 use zeroize::Zeroizing;
 

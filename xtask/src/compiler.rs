@@ -26,18 +26,23 @@ pub(crate) fn cargo(workspace: &Workspace) -> Result<Command, Failure> {
         .and_then(Path::parent)
         .map(|target| target.join("doc"));
     let mut command = workspace.cargo();
+    profile(&mut command);
     command
         .env("RUSTC_WORKSPACE_WRAPPER", copy)
         .env(PAGES, pages.unwrap_or_else(|| PathBuf::from("target/doc")))
-        // A panic says where it is without; and who debugs something builds it for that.
-        .env("CARGO_PROFILE_DEV_DEBUG", "none")
         // How cargo-clippy hands its own arguments on. The driver has cargo compile anew when they change.
         .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
     Ok(command)
 }
 
+/// What is built for the test command is built without debug information: a panic says where it is without, and who debugs something
+/// builds it for that.
+pub(crate) fn profile(cargo: &mut Command) {
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "none");
+}
+
 /// A copy of this program, made once: cargo builds this program again, as one of the crates, and puts it where this one was.
-fn copy() -> Result<PathBuf, Failure> {
+pub(crate) fn copy() -> Result<PathBuf, Failure> {
     static MADE: Mutex<Option<PathBuf>> = Mutex::new(None);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(copy) = &*made {

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::compiler;
 use crate::failure::Failure;
+use crate::instrument;
 use crate::pool;
 use crate::run::{self, Workspace, command_line};
 use crate::setup;
 use crate::steps::seconds;
-use crate::tools;
 
 /// Runs the named targets, or all of them, for `duration` each.
 ///
@@ -31,10 +32,8 @@ pub(crate) fn run(workspace: &Workspace, duration: Duration, wanted: &[String]) 
         targets.retain(|name| wanted.contains(name));
     }
     println!("\n== build and run: {} ==", targets.join(", "));
-    tools::FUZZ.ensure(workspace)?;
     let start = Instant::now();
-    has_lock(workspace)?;
-    run::run(&mut build(workspace, "cargo", Build::Long))?;
+    run::run(&mut build(workspace, "cargo", Build::Long, &targets)?)?;
     println!("built in {}", seconds(start.elapsed()));
     run_targets(workspace, &targets, Build::Long, duration, pool::processors())
 }
@@ -45,8 +44,7 @@ pub(crate) fn run(workspace: &Workspace, duration: Duration, wanted: &[String]) 
 /// When the build fails.
 pub(crate) fn build_aside(workspace: &Workspace) -> Result<(), Failure> {
     let start = Instant::now();
-    has_lock(workspace)?;
-    let mut command = build(workspace, "nice", Build::Short);
+    let mut command = build(workspace, "nice", Build::Short, &targets(workspace)?)?;
     let line = command_line(&command);
     let output = command
         .stdin(Stdio::null())
@@ -75,46 +73,20 @@ pub(crate) fn smoke(workspace: &Workspace) -> Result<(), Failure> {
     run_targets(workspace, &targets, Build::Short, SMOKE, 2 * pool::processors())
 }
 
-/// The fuzz crate has a lock file of its own; cargo-fuzz would rewrite a stale one without a word.
-fn has_lock(workspace: &Workspace) -> Result<(), Failure> {
-    run::run(workspace.cargo().args([
-        "tree",
-        "--locked",
-        "--manifest-path",
-        "fuzz/Cargo.toml",
-        "--depth",
-        "0",
-    ]))
-}
-
 /// What the targets are built for.
 #[derive(Clone, Copy)]
 enum Build {
-    /// For the test command: unoptimised, which takes half the time to build.
+    /// For the test command: on top of what the tests were built with.
     Short,
-    /// To find something.
+    /// To find something: optimised, and dependencies are instrumented, too.
     Long,
 }
 
-impl Build {
-    const fn option(self) -> &'static str {
-        match self {
-            Self::Short => "--dev",
-            Self::Long => "--release",
-        }
-    }
-
-    /// Where cargo puts what it built.
-    const fn folder(self) -> &'static str {
-        match self {
-            Self::Short => "debug",
-            Self::Long => "release",
-        }
-    }
-}
-
-/// The command that builds all targets, by cargo or by what runs cargo.
-fn build(workspace: &Workspace, program: &str, build: Build) -> Command {
+/// The command that builds targets, by cargo or by what runs cargo.
+///
+/// # Errors
+/// As [`instrument::workspace`], and when the compiler does not say for what it compiles.
+fn build(workspace: &Workspace, program: &str, build: Build, targets: &[String]) -> Result<Command, Failure> {
     let cargo = workspace.cargo();
     let mut command = if program == "cargo" {
         cargo
@@ -128,13 +100,26 @@ fn build(workspace: &Workspace, program: &str, build: Build) -> Command {
         }
         command
     };
-    // Coverage instrumentation is an unstable flag of the stable compiler.
-    command
-        .env("RUSTC_BOOTSTRAP", "1")
-        .args(["fuzz", "build", build.option(), "--target-dir"])
-        .arg(workspace.root().join(TARGET))
-        .args(FLAGS);
-    command
+    command.args(["build", "--locked", "--features", "chancery-fuzz/engine"]);
+    match build {
+        Build::Short => {
+            instrument::workspace(&mut command)?;
+            // The same packages with the same features as for the tests.
+            command.args(["--workspace", "--example", AN_EXAMPLE]);
+            compiler::profile(&mut command);
+        }
+        Build::Long => {
+            instrument::all(&mut command);
+            command
+                .args(["--package", "chancery-fuzz", "--profile", PROFILE])
+                .args(["--target", &host(workspace)?, "--target-dir"])
+                .arg(workspace.root().join(TARGET));
+        }
+    }
+    for target in targets {
+        command.args(["--bin", target]);
+    }
+    Ok(command)
 }
 
 fn run_targets(
@@ -152,20 +137,23 @@ fn run_targets(
     .collect()
 }
 
-/// Where `cargo fuzz build` put the targets. `cargo fuzz run` asks cargo first whether they are up to date, which takes a second of
-/// each of them.
+/// Where cargo put the targets.
 fn programs(workspace: &Workspace, build: Build) -> Result<PathBuf, Failure> {
+    match build {
+        // Beside this program.
+        Build::Short => Ok(compiler::copy()?.parent().map(Path::to_owned).unwrap_or_default()),
+        Build::Long => Ok(workspace.root().join(TARGET).join(host(workspace)?).join(PROFILE)),
+    }
+}
+
+/// What the compiler compiles for. What runs while building is compiled without instrumentation only where a target is named.
+fn host(workspace: &Workspace) -> Result<String, Failure> {
     let mut question = workspace.command("rustc");
     let output = question
         .args(["--print", "host-tuple"])
         .output()
         .map_err(Failure::io("starting `rustc`"))?;
-    let host = String::from_utf8_lossy(&output.stdout);
-    Ok(workspace
-        .root()
-        .join(TARGET)
-        .join(host.trim())
-        .join(build.folder()))
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Runs one target; what it prints is shown only when it finds something.
@@ -241,15 +229,16 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// Where they are built.
+/// Where those are built that are to find something.
 const TARGET: &str = "fuzz/target";
 
 /// How long each target runs in the test command.
 const SMOKE: Duration = Duration::from_secs(5);
 
-// No crate of ours that is fuzzed may hold unsafe code, so that the address sanitizer would cost build time and find
-// nothing.
-const FLAGS: &[&str] = &["--sanitizer", "none"];
+const PROFILE: &str = "fuzz";
+
+/// Of the fuzz crate. Cargo takes what tests and examples alone need into account where it builds one.
+const AN_EXAMPLE: &str = "record_response_seeds";
 
 /// An input may take 20 s (RSA key generation is slow) and 2 GiB.
 const ENGINE: &[&str] = &["-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"];

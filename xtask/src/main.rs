@@ -17,6 +17,7 @@ mod checks;
 mod compiler;
 mod failure;
 mod fuzz;
+mod instrument;
 mod pool;
 mod probe;
 mod program;
@@ -34,7 +35,7 @@ use arguments::{Invocation, USAGE};
 use run::Workspace;
 
 fn main() -> ExitCode {
-    if let Some(code) = compiler::stand_in() {
+    if let Some(code) = compiler::stand_in().or_else(instrument::stand_in) {
         return code;
     }
     let invocation = match arguments::parse(std::env::args_os().skip(1)) {

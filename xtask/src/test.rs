@@ -53,8 +53,7 @@ const STEPS: &[Step] = &[
 
 fn setup(workspace: &Workspace) -> Result<(), Failure> {
     setup::ensure(workspace, setup::TEST)?;
-    tools::DENY.ensure(workspace)?;
-    tools::FUZZ.ensure(workspace)
+    tools::DENY.ensure(workspace)
 }
 
 /// Some tests wait, and some run alone: that is the time to build the fuzz targets.
@@ -68,12 +67,7 @@ fn tests(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn format(workspace: &Workspace) -> Result<(), Failure> {
-    run::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
-    run::run(
-        workspace
-            .cargo()
-            .args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
-    )
+    run::run(workspace.cargo().args(["fmt", "--all", "--check"]))
 }
 
 fn dependencies(workspace: &Workspace) -> Result<(), Failure> {

@@ -21,13 +21,6 @@ pub(crate) const DENY: Tool = Tool {
     version: "0.18.9",
 };
 
-/// Builds and runs fuzz targets.
-pub(crate) const FUZZ: Tool = Tool {
-    subcommand: "fuzz",
-    package: "cargo-fuzz",
-    version: "0.13.2",
-};
-
 impl Tool {
     /// Installs the pinned version unless some version is there already.
     ///
