@@ -132,13 +132,7 @@ fn every_documented_shape_is_what_its_command_prints() {
     check("failure", &["cert", "show", "#99"], 5);
     check("failure", &["hsm", "unlock", "hsm-a", "--as", "nobody"], 5);
     // A lease, from what asks for it to the receipt.
-    for hsm in ["hsm-a", "hsm-b"] {
-        home.run(&["hsm", "attach", hsm, "--as", "alice"]);
-        home.run(&["hsm", "unlock", hsm, "--as", "alice"]);
-        home.run(&["hsm", "unlock", hsm, "--as", "bob"]);
-    }
-    home.run(&["signer", "create", "firmware", "--hsm", "hsm-a", "--as", "alice"])
-        .ok();
+    home.make_signer();
     check("signer keys", &["signer", "keys"], 0);
     home.run(&["hsm", "lock"]).ok();
     let image = home.private("fit.itb", "an image");

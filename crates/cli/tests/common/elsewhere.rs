@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
-use std::{path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use crate::common::{Ended, Home};
 
@@ -45,6 +45,15 @@ impl Elsewhere {
         self.home.dir.path().join(name).display().to_string()
     }
 
+    /// The file that says who it is at the center it joined.
+    pub(crate) fn membership(&self) -> PathBuf {
+        let entries = |folder: PathBuf| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let place = entries(self.kept()).find(|path| path.is_dir()).unwrap();
+        entries(place)
+            .find(|path| path.to_string_lossy().ends_with(".custodian.json"))
+            .unwrap()
+    }
+
     /// Writes the card; its file.
     pub(crate) fn card(&self) -> String {
         self.card_and_fingerprint().0
@@ -62,21 +71,26 @@ impl Elsewhere {
     /// reading them from both sides.
     pub(crate) fn join(&self, center: &Home, manager: &str, hsms: &str, invitation: &str) -> Ended {
         let (card, heard) = self.card_and_fingerprint();
-        let vouched = center.dir.path().join(format!("{}.card", self.name));
-        let vouched = vouched.display().to_string();
-        center
-            .run(&[
-                "custodian",
-                "vouch",
-                &card,
-                "--out",
-                &vouched,
-                "--fingerprint",
-                &heard,
-            ])
-            .ok();
+        let vouched = self.vouched(center, &card, &heard);
         self.enrol(center, manager, hsms, &vouched, &heard);
         self.accept(center, invitation)
+    }
+
+    /// Has a center vouch for the token of its card; the vouched card's file.
+    pub(crate) fn vouched(&self, center: &Home, card: &str, heard: &str) -> String {
+        let vouched = center.dir.path().join(format!("{}.card", self.name));
+        let vouched = vouched.display().to_string();
+        let words = [
+            "custodian",
+            "vouch",
+            card,
+            "--out",
+            &vouched,
+            "--fingerprint",
+            heard,
+        ];
+        center.run(&words).ok();
+        vouched
     }
 
     /// The administrator's part.
@@ -168,7 +182,7 @@ pub(crate) fn invite(center: &Home, node: Option<&str>, name: &str) -> String {
 /// The fingerprint, as the administrator reads it.
 pub(crate) fn fingerprint(center: &Home, invitation: &str) -> String {
     let other = format!("{invitation}.again");
-    let text = std::fs::read_to_string(invitation).unwrap();
+    let text = fs::read_to_string(invitation).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut words = vec!["custodian", "invitation", "--out", &other];
     if let Some(url) = value["node"]["url"].as_str() {

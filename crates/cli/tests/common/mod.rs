@@ -37,6 +37,19 @@ impl Home {
         home
     }
 
+    /// Makes the signing key `firmware`; afterwards both HSMs of the quickstart are open.
+    pub(crate) fn make_signer(&self) {
+        for hsm in ["hsm-a", "hsm-b"] {
+            // The quickstart leaves one of them as it was found; both have to be open for a new key.
+            self.run(&["hsm", "attach", hsm, "--as", "alice"]);
+            for custodian in ["alice", "bob"] {
+                self.run(&["hsm", "unlock", hsm, "--as", custodian]);
+            }
+        }
+        self.run(&["signer", "create", "firmware", "--hsm", "hsm-a", "--as", "alice"])
+            .ok();
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }

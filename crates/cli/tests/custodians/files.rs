@@ -154,19 +154,7 @@ fn a_card_counts_only_as_its_token_vouches_for_it() {
     let unvouched = register(&card);
     assert_eq!(unvouched.code, 7, "{}", unvouched.err);
     assert!(unvouched.err.contains("custodian vouch"), "{}", unvouched.err);
-    let vouched = center.home.dir.path().join("bob.card").display().to_string();
-    center
-        .home
-        .run(&[
-            "custodian",
-            "vouch",
-            &card,
-            "--out",
-            &vouched,
-            "--fingerprint",
-            &heard,
-        ])
-        .ok();
+    let vouched = bob.vouched(&center.home, &card, &heard);
     let other = center.home.dir.path().join("again.card").display().to_string();
 
     // Keys of another token under bob's certificates.

@@ -138,16 +138,7 @@ fn a_name_that_nobody_can_have_is_not_accepted_and_a_wrong_one_can_be_corrected(
         ended.err
     );
     assert!(ended.err.contains("Ask the administrator"), "{}", ended.err);
-    let place = fs::read_dir(bob.kept())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.is_dir())
-        .unwrap();
-    let file = fs::read_dir(place)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.to_string_lossy().ends_with(".custodian.json"))
-        .unwrap();
+    let file = bob.membership();
     assert!(
         ended.err.contains(&format!("remove {}", file.display())),
         "{}",

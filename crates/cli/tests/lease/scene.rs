@@ -18,15 +18,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new() -> Self {
         let home = Home::ready();
-        for hsm in ["hsm-a", "hsm-b"] {
-            // The quickstart leaves one of them as it was found; both have to be open for a new key.
-            home.run(&["hsm", "attach", hsm, "--as", "alice"]);
-            for custodian in ["alice", "bob"] {
-                home.run(&["hsm", "unlock", hsm, "--as", custodian]);
-            }
-        }
-        home.run(&["signer", "create", "firmware", "--hsm", "hsm-a", "--as", "alice"])
-            .ok();
+        home.make_signer();
         home.run(&["hsm", "lock"]).ok();
         Self { home }
     }

@@ -25,14 +25,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let home = Home::ready();
-        for hsm in ["hsm-a", "hsm-b"] {
-            home.run(&["hsm", "attach", hsm, "--as", "alice"]);
-            for custodian in ["alice", "bob"] {
-                home.run(&["hsm", "unlock", hsm, "--as", custodian]);
-            }
-        }
-        home.run(&["signer", "create", "firmware", "--hsm", "hsm-a", "--as", "alice"])
-            .ok();
+        home.make_signer();
         home.run(&[
             "signer",
             "replicate",

@@ -225,16 +225,7 @@ impl World {
 
 /// Has a custodian's machine believe that it is somebody else's; the file and what was in it.
 fn rename_member(side: &Elsewhere, from: &str, to: &str) -> (PathBuf, String) {
-    let place = fs::read_dir(side.kept())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.is_dir())
-        .unwrap();
-    let file = fs::read_dir(place)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.to_string_lossy().ends_with(".custodian.json"))
-        .unwrap();
+    let file = side.membership();
     let text = fs::read_to_string(&file).unwrap();
     let quoted = |name: &str| format!("\"person\": \"{name}\"");
     assert!(text.contains(&quoted(from)));
