@@ -68,13 +68,14 @@ async fn a_late_request_does_not_wait_for_an_answer() {
     let (far, _, key) = installation
         .open_far(|wire| wire.with_window(8, true), StartOptions::default())
         .await;
-    far.wire.set_delay(Duration::from_millis(300));
+    far.wire.set_delay(Duration::from_secs(1));
     let first = tokio::spawn({
         let (hsm, key) = (far.hsm.clone(), key.clone());
         async move { all_at_once(&hsm, &key, 1).await }
     });
     while far.wire.most_under_way() < 1 || far.hsm.outstanding() < 1 {
-        tokio::task::yield_now().await;
+        assert!(!first.is_finished(), "it was not under way for long");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let second = all_at_once(&far.hsm, &key, 1).await;
     assert_eq!(far.wire.most_under_way(), 2);
@@ -229,10 +230,12 @@ async fn callers_that_give_up_and_other_requests_harm_nobody() {
     assert_eq!(far.hsm.outstanding(), 0);
     assert!(far.hsm.state().is_unlocked());
     // It ends while signatures are under way.
+    far.wire.set_delay(Duration::from_millis(300));
     let hsm = far.hsm.clone();
     let last = tokio::spawn(async move { all_at_once(&hsm, &key, 8).await });
     while far.hsm.outstanding() < 8 {
-        tokio::task::yield_now().await;
+        assert!(!last.is_finished(), "none was under way for long");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     far.hsm.closed("enough").await;
     for result in last.await.unwrap() {
