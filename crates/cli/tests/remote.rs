@@ -285,6 +285,19 @@ fn an_hsm_behind_an_agent_is_unlocked_signs_and_comes_back() {
     let early = cupboard::attach(home);
     assert_eq!(early.code, 8, "{}", early.err);
     assert!(early.err.contains("connector cupboard"), "{}", early.err);
+    // Where clients are answered, an agent is told where it is.
+    let certificate = online.node_certificate().display().to_string();
+    let url = format!("https://{}", online.api);
+    let [words @ .., _permanent] = cupboard::connect(&url, &certificate, "1");
+    let astray = home.run(&words);
+    assert_eq!(astray.code, 8, "{}", astray.err);
+    assert!(
+        astray
+            .err
+            .contains("clients are answered there, agents at another port"),
+        "{}",
+        astray.err
+    );
 
     let agent = online.agent();
     cupboard::attach(home).ok();

@@ -27,6 +27,9 @@ pub enum ServerError {
         /// Where it would go.
         host: String,
     },
+    /// A certificate is named, and without encryption nobody shows one.
+    #[error("http, without encryption, does not show the server's certificate: use https")]
+    Unproven,
     /// The address holds a name and a password.
     #[error("a name or password does not belong into the address of a server")]
     Credentials,

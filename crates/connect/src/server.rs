@@ -1,6 +1,7 @@
 //! The server at the other end.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use chancery_api::SecretText;
@@ -31,7 +32,7 @@ impl Server {
     ///
     /// # Errors
     /// [`ServerError`]: the address or the certificate cannot be used; an address of another machine without encryption is
-    /// refused.
+    /// refused, and so is any without where a certificate is to be shown.
     pub fn new(address: &str, trust: &Trust) -> Result<Self, ServerError> {
         let mut url = Url::parse(address).map_err(|_| ServerError::Address {
             text: address.split('/').take(3).collect::<Vec<_>>().join("/"),
@@ -42,6 +43,7 @@ impl Server {
         let here = is_this_machine(&url);
         match url.scheme() {
             "https" => {}
+            "http" if here && !matches!(trust, Trust::System) => return Err(ServerError::Unproven),
             "http" if here => {}
             "http" => {
                 return Err(ServerError::Plain {
@@ -128,14 +130,37 @@ fn is_this_machine(url: &Url) -> bool {
 /// An error with its causes, without the address: its path may hold a ticket.
 fn unreached(error: reqwest::Error) -> Unreached {
     let late = error.is_timeout();
-    let why = chain(&error.without_url());
+    let error = error.without_url();
+    let why = chain(&error);
+    let meaning = match tls_error(&error) {
+        Some(rustls::Error::InvalidCertificate(_)) => Some("its certificate is not one it is to be known by"),
+        // It comes after the handshake, and HTTP/2 keeps the words alone.
+        _ if why.contains("CertificateRequired") => {
+            Some("it wants a certificate of ours: clients are answered there, agents at another port")
+        }
+        _ if late => Some("no answer in time"),
+        _ => None,
+    };
     Unreached {
-        why: if late {
-            format!("no answer in time ({why})")
-        } else {
-            why
-        },
+        why: meaning.map_or_else(|| why.clone(), |meaning| format!("{meaning} ({why})")),
     }
+}
+
+/// What TLS says, if it was TLS that failed.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // What an I/O error holds is not its source.
+        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match held {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -189,6 +214,11 @@ mod tests {
         ));
         let error = error("node.example:x/rt/t/secret").to_string();
         assert!(!error.contains("rt/t/secret/") && !format!("{error:?}").is_empty());
+        let pinned = Trust::Certificate(vec![0x30, 0]);
+        assert!(matches!(
+            Server::new("http://127.0.0.1:1/", &pinned).unwrap_err(),
+            ServerError::Unproven
+        ));
         assert!(Trust::certificate(b"nothing").is_err());
         assert!(Trust::authorities(b"").is_err());
     }

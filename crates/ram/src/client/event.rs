@@ -45,6 +45,11 @@ pub enum Event {
 pub enum End {
     /// The server has done what it wanted.
     Completed,
+    /// The server reported an error, and then ended the session.
+    Failed {
+        /// What it said.
+        why: String,
+    },
     /// The server does not want the card now (504 to the first POST).
     NotWanted,
     /// The server gave the session up (504 later).
@@ -101,6 +106,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Completed => f.write_str("the server has finished"),
+            Self::Failed { why } => write!(f, "the server ended it: {why}"),
             Self::NotWanted => f.write_str("the server does not want the token now"),
             Self::Aborted => f.write_str("the server gave the session up"),
             Self::Forgotten => f.write_str("the server does not know the session any more"),

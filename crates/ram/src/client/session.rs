@@ -49,6 +49,8 @@ pub struct Session {
     retry_at: Option<Duration>,
     lock_at: Option<Duration>,
     locked_for: Duration,
+    /// The last error that the server reported.
+    reported: Option<String>,
 }
 
 enum Phase {
@@ -114,6 +116,7 @@ impl Session {
             retry_at: None,
             lock_at: None,
             locked_for: Duration::ZERO,
+            reported: None,
         }
     }
 
@@ -298,15 +301,26 @@ impl Session {
             },
             Some(CommandObject::Reset) => self.have_reset(Work::Asked),
             Some(CommandObject::Notify { id, text, seconds }) => {
+                if id < 0 {
+                    self.reported = Some(text.clone());
+                }
                 self.tell(Event::Notified { id, text, seconds });
             }
             Some(CommandObject::Close { .. }) => {
                 let body = self.run.take().and_then(|run| run.finish().ok());
-                self.close(End::Completed, body);
+                let end = self.over();
+                self.close(end, body);
             }
             None => self.finish_run(),
         }
         true
+    }
+
+    /// How a session has gone that the server ended in order.
+    pub(super) fn over(&mut self) -> End {
+        self.reported
+            .take()
+            .map_or(End::Completed, |why| End::Failed { why })
     }
 
     fn begin_next(&mut self) -> bool {

@@ -204,6 +204,22 @@ fn statuses_end_a_session_and_reset_the_card() {
 }
 
 #[test]
+fn a_session_that_the_server_ends_after_an_error_has_failed() {
+    let mut world = first("AA09 E007 0201FF 0C026E6F", good_card);
+    let post = world.posted("AB03 800100");
+    world.replies(&post, 204, &[], &[]);
+    let why = "no".to_owned();
+    assert_eq!(*world.ended(), End::Failed { why });
+    assert_eq!(world.resets, 2);
+
+    // What was said without being an error is not the reason.
+    let mut world = first("AA09 E007 020105 0C026E6F", good_card);
+    let post = world.posted("AB03 800100");
+    world.replies(&post, 204, &[], &[]);
+    assert_eq!(*world.ended(), End::Completed);
+}
+
+#[test]
 fn what_is_no_message_is_no_server() {
     for body in [
         "",

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use chancery_agent::short_line;
 use chancery_api::{Failure, FailureKind};
 use chancery_connect::{AttachError, End, TakeError};
 
+use super::telling::LONGEST;
 use crate::error::{CliError, chain};
 
 /// The failures of tokens as one; none when there is none.
@@ -43,7 +45,8 @@ fn message(error: &CliError) -> String {
 
 impl From<AttachError> for CliError {
     fn from(error: AttachError) -> Self {
-        let message = chain(&error);
+        // A server may have had a word in it.
+        let message = short_line(&chain(&error), LONGEST);
         let end = match error {
             AttachError::Take(TakeError::Reach(error)) => return (*error).into(),
             AttachError::Session(end) => end,
@@ -70,7 +73,12 @@ impl From<AttachError> for CliError {
             End::NotWanted | End::Aborted | End::Forgotten | End::Unreachable { .. } => Self::with_remedy(
                 FailureKind::Unavailable,
                 message,
-                "see whether the node runs; with --permanent the agent tries again by itself",
+                "see whether the node runs, and which address and certificate it has; with --permanent the agent tries again by itself",
+            ),
+            End::Failed { .. } => Self::with_remedy(
+                FailureKind::Unavailable,
+                message,
+                "chancery connector list at the node says what it is about",
             ),
             End::CardLost { .. } => Self::with_remedy(
                 FailureKind::Unavailable,

@@ -33,7 +33,7 @@ struct Line {
 }
 
 /// Longest text of a server's that is shown, in characters.
-const LONGEST: usize = 500;
+pub(super) const LONGEST: usize = 500;
 
 impl Teller {
     pub(super) const fn new(json: bool, several: bool) -> Self {

@@ -28,7 +28,10 @@ impl Session {
         let first = posted.kind == PostKind::Initiation;
         match reply.status {
             200 => self.received(first, reply, now),
-            204 => self.close(End::Completed, None),
+            204 => {
+                let end = self.over();
+                self.close(end, None);
+            }
             504 if first => self.close(End::NotWanted, None),
             // What stands between us and the server says that the server is not there.
             status @ (502..=504) if !first && self.is_resumable() => {
