@@ -25,6 +25,12 @@ pub enum SettingsError {
         #[source]
         source: io::Error,
     },
+    /// A private key that others on this machine may read.
+    #[error("others may read {0}, which holds a private key: chmod 600 {0}", .path.display())]
+    Shared {
+        /// The file.
+        path: PathBuf,
+    },
     /// No certificate where one is needed.
     #[error("{what} is no certificate, neither PEM nor DER")]
     Certificate {

@@ -1,6 +1,12 @@
 //! Who calls.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    sync::Arc,
+};
 
 use rustls::{
     crypto::CryptoProvider,
@@ -40,15 +46,10 @@ impl Identity {
     /// As [`Identity::new`], from files. One file may hold both.
     ///
     /// # Errors
-    /// As [`Identity::new`], and when a file cannot be read.
+    /// As [`Identity::new`], when a file cannot be read, and [`SettingsError::Shared`] when others may read the key.
     pub fn from_files(key: &Path, certificate: &Path) -> Result<Self, SettingsError> {
-        let read = |path: &Path| {
-            fs::read(path).map_err(|source| SettingsError::Read {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        Self::new(Zeroizing::new(read(key)?), &read(certificate)?)
+        let certificate = fs::read(certificate).map_err(unreadable(certificate))?;
+        Self::new(private(key)?, &certificate)
     }
 
     /// As the TLS library uses it.
@@ -57,5 +58,55 @@ impl Identity {
         CertifiedKey::from_der(self.certificates.clone(), key, provider)
             .map(|pair| Arc::new(SingleCertAndKey::from(pair)))
             .map_err(SettingsError::Identity)
+    }
+}
+
+/// What a file holds that nobody else may read. Pipes are as private as who made them.
+fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
+    let mut file = File::open(path).map_err(unreadable(path))?;
+    let metadata = file.metadata().map_err(unreadable(path))?;
+    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+        return Err(SettingsError::Shared {
+            path: path.to_owned(),
+        });
+    }
+    // More than any key, so that the buffer does not grow, which would leave a copy behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    file.read_to_end(&mut content).map_err(unreadable(path))?;
+    Ok(content)
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> SettingsError {
+    move |source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_others_may_read_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("client.key");
+        fs::write(&path, "a key").unwrap();
+        for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let read = private(&path);
+            assert_eq!(read.is_ok(), good, "{mode:o}");
+            if let Err(error) = read {
+                let remedy = format!("chmod 600 {}", path.display());
+                assert!(error.to_string().contains(&remedy), "{error}");
+            }
+        }
+        assert!(matches!(
+            private(&directory.path().join("none")),
+            Err(SettingsError::Read { .. })
+        ));
+        assert!(private(Path::new("/dev/null")).unwrap().is_empty());
     }
 }
