@@ -45,7 +45,7 @@ answered are asked again, and all of them read who added what.\n\
 A hook finds the lease in CHANCERY_LEASE, CHANCERY_PURPOSE, CHANCERY_SIGNER, CHANCERY_REQUESTER, and all of it as JSON on standard input."
 )]
 pub(crate) struct Approve {
-    /// The lease, or how it begins; the one that waits when absent
+    /// The lease, or how it begins: who names it agrees, and is asked for the PIN alone. When absent, the one that waits, and a question
     #[arg(conflicts_with = "watch")]
     lease: Option<String>,
     /// The custodian
