@@ -349,6 +349,20 @@ fn an_hsm_behind_an_agent_is_unlocked_signs_and_comes_back() {
         online.hsm("hsm-a")["state"]["is"] == "locked"
     });
 
+    // An agent with another token is turned down, learns why, and the first one goes on.
+    home.run(&["hsm", "detach", "hsm-b", "--as", "alice"]).ok();
+    let url = format!("https://{}", online.agents);
+    let [mut words @ .., _permanent] = cupboard::connect(&url, &certificate, "1");
+    words[3] = "hsm-b";
+    let other = home.run(&words);
+    assert_eq!(other.code, 8, "{}", other.err);
+    assert!(
+        other.err.contains("chancery: the server ended it: it is device"),
+        "{}",
+        other.err
+    );
+    assert_eq!(online.hsm("hsm-a")["state"]["is"], "locked");
+
     // Revoked, it is cut off at once.
     let (code, revoked) = home.json(&["connector", "revoke", "cupboard"]);
     assert_eq!((code, &revoked["state"]), (0, &json!("revoked")));
