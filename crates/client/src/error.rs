@@ -1,6 +1,9 @@
 //! What can go wrong, told apart by who can do something about it.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use chancery_api::{Failure, FailureKind};
 use thiserror::Error;
@@ -53,6 +56,16 @@ pub enum SettingsError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl SettingsError {
+    /// What to make of a file's error.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
 }
 
 /// Why a call has no answer.

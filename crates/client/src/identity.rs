@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read as _},
+    io::Read as _,
     os::unix::fs::PermissionsExt as _,
     path::Path,
     sync::Arc,
@@ -48,7 +48,7 @@ impl Identity {
     /// # Errors
     /// As [`Identity::new`], when a file cannot be read, and [`SettingsError::Shared`] when others may read the key.
     pub fn from_files(key: &Path, certificate: &Path) -> Result<Self, SettingsError> {
-        let certificate = fs::read(certificate).map_err(unreadable(certificate))?;
+        let certificate = fs::read(certificate).map_err(SettingsError::read(certificate))?;
         Self::new(private(key)?, &certificate)
     }
 
@@ -63,8 +63,8 @@ impl Identity {
 
 /// What a file holds that nobody else may read. Pipes are as private as who made them.
 fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
-    let mut file = File::open(path).map_err(unreadable(path))?;
-    let metadata = file.metadata().map_err(unreadable(path))?;
+    let mut file = File::open(path).map_err(SettingsError::read(path))?;
+    let metadata = file.metadata().map_err(SettingsError::read(path))?;
     if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
         return Err(SettingsError::Shared {
             path: path.to_owned(),
@@ -72,15 +72,9 @@ fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
     }
     // More than any key, so that the buffer does not grow, which would leave a copy behind.
     let mut content = Zeroizing::new(Vec::with_capacity(64 * 1024));
-    file.read_to_end(&mut content).map_err(unreadable(path))?;
+    file.read_to_end(&mut content)
+        .map_err(SettingsError::read(path))?;
     Ok(content)
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> SettingsError {
-    move |source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]

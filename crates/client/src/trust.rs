@@ -72,10 +72,7 @@ impl Trust {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
-    fs::read(path).map_err(|source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read(path).map_err(SettingsError::read(path))
 }
 
 /// First byte of an ASN.1 SEQUENCE, with which a certificate in DER begins.
