@@ -9,13 +9,22 @@ use chancery_api::{
 use chancery_keys::{Hsm, State};
 use chancery_store::{CustodianRecord, HsmRecord};
 
-use super::{hsm_attach::document, lease_view::unknown};
+use super::{hsm_attach::document, lease_turns::Turn, lease_view::unknown};
 use crate::{
     Center, attest::attested, committer::store_failure, leases::Asked, tokens::hsm_failure, trust::Person,
 };
 
 /// How long the node waits for an answer to a nonce of its own, milliseconds.
 const NONCE_LIFETIME_MS: u64 = 5 * 60 * 1000;
+
+/// What a custodian is to answer.
+struct Drawn {
+    kind: StatementKind,
+    session: String,
+    challenge: [u8; 8],
+    /// Where it is the HSM's own challenge: nobody else is asked before this one is kept.
+    turn: Option<Turn>,
+}
 
 impl Center {
     /// Asks for what a custodian answers for one HSM of a lease.
@@ -49,8 +58,8 @@ impl Center {
                 return Err(failure);
             }
         };
-        let (kind, session, challenge) = match call.refuse {
-            true => (StatementKind::Refuse, self.session(), self.random()),
+        let question = match call.refuse {
+            true => self.own_question(StatementKind::Refuse),
             false => self.question(call, &text, &record, &registration).await?,
         };
         let shown = self.log_since(call.seen).await?;
@@ -63,19 +72,22 @@ impl Center {
             spki: registration.public_key,
             chain: registration.chain,
             key_request: registration.key_request,
-            kind,
-            challenge,
+            kind: question.kind,
+            challenge: question.challenge,
             log: shown.place,
             until: self.desk.now().saturating_add(NONCE_LIFETIME_MS),
         };
-        self.keep_question(session.clone(), asked);
+        self.keep_question(question.session.clone(), asked);
+        if let Some(turn) = question.turn {
+            turn.was_asked();
+        }
         Ok(LeaseChallengeView {
-            session,
-            kind,
+            session: question.session,
+            kind: question.kind,
             hsm: named.clone(),
             chain: Base64(record.chain),
             chr: registration.chr,
-            challenge: Base64(challenge.to_vec()),
+            challenge: Base64(question.challenge.to_vec()),
             log: shown.place,
             consistency: shown.proof,
             checkpoint: shown.checkpoint,
@@ -112,7 +124,7 @@ impl Center {
         text: &LeaseText,
         record: &HsmRecord,
         registration: &CustodianRecord,
-    ) -> Result<(StatementKind, String, [u8; 8]), Failure> {
+    ) -> Result<Drawn, Failure> {
         let hsm = self.reachable(record)?;
         if hsm.state().is_unlocked() {
             // One at work is not asked for nothing.
@@ -126,17 +138,31 @@ impl Center {
         self.require_wanted(call, record, registration)?;
         if self.has_to_be_locked(call.lease, text, record.id, &hsm, answered.this) {
             // Nobody else loses an open HSM before a custodian has signed for that.
-            return Ok((StatementKind::Lock, self.session(), self.random()));
+            return Ok(self.own_question(StatementKind::Lock));
         }
         if hsm.state().is_unlocked() || answered.this {
-            return Ok((StatementKind::Open, self.session(), self.random()));
+            return Ok(self.own_question(StatementKind::Open));
         }
         let challenge = hsm
             .challenge(&registration.chr)
             .await
             .map_err(|error| hsm_failure(&error))?;
-        turn.was_asked();
-        Ok((StatementKind::Unlock, challenge.session, challenge.challenge))
+        Ok(Drawn {
+            kind: StatementKind::Unlock,
+            session: challenge.session,
+            challenge: challenge.challenge,
+            turn: Some(turn),
+        })
+    }
+
+    /// A question with a nonce of the node's.
+    fn own_question(&self, kind: StatementKind) -> Drawn {
+        Drawn {
+            kind,
+            session: self.session(),
+            challenge: self.random(),
+            turn: None,
+        }
     }
 
     /// Refuses a question nobody needs the answer of.

@@ -38,8 +38,13 @@ impl Drop for Turn {
     fn drop(&mut self) {
         match self.call {
             Some(call) => self.desk.turns().leave(self.hsm, self.person, call),
-            None if self.asked => return,
-            None => self.desk.turns().done(self.hsm, self.person),
+            None => {
+                let mut turns = self.desk.turns();
+                if !self.asked {
+                    turns.done(self.hsm, self.person);
+                }
+                turns.drawn(self.hsm, self.person);
+            }
         }
         self.desk.tell();
     }

@@ -27,6 +27,20 @@ struct Holder {
     person: PersonId,
     /// Since when: a reading of the node's monotonic clock. Asking again begins no new turn.
     since: u64,
+    /// Calls for which the HSM draws a challenge now. One that is drawn late would take away that of the next in the line.
+    drawing: usize,
+    /// Before its time: it was answered, or nothing was asked.
+    ended: bool,
+}
+
+impl Holder {
+    fn may_ask(&self, now: u64) -> bool {
+        !self.ended && now.saturating_sub(self.since) < TURN_MS
+    }
+
+    fn is_gone(&self) -> bool {
+        self.ended && self.drawing == 0
+    }
 }
 
 /// Where somebody in a line stands.
@@ -52,23 +66,35 @@ impl Turns {
         self.last
     }
 
-    /// Takes the turn, if it is this person's.
+    /// Takes the turn, if it is this person's, until [`Turns::drawn`].
     pub(crate) fn take(&mut self, hsm: HsmId, person: PersonId, call: u64, now: u64) -> Place {
         let line = self.lines.entry(hsm).or_default();
         let Some(at) = line.waiting.iter().position(|waits| *waits == (person, call)) else {
             return Place::Replaced;
         };
-        let holder = line
-            .holder
-            .as_ref()
-            .filter(|holder| now.saturating_sub(holder.since) < TURN_MS);
-        match holder {
-            Some(holder) if holder.person == person => {}
-            None if at == 0 => line.holder = Some(Holder { person, since: now }),
-            _ => return Place::Later,
+        match &mut line.holder {
+            Some(holder) if holder.person == person && holder.may_ask(now) => holder.drawing += 1,
+            Some(holder) if holder.may_ask(now) || holder.drawing > 0 => return Place::Later,
+            _ if at > 0 => return Place::Later,
+            holder => {
+                *holder = Some(Holder {
+                    person,
+                    since: now,
+                    drawing: 1,
+                    ended: false,
+                });
+            }
         }
         line.waiting.remove(at);
         Place::Yours
+    }
+
+    /// A call of the person whose turn it is has its challenge, or gets none.
+    pub(crate) fn drawn(&mut self, hsm: HsmId, person: PersonId) {
+        if let Some(holder) = self.held_by(hsm, person) {
+            holder.drawing = holder.drawing.saturating_sub(1);
+        }
+        self.tidy(hsm);
     }
 
     /// Leaves the line.
@@ -81,18 +107,23 @@ impl Turns {
 
     /// Ends this person's turn.
     pub(crate) fn done(&mut self, hsm: HsmId, person: PersonId) {
-        if let Some(line) = self.lines.get_mut(&hsm)
-            && line.holder.as_ref().is_some_and(|holder| holder.person == person)
-        {
-            line.holder = None;
+        if let Some(holder) = self.held_by(hsm, person) {
+            holder.ended = true;
         }
         self.tidy(hsm);
     }
 
+    fn held_by(&mut self, hsm: HsmId, person: PersonId) -> Option<&mut Holder> {
+        let holder = self.lines.get_mut(&hsm)?.holder.as_mut()?;
+        (holder.person == person).then_some(holder)
+    }
+
     fn tidy(&mut self, hsm: HsmId) {
-        let empty = |line: &Line| line.holder.is_none() && line.waiting.is_empty();
-        if self.lines.get(&hsm).is_some_and(empty) {
-            self.lines.remove(&hsm);
+        if let Some(line) = self.lines.get_mut(&hsm) {
+            line.holder.take_if(|holder| holder.is_gone());
+            if line.holder.is_none() && line.waiting.is_empty() {
+                self.lines.remove(&hsm);
+            }
         }
     }
 }
@@ -111,30 +142,52 @@ mod tests {
         PersonId::new(Uuid::from_bytes([number; 16]))
     }
 
+    /// It is this person's turn, and the HSM has drawn the challenge.
+    #[track_caller]
+    fn asks(turns: &mut Turns, by: PersonId, call: u64, now: u64) {
+        assert_eq!(turns.take(hsm(), by, call, now), Place::Yours);
+        turns.drawn(hsm(), by);
+    }
+
     #[test]
     fn who_asks_again_and_again_keeps_nobody_out() {
         let mut turns = Turns::default();
         let (alice, bob) = (person(1), person(2));
         let call = turns.join(hsm(), alice);
-        assert_eq!(turns.take(hsm(), alice, call, 0), Place::Yours);
+        asks(&mut turns, alice, call, 0);
         let waits = turns.join(hsm(), bob);
         for now in (1_000..TURN_MS).step_by(1_000) {
             let again = turns.join(hsm(), alice);
-            assert_eq!(
-                turns.take(hsm(), alice, again, now),
-                Place::Yours,
-                "it is her turn still"
-            );
+            asks(&mut turns, alice, again, now);
             assert_eq!(turns.take(hsm(), bob, waits, now), Place::Later);
         }
         // Her turn is over, however often she asked; who waits comes first.
         let again = turns.join(hsm(), alice);
         assert_eq!(turns.take(hsm(), alice, again, TURN_MS), Place::Later);
-        assert_eq!(turns.take(hsm(), bob, waits, TURN_MS), Place::Yours);
+        asks(&mut turns, bob, waits, TURN_MS);
         // And has as much time in peace.
         assert_eq!(turns.take(hsm(), alice, again, 2 * TURN_MS - 1), Place::Later);
         turns.done(hsm(), bob);
-        assert_eq!(turns.take(hsm(), alice, again, 2 * TURN_MS - 1), Place::Yours);
+        asks(&mut turns, alice, again, 2 * TURN_MS - 1);
+    }
+
+    #[test]
+    fn a_challenge_that_is_drawn_late_is_waited_for() {
+        let mut turns = Turns::default();
+        let (alice, bob) = (person(1), person(2));
+        let call = turns.join(hsm(), alice);
+        asks(&mut turns, alice, call, 0);
+        let late = turns.join(hsm(), alice);
+        assert_eq!(turns.take(hsm(), alice, late, TURN_MS - 1), Place::Yours);
+        let waits = turns.join(hsm(), bob);
+        assert_eq!(turns.take(hsm(), bob, waits, 2 * TURN_MS), Place::Later);
+        // But no other call of hers comes between, nor does her answer to the one before let him in.
+        let again = turns.join(hsm(), alice);
+        assert_eq!(turns.take(hsm(), alice, again, 2 * TURN_MS), Place::Later);
+        turns.done(hsm(), alice);
+        assert_eq!(turns.take(hsm(), bob, waits, 2 * TURN_MS), Place::Later);
+        turns.drawn(hsm(), alice);
+        asks(&mut turns, bob, waits, 2 * TURN_MS);
     }
 
     #[test]
@@ -142,7 +195,7 @@ mod tests {
         let mut turns = Turns::default();
         let (alice, bob, carol) = (person(1), person(2), person(3));
         let call = turns.join(hsm(), alice);
-        assert_eq!(turns.take(hsm(), alice, call, 0), Place::Yours);
+        asks(&mut turns, alice, call, 0);
         let first = turns.join(hsm(), bob);
         let behind = turns.join(hsm(), carol);
         let second = turns.join(hsm(), bob);
@@ -155,7 +208,7 @@ mod tests {
         turns.leave(hsm(), bob, first);
         assert_eq!(turns.take(hsm(), carol, behind, TURN_MS), Place::Later);
         turns.leave(hsm(), bob, second);
-        assert_eq!(turns.take(hsm(), carol, behind, TURN_MS), Place::Yours);
+        asks(&mut turns, carol, behind, TURN_MS);
         turns.done(hsm(), alice);
         assert_eq!(turns.lines.len(), 1, "only who has the turn ends it");
         turns.done(hsm(), carol);

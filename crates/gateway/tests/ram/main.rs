@@ -3,7 +3,6 @@
 
 mod agent;
 mod attachment;
-mod busy;
 mod cuts;
 mod hsm;
 mod lies;
@@ -15,5 +14,6 @@ mod relay;
 mod second;
 mod server;
 mod tickets;
+mod together;
 mod tokens;
 mod wire;

@@ -53,25 +53,6 @@ pub fn wanted(digests: Vec<DigestValue>, further: u64) -> LeaseRequest {
 }
 
 impl World {
-    /// People, HSMs, custodians, and the signing key `firmware` on both HSMs, which are locked.
-    pub async fn signing() -> Self {
-        let world = Self::open_signing().await;
-        world.lock_all().await;
-        world
-    }
-
-    /// As [`World::signing`], with both HSMs opened by `hsm unlock`.
-    pub async fn open_signing() -> Self {
-        let mut world = Self::new().await;
-        world.add_people().await;
-        world.init_hsms().await;
-        world.register_custodians().await;
-        world.unlock_all().await;
-        world.create_signer("firmware", "ec:P-256").await.expect("a key");
-        world.copy_signer("firmware").await.expect("a copy");
-        world
-    }
-
     pub async fn lock_all(&self) {
         let call = HsmLock { hsms: Vec::new() };
         self.center.hsm_lock(&call, 0).await.expect("they are locked");

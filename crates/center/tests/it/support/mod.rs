@@ -68,6 +68,8 @@ pub struct World {
 static TOKENS: OnceCell<Template> = OnceCell::const_new();
 /// Everything up to an active CA.
 static READY: OnceCell<Template> = OnceCell::const_new();
+/// Everything up to a signing key.
+static SIGNING: OnceCell<Template> = OnceCell::const_new();
 
 impl World {
     /// Tokens, the first manager alice, a center: nothing else yet.
@@ -80,13 +82,34 @@ impl World {
         let made = READY.get_or_init(|| async {
             let mut world = Self::new().await;
             world.make_ready().await;
-            world.stop().await;
-            world.store.close().await;
-            Template::of(world.dir.path(), world.installation, world.audit_pkcs8)
+            world.into_template().await
         });
         let world = Self::copied(made.await).await;
         world.unlock_all().await;
         world
+    }
+
+    /// People, HSMs, custodians, and the signing key `firmware` on both HSMs, which are locked.
+    pub async fn signing() -> Self {
+        let made = SIGNING.get_or_init(|| async {
+            let mut world = Self::new().await;
+            world.make_signing().await;
+            world.into_template().await
+        });
+        Self::copied(made.await).await
+    }
+
+    /// As [`World::signing`], with both HSMs opened by `hsm unlock`.
+    pub async fn open_signing() -> Self {
+        let world = Self::signing().await;
+        world.unlock_all().await;
+        world
+    }
+
+    async fn into_template(self) -> Template {
+        self.stop().await;
+        self.store.close().await;
+        Template::of(self.dir.path(), self.installation, self.audit_pkcs8)
     }
 
     async fn copied(template: &Template) -> Self {
@@ -127,11 +150,21 @@ impl World {
         self.line.signs.load(Ordering::Relaxed)
     }
 
-    async fn make_ready(&mut self) {
+    async fn make_hsms(&mut self) {
         self.add_people().await;
         self.init_hsms().await;
         self.register_custodians().await;
         self.unlock_all().await;
+    }
+
+    async fn make_signing(&mut self) {
+        self.make_hsms().await;
+        self.create_signer("firmware", "ec:P-256").await.expect("a key");
+        self.copy_signer("firmware").await.expect("a copy");
+    }
+
+    async fn make_ready(&mut self) {
+        self.make_hsms().await;
         self.create_ca("ec:P-256").await;
         self.act(
             "alice",
