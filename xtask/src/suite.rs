@@ -1,5 +1,5 @@
-//! The tests of the workspace: built by cargo, linted and documented on the way, then several test programs run at a time, then the
-//! examples in comments.
+//! The tests of the workspace: built by cargo, linted and documented on the way, then several test programs run at a time, and the
+//! examples in comments beside them.
 //!
 //! `cargo test` runs one test program after another, and some of them wait most of their time for other programs.
 
@@ -11,7 +11,7 @@ use crate::compiler;
 use crate::failure::Failure;
 use crate::pool;
 use crate::program::{Outcome, Program, library};
-use crate::run::{self, Workspace, command_line};
+use crate::run::{Workspace, command_line};
 use crate::steps::seconds;
 
 /// Builds everything, with lints and documentation.
@@ -65,10 +65,36 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
         .into_iter()
         .filter_map(|outcome| outcome.failure)
         .collect();
-    if !failed.is_empty() {
-        return Err(Failure::Tests(failed));
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Tests(failed))
     }
-    run::run(compiler::cargo(workspace)?.args(["test", "--workspace", "--locked", "--doc"]))
+}
+
+/// Runs the examples in comments beside the other tests; what they say is shown when they have ended.
+///
+/// # Errors
+/// When one does not compile, or fails.
+pub(crate) fn examples(workspace: &Workspace) -> Result<(), Failure> {
+    let start = Instant::now();
+    let mut command = compiler::cargo(workspace)?;
+    command.args(["test", "--workspace", "--locked", "--doc"]);
+    let line = command_line(&command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Failure::io(format!("starting `{line}`")))?;
+    let [said, warned] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    println!("$ {line}\n{warned}{said}");
+    if !output.status.success() {
+        return Err(Failure::Command {
+            line,
+            how: output.status.to_string(),
+        });
+    }
+    println!("-- examples in comments: {}", seconds(start.elapsed()));
+    Ok(())
 }
 
 /// What cargo built.
@@ -132,9 +158,9 @@ fn work(outcomes: &mut [Outcome]) -> String {
     )
 }
 
-/// How many test programs run at a time. One more than there are processors, since some wait; few, since some measure time.
+/// How many test programs run at a time. More than there are processors, since some wait.
 fn at_once() -> usize {
-    pool::processors().min(3) + 1
+    pool::processors().min(3) + 2
 }
 
 /// These take longest and begin first, so that the others run beside them.

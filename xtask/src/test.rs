@@ -56,13 +56,15 @@ fn setup(workspace: &Workspace) -> Result<(), Failure> {
     tools::DENY.ensure(workspace)
 }
 
-/// Some tests wait, and some run alone: that is the time to build the fuzz targets.
+/// Some tests wait, and some run alone: that is the time for the examples, and to build the fuzz targets, which takes away what the
+/// examples are built on.
 fn tests(workspace: &Workspace) -> Result<(), Failure> {
     thread::scope(|scope| {
-        let fuzz = scope.spawn(|| fuzz::build_aside(workspace));
+        let aside = || suite::examples(workspace).and_then(|()| fuzz::build_aside(workspace));
+        let aside = scope.spawn(aside);
         let tests = suite::run(workspace);
-        let fuzz = fuzz.join().unwrap_or_else(|panic| resume_unwind(panic));
-        tests.and(fuzz)
+        let aside = aside.join().unwrap_or_else(|panic| resume_unwind(panic));
+        tests.and(aside)
     })
 }
 

@@ -29,6 +29,7 @@ impl Center {
     pub async fn lease_answer(&self, call: &LeaseAnswer) -> Result<LeaseView, Failure> {
         self.desk.notice().await;
         let asked = self.take_question(call)?;
+        let _turn = (asked.kind == StatementKind::Unlock).then(|| self.answering(asked.hsm, asked.person));
         let text = self.open_text(call.lease).await?;
         let hsm = hsm_of(&text, asked.hsm).ok_or_else(|| unknown(call.lease))?;
         let record = self.hsm_record(&hsm.name).await?;
@@ -136,9 +137,6 @@ impl Center {
             ));
         }
         waiting.remove(&call.session);
-        if asked.kind == StatementKind::Unlock {
-            self.desk.turns().done(asked.hsm, asked.person);
-        }
         Ok(asked)
     }
 

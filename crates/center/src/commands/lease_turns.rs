@@ -43,14 +43,57 @@ impl Drop for Turn {
                 if !self.asked {
                     turns.done(self.hsm, self.person);
                 }
-                turns.drawn(self.hsm, self.person);
+                turns.arrived(self.hsm, self.person);
             }
         }
         self.desk.tell();
     }
 }
 
+/// A custodian's answer on its way to an HSM: the turn lasts until it has arrived.
+pub(super) struct Answering {
+    desk: Desk,
+    hsm: HsmId,
+    person: PersonId,
+    /// Whether the turn is this person's still.
+    holds: bool,
+    comes_again: bool,
+}
+
+impl Answering {
+    /// It did not get as far as the HSM: the turn goes on.
+    pub(super) fn comes_again(mut self) {
+        self.comes_again = true;
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if !self.holds {
+            return;
+        }
+        let mut turns = self.desk.turns();
+        if !self.comes_again {
+            turns.done(self.hsm, self.person);
+        }
+        turns.arrived(self.hsm, self.person);
+        drop(turns);
+        self.desk.tell();
+    }
+}
+
 impl Center {
+    /// Keeps the turn of a custodian whose answer has come until it has been carried to the HSM.
+    pub(super) fn answering(&self, hsm: HsmId, person: PersonId) -> Answering {
+        Answering {
+            desk: self.desk.clone(),
+            hsm,
+            person,
+            holds: self.desk.turns().set_out(hsm, person),
+            comes_again: false,
+        }
+    }
+
     /// Waits until it is a custodian's turn at an HSM.
     pub(super) async fn turn(&self, hsm: &HsmRecord, person: PersonId) -> Result<Turn, Failure> {
         let mut changed = self.desk.changed.subscribe();

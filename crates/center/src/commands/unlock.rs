@@ -93,8 +93,7 @@ impl Center {
         let Some(asked) = asked else {
             return Err(nothing_asked(&record.name));
         };
-        self.desk.turns().done(record.id, asked.person);
-        self.desk.tell();
+        let turn = self.answering(record.id, asked.person);
         // From lock to lock: read afterwards it might be the one that others opened the HSM in.
         let era = hsm.status().era;
         if let Err(failure) = self.require_given_for_all(&record, &hsm).await {
@@ -105,6 +104,7 @@ impl Center {
             Ok(state) => state,
             Err(error @ HsmError::Busy { .. }) => {
                 // It did not get as far as the HSM, and may come again.
+                turn.comes_again();
                 self.lock(&self.unlocking).ask(record.id, asked);
                 return Err(hsm_failure(&error));
             }

@@ -27,8 +27,9 @@ struct Holder {
     person: PersonId,
     /// Since when: a reading of the node's monotonic clock. Asking again begins no new turn.
     since: u64,
-    /// Calls for which the HSM draws a challenge now. One that is drawn late would take away that of the next in the line.
-    drawing: usize,
+    /// Calls at the HSM now, which draw a challenge or answer one. The next in the line waits for them: a challenge that is drawn late
+    /// takes away that of the next, and one of the next takes away what is being answered.
+    under_way: usize,
     /// Before its time: it was answered, or nothing was asked.
     ended: bool,
 }
@@ -39,7 +40,7 @@ impl Holder {
     }
 
     fn is_gone(&self) -> bool {
-        self.ended && self.drawing == 0
+        self.ended && self.under_way == 0
     }
 }
 
@@ -66,21 +67,21 @@ impl Turns {
         self.last
     }
 
-    /// Takes the turn, if it is this person's, until [`Turns::drawn`].
+    /// Takes the turn, if it is this person's, for a call that is under way until [`Turns::arrived`].
     pub(crate) fn take(&mut self, hsm: HsmId, person: PersonId, call: u64, now: u64) -> Place {
         let line = self.lines.entry(hsm).or_default();
         let Some(at) = line.waiting.iter().position(|waits| *waits == (person, call)) else {
             return Place::Replaced;
         };
         match &mut line.holder {
-            Some(holder) if holder.person == person && holder.may_ask(now) => holder.drawing += 1,
-            Some(holder) if holder.may_ask(now) || holder.drawing > 0 => return Place::Later,
+            Some(holder) if holder.person == person && holder.may_ask(now) => holder.under_way += 1,
+            Some(holder) if holder.may_ask(now) || holder.under_way > 0 => return Place::Later,
             _ if at > 0 => return Place::Later,
             holder => {
                 *holder = Some(Holder {
                     person,
                     since: now,
-                    drawing: 1,
+                    under_way: 1,
                     ended: false,
                 });
             }
@@ -89,10 +90,16 @@ impl Turns {
         Place::Yours
     }
 
-    /// A call of the person whose turn it is has its challenge, or gets none.
-    pub(crate) fn drawn(&mut self, hsm: HsmId, person: PersonId) {
+    /// A call of this person is under way, until [`Turns::arrived`], if it is this person's turn.
+    pub(crate) fn set_out(&mut self, hsm: HsmId, person: PersonId) -> bool {
+        let holder = self.held_by(hsm, person);
+        holder.map(|holder| holder.under_way += 1).is_some()
+    }
+
+    /// A call that was under way is at its end.
+    pub(crate) fn arrived(&mut self, hsm: HsmId, person: PersonId) {
         if let Some(holder) = self.held_by(hsm, person) {
-            holder.drawing = holder.drawing.saturating_sub(1);
+            holder.under_way = holder.under_way.saturating_sub(1);
         }
         self.tidy(hsm);
     }
@@ -146,7 +153,7 @@ mod tests {
     #[track_caller]
     fn asks(turns: &mut Turns, by: PersonId, call: u64, now: u64) {
         assert_eq!(turns.take(hsm(), by, call, now), Place::Yours);
-        turns.drawn(hsm(), by);
+        turns.arrived(hsm(), by);
     }
 
     #[test]
@@ -186,8 +193,23 @@ mod tests {
         assert_eq!(turns.take(hsm(), alice, again, 2 * TURN_MS), Place::Later);
         turns.done(hsm(), alice);
         assert_eq!(turns.take(hsm(), bob, waits, 2 * TURN_MS), Place::Later);
-        turns.drawn(hsm(), alice);
+        turns.arrived(hsm(), alice);
         asks(&mut turns, bob, waits, 2 * TURN_MS);
+    }
+
+    #[test]
+    fn an_answer_on_its_way_is_waited_for() {
+        let mut turns = Turns::default();
+        let (alice, bob) = (person(1), person(2));
+        let call = turns.join(hsm(), alice);
+        asks(&mut turns, alice, call, 0);
+        let waits = turns.join(hsm(), bob);
+        assert!(turns.set_out(hsm(), alice));
+        assert!(!turns.set_out(hsm(), bob), "it is not his turn");
+        assert_eq!(turns.take(hsm(), bob, waits, TURN_MS), Place::Later);
+        turns.done(hsm(), alice);
+        turns.arrived(hsm(), alice);
+        asks(&mut turns, bob, waits, 1);
     }
 
     #[test]
