@@ -153,7 +153,7 @@ async fn other_ways_of_framing_an_answer_are_understood() {
     let server = TestServer::start(|request| {
         match request.body.first() {
         Some(0xE8) => Reply::Raw(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n\xAA\x07\x22\x05\r\n5\r\n\x00\x84\x00\x00\x08\r\n0\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n\xAA\x07\x22\x05\r\n5\r\n\x00\x84\x00\x00\x08\r\n0\r\n\r\n"
                 .to_vec(),
         ),
         _ if request.body.len() > 5 => {

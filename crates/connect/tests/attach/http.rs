@@ -18,7 +18,7 @@ pub(crate) struct Request {
 pub(crate) enum Reply {
     /// Status, headers, body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// The bytes of an answer, as they are; then the connection is closed.
+    /// The bytes of an answer, as they are, which say that the connection is closed then.
     Raw(Vec<u8>),
     /// The connection is closed without an answer.
     Cut,
