@@ -14,6 +14,7 @@ mod cli;
 mod commands;
 mod context;
 mod error;
+mod log_lines;
 mod node_link;
 mod own_side;
 mod progress;

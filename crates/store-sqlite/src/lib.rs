@@ -18,7 +18,7 @@
 //! 1. Add a migration; never edit one that is committed.
 //! 2. `cat migrations/*.sql | sqlite3 NEW_FILE`
 //! 3. `rm .sqlx/*; touch src/lib.rs`, then
-//!    `SQLX_OFFLINE=false STORE_SQLITE_URL=sqlite://NEW_FILE SQLX_OFFLINE_DIR=$PWD/.sqlx cargo check`
+//!    `SQLX_OFFLINE=false DATABASE_URL=sqlite://NEW_FILE SQLX_OFFLINE_DIR=$PWD/.sqlx cargo check`
 //!    in this crate's folder, and commit `.sqlx` with the change.
 
 mod database;

@@ -1,17 +1,18 @@
 //! `serve`, `stop`, `status`.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use chancery_api::{NodeStatus, Status};
 use chancery_node::{Client, DEFAULT_IDLE_STOP, NetworkSettings, Options, Stopped, serve, stop};
 use clap::Args;
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
 use crate::{
     commands::hsm,
     context::Context,
     error::CliError,
+    log_lines,
     report::Report,
     table::{facts, list},
 };
@@ -55,12 +56,7 @@ impl Serve {
     /// Runs the command.
     pub(crate) fn run(self, context: &Context) -> Result<Report, CliError> {
         let data = context.data()?;
-        let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(io::stderr)
-            .with_ansi(false)
-            .init();
+        log_lines::to_stderr(LevelFilter::INFO)?;
         let mut options = Options::new(data);
         options.idle_stop = (self.idle_stop > 0).then(|| Duration::from_secs(self.idle_stop));
         options.background = self.background;

@@ -60,7 +60,7 @@ impl Home {
 
     /// The program, on this data directory, with nothing of the caller's surroundings.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("chancery"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
         command
             .current_dir(self.dir.path())
             .env_remove("XDG_DATA_HOME")

@@ -2,7 +2,11 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
-use std::{path::PathBuf, process::Command, sync::OnceLock};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
 
 /// `libchancery_pkcs11.so`. Whoever built all packages says where it is in `CHANCERY_TEST_MODULE`; tests of another package alone do
 /// not have it built, so it is built here, once, beside the program under test.
@@ -22,7 +26,7 @@ pub(crate) fn module() -> PathBuf {
             }
             assert!(build.status().unwrap().success(), "the module is not built");
             // The program is in the folder to which libraries are built, too.
-            let path = assert_cmd::cargo::cargo_bin!("chancery").with_file_name("libchancery_pkcs11.so");
+            let path = Path::new(env!("CARGO_BIN_EXE_chancery")).with_file_name("libchancery_pkcs11.so");
             assert!(path.exists(), "{} is not there", path.display());
             path
         })

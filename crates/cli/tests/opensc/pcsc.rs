@@ -45,7 +45,7 @@ fn programs_share_a_card_and_see_what_others_do_to_it() {
         ])
         .env("PCSCLITE_CSOCK_NAME", pcscd.socket())
         .env("CHANCERY_DATA_DIR", home.data())
-        .env(CLIENT, assert_cmd::cargo::cargo_bin!("chancery"))
+        .env(CLIENT, env!("CARGO_BIN_EXE_chancery"))
         .output()
         .unwrap();
     let ended = Ended::from(output).ok();

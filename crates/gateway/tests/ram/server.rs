@@ -28,8 +28,9 @@ pub(crate) fn quick() -> Options {
     Options {
         limits: Limits {
             keep_alive: Duration::from_millis(150),
-            silence: Duration::from_millis(300),
-            resume: Duration::from_secs(2),
+            // Longer than the processors are ever busy elsewhere.
+            silence: Duration::from_millis(1500),
+            resume: Duration::from_secs(4),
             ..Limits::default()
         },
         ..Options::default()

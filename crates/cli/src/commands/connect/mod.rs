@@ -17,10 +17,10 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
 use self::{config::Config, plan::Plan, telling::Teller};
-use crate::{context::Context, error::CliError, report::Report};
+use crate::{context::Context, error::CliError, log_lines, report::Report};
 
 /// Attaches tokens to a node.
 #[derive(Args)]
@@ -85,7 +85,7 @@ impl Connect {
         }
         let server = plan.server()?;
         let attachments = plan.attachments(context)?;
-        log_to_stderr();
+        log_lines::to_stderr(LevelFilter::WARN)?;
         let teller = Teller::new(context.json(), attachments.len() > 1);
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -161,13 +161,4 @@ fn stop_on_signals() -> io::Result<watch::Receiver<bool>> {
         let _ = stop.send(true);
     });
     Ok(stopped)
-}
-
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .init();
 }

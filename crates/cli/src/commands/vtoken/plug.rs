@@ -27,7 +27,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::Notify,
 };
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
 use super::{
     reader_conf::ReaderConf,
@@ -37,6 +37,7 @@ use super::{
 use crate::{
     context::Context,
     error::{CliError, chain},
+    log_lines,
     report::Report,
 };
 
@@ -97,7 +98,7 @@ impl Plug {
         let slots = self.slots(names.len())?;
         let conf = ReaderConf::new(self.write_reader_conf.as_deref());
         let entries = conf.needed(self.port, names.len())?;
-        log_to_stderr();
+        log_lines::to_stderr(LevelFilter::WARN)?;
         let ready = names
             .into_iter()
             .map(|name| Ready::open(&data, name))
@@ -476,15 +477,6 @@ fn distinct(names: &[String]) -> Result<Vec<TokenName>, CliError> {
         distinct.push(name);
     }
     Ok(distinct)
-}
-
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .init();
 }
 
 /// Between two looks at pcscd.
