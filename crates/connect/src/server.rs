@@ -7,7 +7,7 @@ use std::time::Duration;
 use chancery_api::SecretText;
 use chancery_ram::client::{Post, PostKind, Reply, Unreached};
 use chancery_ram::message::MAX_BODY;
-use reqwest::redirect;
+use reqwest::{RequestBuilder, redirect};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -17,6 +17,8 @@ use crate::{ServerError, Trust};
 pub const CONNECTOR: &str = "/rt/connector";
 
 const CONNECT: Duration = Duration::from_secs(10);
+/// How often a request is made whose connection was closed before it was sent.
+const ATTEMPTS: u32 = 4;
 /// Shorter than what servers and proxies in between keep an idle connection.
 const IDLE: Duration = Duration::from_secs(20);
 
@@ -84,8 +86,7 @@ impl Server {
         self.url.origin().ascii_serialization()
     }
 
-    /// Makes a POST. Only the first carries the ticket.
-    pub(crate) async fn post(&self, post: &Post, ticket: Option<&SecretText>) -> Result<Reply, Unreached> {
+    fn request(&self, post: &Post, ticket: Option<&SecretText>) -> RequestBuilder {
         let mut request = self.http.post(self.url.clone()).timeout(post.limit);
         for (name, value) in &post.headers {
             request = request.header(*name, value.as_str());
@@ -95,7 +96,19 @@ impl Server {
         {
             request = request.bearer_auth(ticket.secret_text());
         }
-        let mut response = request.body(post.body.to_vec()).send().await.map_err(unreached)?;
+        request.body(post.body.to_vec())
+    }
+
+    /// Makes a POST. Only the first carries the ticket.
+    pub(crate) async fn post(&self, post: &Post, ticket: Option<&SecretText>) -> Result<Reply, Unreached> {
+        let mut attempts = 1;
+        let mut response = loop {
+            match self.request(post, ticket).send().await {
+                // The server closed the connection just before: it has seen nothing of it, and says why at another attempt.
+                Err(error) if attempts < ATTEMPTS && was_not_sent(&error) => attempts += 1,
+                result => break result.map_err(unreached)?,
+            }
+        };
         let mut body = Zeroizing::new(Vec::new());
         // What is longer than any message is cut, and then it is no message.
         while body.len() <= MAX_BODY
@@ -144,6 +157,12 @@ fn unreached(error: reqwest::Error) -> Unreached {
     Unreached {
         why: meaning.map_or_else(|| why.clone(), |meaning| format!("{meaning} ({why})")),
     }
+}
+
+/// Whether nothing of a request left this machine.
+fn was_not_sent(error: &reqwest::Error) -> bool {
+    // The HTTP library's words for it; a request that was sent and lost its connection has others.
+    chain(error).contains("operation was canceled")
 }
 
 /// What TLS says, if it was TLS that failed.

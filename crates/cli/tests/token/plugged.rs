@@ -1,5 +1,6 @@
 //! Tokens that are plugged in: into pcscd, and shared through a socket.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -132,11 +133,16 @@ fn through_a_socket_several_processes_take_turns() {
     let device = bench.device("hsm-a");
     let mut plug = bench
         .home
-        .command(&["vtoken", "plug", "hsm-a", "--via", "socket"])
-        .stdout(Stdio::null())
+        .command(&["vtoken", "plug", "hsm-a", "--via", "socket", "--json"])
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    // Nobody else looks at the token before that: one process at a time opens it.
+    let mut told = BufReader::new(plug.stdout.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(line.contains("served"), "{line:?}");
     let listed = || {
         let (_, list) = bench.home.json(&["token", "list"]);
         list["tokens"]
