@@ -1,6 +1,6 @@
 //! `sc-hsm-tool`, unmodified, on virtual tokens: what it makes opens here, what is made here opens there.
 
-use std::{fs, sync::OnceLock};
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::OnceLock};
 
 use crate::{
     common::{Ended, Home},
@@ -246,17 +246,14 @@ fn the_tool_imports_the_wrong_key_that_the_doctor_computes() {
         screen.contains("has a wrong DKEK") && !screen.contains("correct horse"),
         "{screen}"
     );
-    // The mended file gives another token the key that the first one really has, says the tool.
-    let password = pair.home.private("pw", "correct horse\n");
-    let words = [
-        "dkek",
-        "import",
-        "real.pbe",
-        "hsm-b",
-        "--password-file",
-        &password,
-    ];
-    pair.ours(&words).ok();
-    let status = pair.pcscd.client("sc-hsm-tool", &["--reader", "1"]).ok().out;
-    assert_eq!(tool_kcv(&status), "C4DA565080E886D9");
+    // The mended file gives another token the key that the first one really has; by the tool, too.
+    let real = pair.home.dir.path().join("real.pbe");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).unwrap();
+    let words = ["--reader", "1", "--import-dkek-share", real.to_str().unwrap()];
+    let mut terminal = Terminal::start(&pair.pcscd.command("sc-hsm-tool", &words), 80, 24);
+    terminal.wait_for("Enter password to decrypt DKEK share : ");
+    terminal.type_unseen("correct horse");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.contains("C4DA565080E886D9"), "{screen}");
 }
