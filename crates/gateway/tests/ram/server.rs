@@ -29,7 +29,7 @@ pub(crate) fn quick() -> Options {
         limits: Limits {
             keep_alive: Duration::from_millis(150),
             // Longer than the processors are ever busy elsewhere.
-            silence: Duration::from_millis(1500),
+            silence: Duration::from_secs(3),
             resume: Duration::from_secs(4),
             ..Limits::default()
         },
