@@ -19,17 +19,11 @@ use crate::run::Workspace;
 /// # Errors
 /// [`Failure::Io`] when this program cannot be copied.
 pub(crate) fn cargo(workspace: &Workspace) -> Result<Command, Failure> {
-    let copy = copy()?;
-    // The folder of the profile is in cargo's target folder.
-    let pages = copy
-        .parent()
-        .and_then(Path::parent)
-        .map(|target| target.join("doc"));
     let mut command = workspace.cargo();
     profile(&mut command);
     command
-        .env("RUSTC_WORKSPACE_WRAPPER", copy)
-        .env(PAGES, pages.unwrap_or_else(|| PathBuf::from("target/doc")))
+        .env("RUSTC_WORKSPACE_WRAPPER", copy()?)
+        .env(ASKED, "1")
         // How cargo-clippy hands its own arguments on. The driver has cargo compile anew when they change.
         .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
     Ok(command)
@@ -64,7 +58,7 @@ pub(crate) fn copy() -> Result<PathBuf, Failure> {
 
 /// When cargo runs us as a compiler, the compiler's exit code.
 pub(crate) fn stand_in() -> Option<ExitCode> {
-    let pages = env::var_os(PAGES)?;
+    env::var_os(ASKED)?;
     let mut arguments = env::args_os().skip(1);
     let rustc = PathBuf::from(arguments.next()?);
     let arguments: Vec<_> = arguments.collect();
@@ -74,8 +68,10 @@ pub(crate) fn stand_in() -> Option<ExitCode> {
         let mut rustdoc = Command::new(rustc.with_file_name("rustdoc"));
         rustdoc
             .args(arguments)
-            .args(["-D", "warnings", "--out-dir"])
-            .arg(pages);
+            .args(["-D", "warnings"])
+            // Nobody reads the pages of a test run; not to write them is an option that stable compilers take only so.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .args(["-Z", "unstable-options", "--check"]);
         commands.push(rustdoc);
     }
     for mut command in commands {
@@ -138,8 +134,8 @@ fn of_rustdoc(arguments: &[OsString]) -> Option<Vec<OsString>> {
     Some(ours)
 }
 
-/// Where rustdoc puts its pages; and that we are called as a compiler.
-const PAGES: &str = "XTASK_COMPILER_PAGES";
+/// That we are called as a compiler.
+const ASKED: &str = "XTASK_COMPILER";
 
 /// Beginnings of arguments that mean the same to rustdoc.
 const KEPT: &[&str] = &[

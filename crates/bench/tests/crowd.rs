@@ -38,7 +38,8 @@ fn build() {
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .args(["build", "--quiet", "--locked", "-p", "chancery-cli"])
         .args(["-p", "chancery-pkcs11-module"]);
-    if !cfg!(debug_assertions) {
+    let folder = Path::new(env!("CARGO_BIN_EXE_chancery-bench")).parent();
+    if folder.is_some_and(|folder| folder.ends_with("release")) {
         build.arg("--release");
     }
     assert!(

@@ -17,16 +17,17 @@ pub(crate) fn module() -> PathBuf {
             if let Some(module) = std::env::var_os("CHANCERY_TEST_MODULE") {
                 return module.into();
             }
+            // The program is in the folder to which libraries are built, too.
+            let folder = Path::new(env!("CARGO_BIN_EXE_chancery")).parent().unwrap();
             let mut build = Command::new(env!("CARGO"));
             build
                 .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
                 .args(["build", "--quiet", "--locked", "-p", "chancery-pkcs11-module"]);
-            if !cfg!(debug_assertions) {
+            if folder.ends_with("release") {
                 build.arg("--release");
             }
             assert!(build.status().unwrap().success(), "the module is not built");
-            // The program is in the folder to which libraries are built, too.
-            let path = Path::new(env!("CARGO_BIN_EXE_chancery")).with_file_name("libchancery_pkcs11.so");
+            let path = folder.join("libchancery_pkcs11.so");
             assert!(path.exists(), "{} is not there", path.display());
             path
         })

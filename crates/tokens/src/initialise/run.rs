@@ -180,7 +180,7 @@ fn complete<T: Transport>(
         open.disconnect()
     } else {
         // Nobody can log in yet; only the session that initialised the token may write.
-        debug_assert!(
+        assert!(
             fresh,
             "the caller erases again when this session did not initialise"
         );
