@@ -1,6 +1,6 @@
 //! `sc-hsm-tool`, unmodified, on virtual tokens: what it makes opens here, what is made here opens there.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, sync::OnceLock};
+use std::{fs, sync::OnceLock};
 
 use crate::{
     common::{Ended, Home},
@@ -97,28 +97,12 @@ pub(crate) fn tool_kcv(said: &str) -> String {
     line.split_once(": ").unwrap().1.trim().to_owned()
 }
 
+/// The tool made this file once. It takes many seconds for that, and the guide has it make one anyway.
 #[test]
-fn a_password_typed_at_the_tools_prompt_opens_its_file_here() {
+fn a_file_under_a_password_gives_its_key_to_a_token_the_tool_works_with() {
     let pair = Pair::new();
-    let password = pair.home.private("pw", "correct horse\n");
-    let command = pair.pcscd.command(
-        "sc-hsm-tool",
-        &["--reader", "1", "--create-dkek-share", "theirs.pbe"],
-    );
-    let mut terminal = Terminal::start(&command, 80, 24);
-    for prompt in [
-        "Enter password to encrypt DKEK share : ",
-        "Please retype password to confirm : ",
-    ] {
-        terminal.wait_for(prompt);
-        terminal.type_unseen("correct horse");
-    }
-    let (code, screen) = terminal.end();
-    assert_eq!(code, 0, "{screen}");
-    let file = pair.pcscd.read("theirs.pbe");
-    assert_eq!((file.len(), &file[..8]), (64, &b"Salted__"[..]));
-
-    let theirs = pair.theirs("theirs.pbe");
+    let password = pair.home.private("pw", "secret\n");
+    let theirs = share_file(&pair.home, "vectors/dkek-share.pbe.hex");
     let words = ["dkek", "import", &theirs, "hsm-b", "--password-file", &password];
     let imported = pair.ours(&words).ok();
     let tool = |words: &[&str]| pair.pcscd.client("sc-hsm-tool", words).ok().out;
@@ -246,14 +230,17 @@ fn the_tool_imports_the_wrong_key_that_the_doctor_computes() {
         screen.contains("has a wrong DKEK") && !screen.contains("correct horse"),
         "{screen}"
     );
-    // The mended file gives another token the key that the first one really has; by the tool, too.
-    let real = pair.home.dir.path().join("real.pbe");
-    fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).unwrap();
-    let words = ["--reader", "1", "--import-dkek-share", real.to_str().unwrap()];
-    let mut terminal = Terminal::start(&pair.pcscd.command("sc-hsm-tool", &words), 80, 24);
-    terminal.wait_for("Enter password to decrypt DKEK share : ");
-    terminal.type_unseen("correct horse");
-    let (code, screen) = terminal.end();
-    assert_eq!(code, 0, "{screen}");
-    assert!(screen.contains("C4DA565080E886D9"), "{screen}");
+    // The mended file gives another token the key that the first one really has.
+    let password = pair.home.private("pw", "correct horse\n");
+    let words = [
+        "dkek",
+        "import",
+        "real.pbe",
+        "hsm-b",
+        "--password-file",
+        &password,
+    ];
+    pair.ours(&words).ok();
+    let status = pair.pcscd.client("sc-hsm-tool", &["--reader", "1"]).ok().out;
+    assert_eq!(tool_kcv(&status), "C4DA565080E886D9");
 }
