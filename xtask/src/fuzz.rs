@@ -64,13 +64,13 @@ pub(crate) fn build_aside(workspace: &Workspace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs every target for five seconds, two of them on each processor: all seeds, and a little more. They have been built.
+/// Runs every target for five seconds, four of them on each processor: all seeds, and a little more. They have been built.
 ///
 /// # Errors
 /// As [`fn@run`].
 pub(crate) fn smoke(workspace: &Workspace) -> Result<(), Failure> {
     let targets = targets(workspace)?;
-    run_targets(workspace, &targets, Build::Short, SMOKE, 2 * pool::processors())
+    run_targets(workspace, &targets, Build::Short, SMOKE, 4 * pool::processors())
 }
 
 /// What the targets are built for.

@@ -23,6 +23,7 @@ mod probe;
 mod program;
 mod quickstart;
 mod run;
+mod scratch;
 mod setup;
 mod steps;
 mod suite;

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::pool;
 use crate::program::{Outcome, Program, library};
 use crate::run::{Workspace, command_line};
+use crate::scratch::Scratch;
 use crate::steps::seconds;
 
 /// Builds everything, with lints and documentation.
@@ -29,8 +30,16 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let Built {
         mut programs,
-        variables,
+        mut variables,
     } = built(workspace)?;
+    let scratch = Scratch::new(workspace);
+    match &scratch {
+        Some(scratch) => {
+            println!("tests write to memory: {}", scratch.path().display());
+            variables.push(("TMPDIR", scratch.path().to_owned()));
+        }
+        None => println!("tests write to disk: there is too little memory to spare"),
+    }
     programs.sort_by_key(|program| {
         LONG.iter()
             .position(|name| program.name == *name)
@@ -158,9 +167,9 @@ fn work(outcomes: &mut [Outcome]) -> String {
     )
 }
 
-/// How many test programs run at a time. One more than there are processors, since some wait; more would only take longer each.
+/// How many test programs run at a time. Two more than there are processors, since some wait; more would only take longer each.
 fn at_once() -> usize {
-    pool::processors().min(3) + 1
+    pool::processors().min(3) + 2
 }
 
 /// These take longest and begin first, so that the others run beside them.
