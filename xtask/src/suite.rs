@@ -35,7 +35,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     let scratch = Scratch::new(workspace);
     match &scratch {
         Some(scratch) => println!("tests write to memory: {}", scratch.path().display()),
-        None => println!("tests write to disk: there is too little memory to spare"),
+        None => println!("tests write to disk: no memory for them (decision 0009 says what they need)"),
     }
     programs.sort_by_key(|program| {
         LONG.iter()
