@@ -161,8 +161,12 @@ fn unreached(error: reqwest::Error) -> Unreached {
 
 /// Whether nothing of a request left this machine.
 fn was_not_sent(error: &reqwest::Error) -> bool {
-    // The HTTP library's words for it; a request that was sent and lost its connection has others.
-    chain(error).contains("operation was canceled")
+    // The HTTP library's words for it, before a connection is ready and after; a request that was sent and lost its connection has
+    // others.
+    let why = chain(error);
+    ["channel closed", "operation was canceled"]
+        .iter()
+        .any(|words| why.contains(words))
 }
 
 /// What TLS says, if it was TLS that failed.

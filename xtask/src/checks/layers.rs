@@ -53,8 +53,13 @@ const LAYERS: &[Layer] = &[
         tests_use: &[],
     },
     Layer {
+        name: "share-kdf",
+        uses: &[],
+        tests_use: &[],
+    },
+    Layer {
         name: "schsm",
-        uses: &["iso7816", "cvc"],
+        uses: &["iso7816", "cvc", "share-kdf"],
         tests_use: &[],
     },
     Layer {

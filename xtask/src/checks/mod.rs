@@ -6,6 +6,7 @@ mod manifest;
 mod markers;
 mod rust_source;
 mod size;
+mod unit_tests;
 
 use crate::failure::Failure;
 use crate::run::Workspace;
@@ -38,9 +39,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
 /// Looks at the workspace and gives one line for each broken rule.
 type Check = fn(&Workspace) -> Result<Vec<String>, Failure>;
 
-const CHECKS: [(&str, Check); 4] = [
+const CHECKS: [(&str, Check); 5] = [
     ("ARCHITECTURE.md names every crate", architecture::check),
     ("no long files", size::check),
     ("nothing left undone", markers::check),
     ("dependencies point down", layers::check),
+    ("unit tests are run where there are some", unit_tests::check),
 ];

@@ -6,7 +6,7 @@ mod custodians;
 mod disk;
 mod domains;
 mod hostile;
-#[path = "../../tests/custodians/scheme.rs"]
+#[path = "../../tests/it/custodians/scheme.rs"]
 mod scheme;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,5 @@
+//! The log and its signed heads.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod merkle;
+mod note;

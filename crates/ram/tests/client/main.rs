@@ -1,9 +1,0 @@
-//! The token's end of a session against a server of the test's, in memory and without a clock.
-
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod locking;
-mod lying;
-mod own;
-mod vectors;
-mod world;

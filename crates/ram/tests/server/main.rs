@@ -1,8 +1,0 @@
-//! The server's end of a session: recorded exchanges, batches, faults and lies of clients, and what time does.
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod any;
-mod bench;
-mod exchanges;
-mod faults;
-mod own;
