@@ -197,7 +197,7 @@ fn names_of_virtual_tokens_are_kept_apart() {
     let verify = |names: [&str; 3]| {
         let names = names.map(name);
         let keys = [(); 3].map(|()| Pair::ec(Curve::BrainpoolP256r1));
-        let scheme = Scheme::with(code, keys, [&names[0], &names[1], &names[2]]);
+        let scheme = Scheme::with(keys, [&names[0], &names[1], &names[2]]);
         scheme.chain().verify(&scheme.anchors(), None)
     };
     let (root, issuer, device) = (root.as_str(), issuer.as_str(), device.as_str());
