@@ -35,7 +35,14 @@ pub(crate) fn run(workspace: &Workspace, duration: Duration, wanted: &[String]) 
     let start = Instant::now();
     run::run(&mut build(workspace, "cargo", Build::Long, &targets)?)?;
     println!("built in {}", seconds(start.elapsed()));
-    run_targets(workspace, &targets, Build::Long, duration, pool::processors())
+    let folder = programs(workspace, Build::Long)?;
+    pool::each(&targets, pool::processors(), |target| {
+        let line = run_target(workspace, Command::new(folder.join(target)), target, duration)?;
+        println!("{line}");
+        Ok(())
+    })
+    .into_iter()
+    .collect()
 }
 
 /// Builds all targets while something else is done: with what that leaves of the processors, and in silence.
@@ -64,13 +71,58 @@ pub(crate) fn build_aside(workspace: &Workspace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs every target for five seconds, four of them on each processor: all seeds, and a little more. They have been built.
+/// Runs targets that have been built for five seconds each, four of them on each processor: all seeds, and a little more. Begins
+/// none after `until` says so; the names of those it did not run.
 ///
 /// # Errors
 /// As [`fn@run`].
-pub(crate) fn smoke(workspace: &Workspace) -> Result<(), Failure> {
-    let targets = targets(workspace)?;
-    run_targets(workspace, &targets, Build::Short, SMOKE, 4 * pool::processors())
+pub(crate) fn smoke(
+    workspace: &Workspace,
+    priority: Priority,
+    targets: Vec<String>,
+    until: impl Fn() -> bool + Sync,
+) -> Result<Vec<String>, Failure> {
+    let start = Instant::now();
+    let folder = programs(workspace, Build::Short)?;
+    let done = pool::each(targets, 4 * pool::processors(), |target| {
+        if until() {
+            return Ok(Err(target));
+        }
+        let program = folder.join(&target);
+        let command = match priority {
+            Priority::Normal => Command::new(program),
+            Priority::Low => {
+                let mut command = Command::new("nice");
+                command.args(["-n", "19"]).arg(program);
+                command
+            }
+        };
+        run_target(workspace, command, &target, SMOKE).map(Ok)
+    });
+    let (mut lines, mut left) = (Vec::new(), Vec::new());
+    for outcome in done {
+        match outcome? {
+            Ok(line) => lines.push(line),
+            Err(target) => left.push(target),
+        }
+    }
+    if !lines.is_empty() {
+        println!(
+            "\n-- fuzz targets: {}\n{}",
+            seconds(start.elapsed()),
+            lines.join("\n")
+        );
+    }
+    Ok(left)
+}
+
+/// What targets take of the processors.
+#[derive(Clone, Copy)]
+pub(crate) enum Priority {
+    /// As much as others.
+    Normal,
+    /// What others leave.
+    Low,
 }
 
 /// What the targets are built for.
@@ -122,21 +174,6 @@ fn build(workspace: &Workspace, program: &str, build: Build, targets: &[String])
     Ok(command)
 }
 
-fn run_targets(
-    workspace: &Workspace,
-    targets: &[String],
-    build: Build,
-    duration: Duration,
-    at_once: usize,
-) -> Result<(), Failure> {
-    let folder = programs(workspace, build)?;
-    pool::each(targets, at_once, |target| {
-        run_target(workspace, &folder, target, duration)
-    })
-    .into_iter()
-    .collect()
-}
-
 /// Where cargo put the targets.
 fn programs(workspace: &Workspace, build: Build) -> Result<PathBuf, Failure> {
     match build {
@@ -156,20 +193,19 @@ fn host(workspace: &Workspace) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Runs one target; what it prints is shown only when it finds something.
+/// Runs one target by this command: a line about it. What it prints is shown only when it finds something.
 fn run_target(
     workspace: &Workspace,
-    programs: &Path,
+    mut command: Command,
     target: &str,
     duration: Duration,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let corpus = format!("fuzz/corpus/{target}");
     let artifacts = format!("fuzz/artifacts/{target}/");
     for folder in [&corpus, &artifacts] {
         std::fs::create_dir_all(workspace.root().join(folder))
             .map_err(Failure::io(format!("making {folder}")))?;
     }
-    let mut command = Command::new(programs.join(target));
     command
         .current_dir(workspace.root())
         .arg(format!("-artifact_prefix={artifacts}"))
@@ -197,8 +233,7 @@ fn run_target(
             how: output.status.to_string(),
         });
     }
-    println!("{target:<10} {}", closing_line(&text));
-    Ok(())
+    Ok(format!("{target:<10} {}", closing_line(&text)))
 }
 
 /// The engine's own closing line, such as `Done 123 runs in 6 second(s)`.
@@ -211,7 +246,10 @@ fn closing_line(output: &str) -> &str {
 }
 
 /// The targets by name: each file of `fuzz/fuzz_targets`.
-fn targets(workspace: &Workspace) -> Result<Vec<String>, Failure> {
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub(crate) fn targets(workspace: &Workspace) -> Result<Vec<String>, Failure> {
     let folder = workspace.root().join("fuzz/fuzz_targets");
     let entries = std::fs::read_dir(&folder).map_err(Failure::io(format!("listing {}", folder.display())))?;
     let mut names = Vec::new();

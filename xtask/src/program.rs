@@ -24,7 +24,7 @@ pub(crate) struct Program {
 
 /// How a test program ended.
 pub(crate) struct Outcome {
-    /// Its name and the folder of its package.
+    /// Its name, the folder of its package, and which of its tests it ran.
     pub(crate) title: String,
     /// What the processors worked for it and the processes it waited for. Zero where the shell does not say.
     pub(crate) worked: Duration,
@@ -50,6 +50,12 @@ impl Program {
         })
     }
 
+    /// Its name, and the folder of its package.
+    pub(crate) fn title(&self, workspace: &Workspace) -> String {
+        let folder = self.folder.strip_prefix(workspace.root()).unwrap_or(&self.folder);
+        format!("{} of {}", self.name, folder.display())
+    }
+
     /// Runs it; what it says is shown when it has ended.
     pub(crate) fn run(&self, workspace: &Workspace, variables: &[(&str, PathBuf)]) -> Outcome {
         let start = Instant::now();
@@ -69,9 +75,9 @@ impl Program {
             .envs(variables.iter().map(|(name, value)| (name, value)));
         let (outcome, said) = ended(&mut command, &self.executable.with_extension("log"));
         let worked = fs::read_to_string(&times).map_or(Duration::ZERO, |text| worked(&text));
-        let folder = self.folder.strip_prefix(workspace.root()).unwrap_or(&self.folder);
-        let title = [&[self.name.as_str()], &self.selection[..]].concat().join(" ");
-        let title = format!("{title} of {}", folder.display());
+        let title = [&[self.title(workspace).as_str()], &self.selection[..]]
+            .concat()
+            .join(" ");
         let said = said.trim();
         let time = format!("{}, worked {}", seconds(start.elapsed()), seconds(worked));
         let failure = match outcome {

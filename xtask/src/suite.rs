@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::compiler;
@@ -23,11 +24,12 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
     built(workspace).map(|_| ())
 }
 
-/// Runs all tests. Test programs run to the end whichever fails.
+/// Runs all tests. Test programs run to the end whichever fails. `measured` becomes true when those have ended that run by
+/// themselves.
 ///
 /// # Errors
 /// When the build fails, or naming every test program that failed.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
+pub(crate) fn run(workspace: &Workspace, measured: &AtomicBool) -> Result<(), Failure> {
     let Built {
         mut programs,
         variables,
@@ -39,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
     }
     programs.sort_by_key(|program| {
         LONG.iter()
-            .position(|name| program.name == *name)
+            .position(|title| program.title(workspace) == *title)
             .unwrap_or(LONG.len())
     });
     let start = Instant::now();
@@ -68,6 +70,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
         program.run(workspace, &variables)
     };
     let mut outcomes = pool::each(alone, 1, run);
+    measured.store(true, Ordering::Relaxed);
     outcomes.extend(pool::each(together, at_once(), run));
     println!(
         "\n{} test programs: {}\n{}",
@@ -179,21 +182,24 @@ fn at_once() -> usize {
 
 /// These take longest and begin first, so that the others run beside them.
 const LONG: &[&str] = &[
-    "dkek",
-    "opensc",
-    "it",
-    "kill",
-    "lease",
-    "token_keys",
-    "json",
-    "suite",
-    "pkcs11_node",
-    "remote_quorum",
-    "chancery_vtoken",
-    "quickstart_remote",
-    "damage",
-    "wrong_share",
-    "keys",
+    "dkek of crates/cli",
+    "opensc of crates/cli",
+    "it of crates/center",
+    "lease of crates/cli",
+    "pkcs11_node of crates/cli",
+    "over_the_wire of crates/cli",
+    "kill of crates/cli",
+    "json of crates/cli",
+    "token_keys of crates/cli",
+    "remote_quorum of crates/cli",
+    "suite of crates/store-sqlite",
+    "it of crates/attest",
+    "it of crates/tokens",
+    "quickstart_remote of crates/cli",
+    "crowd of crates/bench",
+    "wrong_share of crates/dkek",
+    "quickstart of crates/cli",
+    "suite of crates/keys",
 ];
 
 /// These write to disk in any case: they kill a node while it writes, and in memory that takes no time.

@@ -1,11 +1,12 @@
 //! `cargo xtask test`: everything continuous integration does.
 
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::checks;
 use crate::failure::Failure;
-use crate::fuzz;
+use crate::fuzz::{self, Priority};
 use crate::run::{self, Workspace};
 use crate::setup;
 use crate::steps::{Step, run_all};
@@ -34,7 +35,7 @@ const STEPS: &[Step] = &[
         action: suite::build,
     },
     Step {
-        name: "tests",
+        name: "tests; fuzz, 5 s a target",
         action: tests,
     },
     Step {
@@ -45,10 +46,6 @@ const STEPS: &[Step] = &[
         name: "repository rules",
         action: checks::run,
     },
-    Step {
-        name: "fuzz, 5 s a target",
-        action: fuzz::smoke,
-    },
 ];
 
 fn setup(workspace: &Workspace) -> Result<(), Failure> {
@@ -56,16 +53,23 @@ fn setup(workspace: &Workspace) -> Result<(), Failure> {
     tools::DENY.ensure(workspace)
 }
 
-/// Some tests wait, and some run alone: that is the time for the examples, and to build the fuzz targets, which takes away what the
-/// examples are built on.
+/// Some tests run alone, and leave the processors half idle: that is the time for the examples, and to build and run the fuzz targets,
+/// which takes away what the examples are built on. Targets there was no time for are run in the end.
 fn tests(workspace: &Workspace) -> Result<(), Failure> {
-    thread::scope(|scope| {
-        let aside = || suite::examples(workspace).and_then(|()| fuzz::build_aside(workspace));
+    let measured = AtomicBool::new(false);
+    let left = thread::scope(|scope| {
+        let aside = || {
+            suite::examples(workspace)?;
+            fuzz::build_aside(workspace)?;
+            let until = || measured.load(Ordering::Relaxed);
+            fuzz::smoke(workspace, Priority::Low, fuzz::targets(workspace)?, until)
+        };
         let aside = scope.spawn(aside);
-        let tests = suite::run(workspace);
+        let tests = suite::run(workspace, &measured);
         let aside = aside.join().unwrap_or_else(|panic| resume_unwind(panic));
         tests.and(aside)
-    })
+    })?;
+    fuzz::smoke(workspace, Priority::Normal, left, || false).map(drop)
 }
 
 fn format(workspace: &Workspace) -> Result<(), Failure> {
