@@ -123,8 +123,17 @@ struct Built {
 
 fn built(workspace: &Workspace) -> Result<Built, Failure> {
     let mut command = compiler::cargo(workspace)?;
-    // As `cargo test --no-run`, and what no test needs, too: every program, every example.
-    command.args(["build", "--workspace", "--all-targets", "--locked"]);
+    // As `cargo test --no-run`, and what no test needs, too: every program, every example. `--all-targets` would build every library for
+    // benchmarks, too, with or without tests.
+    command.args([
+        "build",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--examples",
+        "--tests",
+        "--locked",
+    ]);
     let line = command_line(&command);
     println!("$ {line}");
     // What the compiler says goes to standard error as ever.

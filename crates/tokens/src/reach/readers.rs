@@ -61,21 +61,40 @@ enum Look {
 }
 
 fn look(reader: &str) -> Result<Probed, Look> {
-    let mut token = Context::open()
-        .and_then(|context| context.connect(reader, Sharing::Shared))
-        .map_err(Look::Reader)?;
-    begin(&mut token, PATIENCE_TO_LOOK).map_err(Look::Reader)?;
+    let mut token = connect(reader, Sharing::Shared, PATIENCE_TO_LOOK).map_err(Look::Reader)?;
     probe(&mut token).map_err(|_| Look::OtherCard)
 }
 
-/// Keeps other programs away from a card that nothing was done with since it was connected: until then they may reset it as often as
-/// they like, and nothing is lost.
-fn begin(token: &mut PcscToken, patience: Duration) -> Result<(), PcscError> {
+/// Connects to a card and keeps other programs away.
+fn connect(reader: &str, sharing: Sharing, patience: Duration) -> Result<PcscToken, PcscError> {
+    let context = Context::open()?;
+    let mut token = unless_reset(patience, || context.connect(reader, sharing))?;
+    match token.begin(patience) {
+        Err(PcscError::Reset { .. }) => keep_again(&mut token, patience)?,
+        begun => begun?,
+    }
+    Ok(token)
+}
+
+/// Keeps other programs away from a card again that one of them has reset.
+fn keep_again(token: &mut PcscToken, patience: Duration) -> Result<(), PcscError> {
+    unless_reset(patience, || {
+        token.reconnect()?;
+        token.begin(patience)
+    })
+}
+
+/// Does something again while other programs reset the card: until something was done with it they may do that as often as they like,
+/// and nothing is lost.
+fn unless_reset<T>(
+    patience: Duration,
+    mut work: impl FnMut() -> Result<T, PcscError>,
+) -> Result<T, PcscError> {
     let end = Instant::now() + patience;
     loop {
-        match token.begin(patience) {
-            Err(PcscError::Reset { .. }) if Instant::now() < end => token.reconnect()?,
-            begun => return begun,
+        match work() {
+            Err(PcscError::Reset { .. }) if Instant::now() < end => {}
+            done => return done,
         }
     }
 }
@@ -101,9 +120,9 @@ pub(super) struct HeldCard {
 impl HeldCard {
     /// Connects and keeps other programs away.
     pub(super) fn take(reader: &str, sharing: Sharing) -> Result<Self, PcscError> {
-        let mut token = Context::open()?.connect(reader, sharing)?;
-        begin(&mut token, PATIENCE_TO_HOLD)?;
-        Ok(Self { token })
+        Ok(Self {
+            token: connect(reader, sharing, PATIENCE_TO_HOLD)?,
+        })
     }
 
     /// Answer to reset.
@@ -118,11 +137,7 @@ impl Transport for HeldCard {
         if let Err(TransportError::Reset { .. }) = answer {
             // The connection is made usable and the card kept again at once; the command was not sent, and whoever sent it
             // learns of the reset.
-            let again = self
-                .token
-                .reconnect()
-                .and_then(|()| begin(&mut self.token, PATIENCE_TO_HOLD));
-            again.map_err(TransportError::from)?;
+            keep_again(&mut self.token, PATIENCE_TO_HOLD).map_err(TransportError::from)?;
         }
         answer
     }
@@ -174,6 +189,32 @@ mod tests {
             self.resets += 1;
             Ok(())
         }
+    }
+
+    #[test]
+    fn resets_by_others_are_waited_for_and_nothing_else_is() {
+        let reset = || PcscError::Reset {
+            reader: "r".to_owned(),
+        };
+        let mut answers = vec![Ok(7), Err(reset()), Err(reset())];
+        let done = unless_reset(Duration::from_secs(60), || answers.pop().unwrap());
+        assert!(matches!(done, Ok(7)));
+        let mut tries = 0;
+        let failed = unless_reset(Duration::ZERO, || {
+            tries += 1;
+            Err::<(), _>(reset())
+        });
+        assert!(failed.is_err_and(|error| matches!(error, PcscError::Reset { .. })));
+        assert_eq!(tries, 1);
+        let mut tries = 0;
+        let gone = unless_reset(Duration::from_secs(60), || {
+            tries += 1;
+            Err::<(), _>(PcscError::Removed {
+                reader: "r".to_owned(),
+            })
+        });
+        assert!(gone.is_err());
+        assert_eq!(tries, 1);
     }
 
     #[test]
