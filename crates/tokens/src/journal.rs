@@ -27,6 +27,8 @@ mod record;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -263,14 +265,22 @@ fn id_of(path: &Path) -> Option<String> {
     (!id.is_empty() && id.len() <= 64 && id.bytes().all(good)).then(|| id.to_owned())
 }
 
-/// Takes the lock of a journal; `false` when somebody has it.
+/// Takes the lock of a journal; `false` when somebody has it, and is not merely looking.
 fn lock(file: &File) -> io::Result<bool> {
-    match file.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
+    for attempt in 1..=ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
+    Ok(false)
 }
+
+/// How often a lock is tried: who looks at all journals has each for a moment, and so has a process that is being started.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
 
 const EXTENSION: &str = ".journal";
 

@@ -21,6 +21,7 @@ impl Session {
             State::Open | State::Finishing => {}
             State::Failing { text } => {
                 let objects = vec![notice(ERROR, text, None)];
+                self.last_word = Some(self.next);
                 self.hand_out(
                     Batch {
                         objects,

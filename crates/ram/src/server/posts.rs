@@ -17,8 +17,14 @@ impl Session {
         }
         let found = self.take_handed(number);
         if let State::Over { .. } = self.state {
+            let left = response.close().is_some();
             self.too_late(found, &response);
-            return self.answer(post, Answer::Over);
+            // An end that comes by another connection before the last word would be one without a reason.
+            return if left || self.last_word_was_heard() {
+                self.answer(post, Answer::Over)
+            } else {
+                self.acknowledge(post)
+            };
         }
         // A close counts whenever it comes, also beside a POST that is held.
         if let Some(reason) = response.close().map(closed)
@@ -71,15 +77,19 @@ impl Session {
     /// A POST of our own agent that asks for the template with this number.
     pub fn fetch(&mut self, post: PostId, number: u64, now: Instant) {
         self.contact = now;
-        match self.state {
-            State::Gone => return self.answer(post, Answer::Unknown),
-            State::Over { .. } => return self.answer(post, Answer::Over),
-            _ => {}
+        if self.is_gone() {
+            return self.answer(post, Answer::Unknown);
         }
-        if let Some(handed) = self.handed.iter().find(|handed| handed.number == number) {
+        let over = matches!(self.state, State::Over { .. });
+        if let Some(handed) = self.handed.iter().find(|handed| handed.number == number)
+            && (!over || self.last_word == Some(number))
+        {
             let body = handed.body.clone();
             let sequence = Some(number);
             return self.answer(post, Answer::Template { body, sequence });
+        }
+        if over {
+            return self.answer(post, Answer::Over);
         }
         if self.kind == Kind::Foreign || number > self.next || self.handed.len() >= MAX_HANDED {
             return self.answer(post, Answer::OutOfStep);
@@ -110,6 +120,13 @@ impl Session {
             }
             (Kind::Own, None) => None,
         }
+    }
+
+    /// Whether the notice with the reason of the end, if there was one, was answered.
+    fn last_word_was_heard(&self) -> bool {
+        self.handed
+            .iter()
+            .all(|handed| Some(handed.number) != self.last_word)
     }
 
     /// An answer that came after the session was ended here: its responses are delivered to nobody.

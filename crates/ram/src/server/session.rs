@@ -33,6 +33,8 @@ pub struct Session {
     pub(super) next: u64,
     /// Templates with the client, oldest first.
     pub(super) handed: VecDeque<Handed>,
+    /// Number of the template with the reason for which the session was ended.
+    pub(super) last_word: Option<u64>,
     /// The POST the next template answers.
     pub(super) waiting: Option<Waiting>,
     pub(super) gather: Option<Gather>,
@@ -86,6 +88,7 @@ impl Session {
             queue: Queue::default(),
             next: 1,
             handed: VecDeque::new(),
+            last_word: None,
             waiting: Some(Waiting {
                 post,
                 since: now,

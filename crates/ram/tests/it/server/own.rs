@@ -192,3 +192,41 @@ fn a_close_of_our_agent_counts_whatever_number_it_carries() {
         assert!(bench.done(job).unwrap_err().is_lost());
     }
 }
+
+#[test]
+fn an_end_does_not_overtake_its_reason() {
+    let mut bench = Bench::open(Kind::Own);
+    bench.command("0084000001");
+    assert_eq!(bench.numbered(1), (1, 1));
+    bench.fetch(2);
+    bench.session.fail("revoked", bench.now);
+    assert_eq!(bench.numbered(2), (2, 1));
+    // The reason is on its way over the connection of the fetch; what comes over another is acknowledged.
+    bench.post_numbered(1, &response(&["019000"]));
+    assert_eq!(bench.answer(3), Some(acknowledged()));
+    // It got lost: it is told again, and nothing else is.
+    bench.fetch(2);
+    assert_eq!(bench.numbered(4), (2, 1));
+    bench.fetch(1);
+    assert_eq!(bench.answer(5), Some(Answer::Over));
+    bench.fetch(3);
+    assert_eq!(bench.answer(6), Some(Answer::Over));
+    bench.post_numbered(2, &response(&[]));
+    assert_eq!(bench.answer(7), Some(Answer::Over));
+    bench.post_numbered(1, &response(&["019000"]));
+    assert_eq!(bench.answer(8), Some(Answer::Over));
+
+    // Who leaves meanwhile need not hear it.
+    let mut bench = Bench::open(Kind::Own);
+    bench.fetch(1);
+    bench.session.fail("revoked", bench.now);
+    let close = ResponseObject::Close {
+        reason: "stopped".to_owned(),
+    };
+    let close = ResponseTemplate {
+        results: vec![close],
+        executed: Some(0),
+    };
+    bench.post_numbered(0, &close);
+    assert_eq!(bench.answer(3), Some(Answer::Over));
+}
