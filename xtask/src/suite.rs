@@ -24,8 +24,8 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), Failure> {
     built(workspace).map(|_| ())
 }
 
-/// Runs all tests. Test programs run to the end whichever fails. `measured` becomes true when those have ended that run by
-/// themselves.
+/// Runs all tests. Test programs run to the end whichever fails. `measured` becomes true when those have ended that no
+/// other tests run beside.
 ///
 /// # Errors
 /// When the build fails, or naming every test program that failed.
@@ -214,6 +214,6 @@ const LONG: &[&str] = &[
 /// These write to disk in any case: they kill a node while it writes, and in memory that takes no time.
 const ON_DISK: &[&str] = &["kill"];
 
-/// Test programs that run by themselves before the others, or some tests of theirs: they compare what is done in a second with what
+/// Test programs that no others run beside, before them, or some tests of theirs: they compare what is done in a second with what
 /// was done before, or how much a node has written when its disk is full.
 const ALONE: &[(&str, Option<&str>)] = &[("load", None), ("kill", Some("disk::"))];

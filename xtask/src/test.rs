@@ -66,7 +66,11 @@ fn tests(workspace: &Workspace) -> Result<(), Failure> {
         };
         let aside = scope.spawn(aside);
         let tests = suite::run(workspace, &measured);
+        measured.store(true, Ordering::Relaxed);
         let aside = aside.join().unwrap_or_else(|panic| resume_unwind(panic));
+        if let (Err(_), Err(failure)) = (&tests, &aside) {
+            println!("beside the tests that failed, too: {failure}");
+        }
         tests.and(aside)
     })?;
     fuzz::smoke(workspace, Priority::Normal, left, || false).map(drop)

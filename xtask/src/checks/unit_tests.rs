@@ -42,16 +42,27 @@ fn contradiction(name: &Path, says_none: bool, tested: bool) -> Option<String> {
 fn says_it_has_none(manifest: &str) -> bool {
     let mut lines = manifest
         .lines()
-        .map(str::trim)
-        .skip_while(|line| *line != "[lib]");
+        .map(|line| line.split('#').next().unwrap_or_default().replace(' ', ""))
+        .skip_while(|line| line != "[lib]");
     lines.next();
     lines
         .take_while(|line| !line.starts_with('['))
-        .any(|line| line.starts_with("test = false"))
+        .any(|line| line == "test=false")
 }
 
+/// Whether there is a test, or something that is built for tests alone.
 fn has_unit_tests(source: &str) -> bool {
-    rust_source::without_comments(source).contains("#[cfg(test)]")
+    let code = rust_source::without_comments(source);
+    [
+        "#[test]",
+        "::test]",
+        "::test(",
+        "cfg(test)",
+        "cfg(all(test",
+        "cfg(any(test",
+    ]
+    .iter()
+    .any(|mark| code.contains(mark))
 }
 
 #[cfg(test)]
@@ -68,6 +79,7 @@ mod tests {
         ));
         assert!(!says_it_has_none("[package]\ntest = false\n"));
         assert!(has_unit_tests("fn a() {}\n#[cfg(test)]\nmod tests;\n"));
+        assert!(has_unit_tests("#[tokio::test(flavor = \"multi_thread\")]\n"));
         assert!(!has_unit_tests("// #[cfg(test)]\n"));
         let name = Path::new("crates/a");
         for (says_none, tested, right) in [

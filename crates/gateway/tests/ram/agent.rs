@@ -108,8 +108,6 @@ async fn run(mut client: Client, mut card: Card, cuts: Cuts, mut stop: mpsc::Rec
     let (replies, mut replied) = mpsc::channel(16);
     let mut templates = VecDeque::from([first]);
     let mut highest = 1;
-    // POSTs without an answer.
-    let mut open = 0_u32;
     loop {
         while let Some(template) = templates.pop_front() {
             let number = template.sequence().unwrap();
@@ -118,7 +116,6 @@ async fn run(mut client: Client, mut card: Card, cuts: Cuts, mut stop: mpsc::Rec
             let body = tokio::task::block_in_place(|| execute(&template, &mut card, &mut told));
             told.ran.push(number);
             poster.answer(Answer { number, body }, &replies);
-            open += 2;
         }
         let reply: Reply = tokio::select! {
             reply = replied.recv() => reply.unwrap(),
@@ -128,11 +125,9 @@ async fn run(mut client: Client, mut card: Card, cuts: Cuts, mut stop: mpsc::Rec
                     executed: Some(0),
                 };
                 poster.answer(Answer { number: highest, body: close.encode().unwrap().to_vec() }, &replies);
-                open += 1;
                 replied.recv().await.unwrap()
             }
         };
-        open -= 1;
         if let Some(lock) = reply.header("x-chancery-lock-in") {
             told.lock_in = Some(lock.to_owned());
         }
@@ -145,27 +140,8 @@ async fn run(mut client: Client, mut card: Card, cuts: Cuts, mut stop: mpsc::Rec
             }
             status => {
                 told.status = status;
-                last_words(open, highest, &mut replied, &mut card, &mut told).await;
                 return told;
             }
-        }
-    }
-}
-
-/// What was said before the end, and comes after it over another connection.
-async fn last_words(
-    open: u32,
-    highest: u64,
-    replied: &mut mpsc::Receiver<Reply>,
-    card: &mut Card,
-    told: &mut Told,
-) {
-    for _ in 0..open {
-        let Ok(Some(reply)) = tokio::time::timeout(Duration::from_secs(1), replied.recv()).await else {
-            return;
-        };
-        if reply.status == 200 && reply.sequence().is_some_and(|number| number > highest) {
-            execute(&reply, card, told);
         }
     }
 }

@@ -89,7 +89,12 @@ impl Session {
             return self.answer(post, Answer::Template { body, sequence });
         }
         if over {
-            return self.answer(post, Answer::Over);
+            // Who asks for what comes after the last word has begun that; who asks for less has it on the way.
+            return if self.last_word.is_some_and(|word| number < word) && !self.last_word_was_heard() {
+                self.acknowledge(post)
+            } else {
+                self.answer(post, Answer::Over)
+            };
         }
         if self.kind == Kind::Foreign || number > self.next || self.handed.len() >= MAX_HANDED {
             return self.answer(post, Answer::OutOfStep);

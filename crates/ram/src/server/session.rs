@@ -53,7 +53,7 @@ pub(super) enum State {
     Finishing,
     /// Has an error to tell the client as soon as that listens.
     Failing { text: String },
-    /// Says that it is over, until then.
+    /// Says that it is over, until then; to our own agent after the reason, if there is one.
     Over { until: Instant },
     /// Forgotten.
     Gone,

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -65,12 +65,9 @@ impl LineFile {
 
     /// Reads a file; `None` when there is none.
     pub(super) fn open(path: &Path) -> Result<Option<Opened>, JournalError> {
-        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(JournalError::io("open", path)(error)),
+        let Some((mut file, ours)) = open_and_lock(path)? else {
+            return Ok(None);
         };
-        let ours = lock(&file).map_err(JournalError::io("lock", path))?;
         let mut text = Vec::new();
         (&mut file)
             .take(MOST_BYTES + 1)
@@ -126,6 +123,33 @@ impl LineFile {
         fs::remove_file(&self.path).map_err(JournalError::io("remove", &self.path))?;
         sync_parent(&self.path)
     }
+}
+
+/// Opens a file and takes its lock, unless another process has it; `None` when there is none, or none any more.
+fn open_and_lock(path: &Path) -> Result<Option<(File, bool)>, JournalError> {
+    loop {
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(JournalError::io("open", path)(error)),
+        };
+        let ours = lock(&file).map_err(JournalError::io("lock", path))?;
+        // Whoever had the lock may have finished the work, which removes the file, and another may have begun one of that name.
+        if !ours || is_at(&file, path).map_err(JournalError::io("look at", path))? {
+            return Ok(Some((file, ours)));
+        }
+    }
+}
+
+/// Whether `path` still names this file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let named = match fs::metadata(path) {
+        Ok(named) => named,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let ours = file.metadata()?;
+    Ok((ours.dev(), ours.ino()) == (named.dev(), named.ino()))
 }
 
 /// Makes the directory, for its owner alone.

@@ -40,6 +40,32 @@ fn what_was_done_is_there_after_the_process_is_gone() {
 }
 
 #[test]
+fn work_that_is_finished_meanwhile_is_not_taken_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::new(dir.path());
+    for pause in 0..10 {
+        let work = journal.begin(&BEGIN, &()).unwrap();
+        let other = journal.clone();
+        let taker = thread::spawn(move || other.take(Some("init-1")));
+        thread::sleep(Duration::from_millis(pause));
+        work.finish().unwrap();
+        // One that came first waits for the lock, and then the work is gone.
+        let taken = taker.join().unwrap();
+        assert!(
+            matches!(
+                taken,
+                Err(JournalError::NotFound { .. } | JournalError::Busy { .. })
+            ),
+            "{taken:?}"
+        );
+        // Nor is another of that name, begun at once.
+        let next = journal.begin(&BEGIN, &()).unwrap();
+        assert_eq!(next.id(), "init-1");
+        next.finish().unwrap();
+    }
+}
+
+#[test]
 fn works_of_one_kind_have_ids_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::new(dir.path());

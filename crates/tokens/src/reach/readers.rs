@@ -1,5 +1,6 @@
 //! Tokens in the readers of PC/SC.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chancery_iso7816::{CommandApdu, Transport, TransportError};
@@ -14,6 +15,10 @@ const PATIENCE_TO_LOOK: Duration = Duration::from_secs(3);
 
 /// How long work waits for that.
 const PATIENCE_TO_HOLD: Duration = Duration::from_secs(15);
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(10);
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Adds the tokens in readers to a survey; what hinders that is remarked.
 pub(super) fn survey(into: &mut Survey) {
@@ -67,36 +72,41 @@ fn look(reader: &str) -> Result<Probed, Look> {
 
 /// Connects to a card and keeps other programs away.
 fn connect(reader: &str, sharing: Sharing, patience: Duration) -> Result<PcscToken, PcscError> {
+    let end = Instant::now() + patience;
     let context = Context::open()?;
-    let mut token = unless_reset(patience, || context.connect(reader, sharing))?;
-    match token.begin(patience) {
-        Err(PcscError::Reset { .. }) => keep_again(&mut token, patience)?,
+    let mut token = unless_reset(end, |_| context.connect(reader, sharing))?;
+    match token.begin(left(end)) {
+        Err(PcscError::Reset { .. }) => keep_again(&mut token, end)?,
         begun => begun?,
     }
     Ok(token)
 }
 
 /// Keeps other programs away from a card again that one of them has reset.
-fn keep_again(token: &mut PcscToken, patience: Duration) -> Result<(), PcscError> {
-    unless_reset(patience, || {
+fn keep_again(token: &mut PcscToken, end: Instant) -> Result<(), PcscError> {
+    unless_reset(end, |left| {
         token.reconnect()?;
-        token.begin(patience)
+        token.begin(left)
     })
 }
 
-/// Does something again while other programs reset the card: until something was done with it they may do that as often as they like,
-/// and nothing is lost.
+/// Does something again while other programs reset the card, until `end`: before something was done with it they may do that as often
+/// as they like, and nothing is lost. The work is told how much time is left.
 fn unless_reset<T>(
-    patience: Duration,
-    mut work: impl FnMut() -> Result<T, PcscError>,
+    end: Instant,
+    mut work: impl FnMut(Duration) -> Result<T, PcscError>,
 ) -> Result<T, PcscError> {
-    let end = Instant::now() + patience;
     loop {
-        match work() {
-            Err(PcscError::Reset { .. }) if Instant::now() < end => {}
+        match work(left(end)) {
+            Err(PcscError::Reset { .. }) if Instant::now() < end => thread::sleep(PAUSE),
             done => return done,
         }
     }
+}
+
+/// The time until then; a moment at least, since a card that nobody uses needs no longer.
+fn left(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now()).max(A_MOMENT)
 }
 
 fn found(reader: &str, probed: Option<Probed>, presence: Presence) -> Found {
@@ -137,7 +147,7 @@ impl Transport for HeldCard {
         if let Err(TransportError::Reset { .. }) = answer {
             // The connection is made usable and the card kept again at once; the command was not sent, and whoever sent it
             // learns of the reset.
-            keep_again(&mut self.token, PATIENCE_TO_HOLD).map_err(TransportError::from)?;
+            keep_again(&mut self.token, Instant::now() + PATIENCE_TO_HOLD).map_err(TransportError::from)?;
         }
         answer
     }
@@ -191,23 +201,25 @@ mod tests {
         }
     }
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     #[test]
     fn resets_by_others_are_waited_for_and_nothing_else_is() {
         let reset = || PcscError::Reset {
             reader: "r".to_owned(),
         };
         let mut answers = vec![Ok(7), Err(reset()), Err(reset())];
-        let done = unless_reset(Duration::from_secs(60), || answers.pop().unwrap());
+        let done = unless_reset(Instant::now() + MINUTE, |_| answers.pop().unwrap());
         assert!(matches!(done, Ok(7)));
         let mut tries = 0;
-        let failed = unless_reset(Duration::ZERO, || {
+        let failed = unless_reset(Instant::now(), |_| {
             tries += 1;
             Err::<(), _>(reset())
         });
         assert!(failed.is_err_and(|error| matches!(error, PcscError::Reset { .. })));
         assert_eq!(tries, 1);
         let mut tries = 0;
-        let gone = unless_reset(Duration::from_secs(60), || {
+        let gone = unless_reset(Instant::now() + MINUTE, |_| {
             tries += 1;
             Err::<(), _>(PcscError::Removed {
                 reader: "r".to_owned(),

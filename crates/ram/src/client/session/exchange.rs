@@ -38,7 +38,14 @@ impl Session {
                 self.unreached(posted, format!("status {status}"), now);
             }
             504 => self.close(End::Aborted, None),
-            404 if !first => self.close(End::Forgotten, None),
+            // It may have said why before.
+            404 if !first => {
+                let end = self
+                    .reported
+                    .take()
+                    .map_or(End::Forgotten, |why| End::Failed { why });
+                self.close(end, None);
+            }
             // It came another way meanwhile.
             409 if matches!(posted.kind, PostKind::Fetch(number) if number <= self.begun) => {}
             status => {

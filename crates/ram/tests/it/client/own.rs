@@ -140,6 +140,18 @@ fn a_server_that_was_started_anew_knows_no_session() {
 }
 
 #[test]
+fn a_server_that_forgets_the_session_after_it_said_why_is_believed() {
+    let (mut world, fetch, _) = proven(Policy::new());
+    // A notice below 0: an error.
+    world.numbered(&fetch, 2, &hex("AA0EE00C0201FF0C077265766F6B6564"));
+    let answer = world.post();
+    assert_eq!(answer.kind, PostKind::Answer(2));
+    world.replies(&answer, 404, &[], b"");
+    let why = "revoked".to_owned();
+    assert_eq!(world.ended(), &End::Failed { why });
+}
+
+#[test]
 fn a_proxy_that_sees_no_server_is_a_cut() {
     for status in [502, 503, 504] {
         let (mut world, fetch, _) = proven(Policy::new());

@@ -208,13 +208,16 @@ fn an_end_does_not_overtake_its_reason() {
     bench.fetch(2);
     assert_eq!(bench.numbered(4), (2, 1));
     bench.fetch(1);
-    assert_eq!(bench.answer(5), Some(Answer::Over));
+    assert_eq!(bench.answer(5), Some(acknowledged()));
+    // Who asks for more has begun with it.
     bench.fetch(3);
     assert_eq!(bench.answer(6), Some(Answer::Over));
     bench.post_numbered(2, &response(&[]));
     assert_eq!(bench.answer(7), Some(Answer::Over));
     bench.post_numbered(1, &response(&["019000"]));
     assert_eq!(bench.answer(8), Some(Answer::Over));
+    bench.fetch(1);
+    assert_eq!(bench.answer(9), Some(Answer::Over));
 
     // Who leaves meanwhile need not hear it.
     let mut bench = Bench::open(Kind::Own);
