@@ -76,8 +76,15 @@ impl Terminal {
         let fills = Arc::clone(&seen);
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // The last program that closes the terminal ends this with an error.
-            while let Ok(length @ 1..) = screen.read(&mut bytes) {
+            // The last program that closes the terminal ends this with an error. Linux may give that error before the last words: to who
+            // was about to wait when they were written and the terminal closed. They come when it is read again.
+            let mut errors = 0;
+            while errors < 2 {
+                let Ok(length @ 1..) = screen.read(&mut bytes) else {
+                    errors += 1;
+                    continue;
+                };
+                errors = 0;
                 fills.state.lock().unwrap().0.extend_from_slice(&bytes[..length]);
                 fills.more.notify_all();
             }
