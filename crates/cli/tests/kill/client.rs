@@ -33,7 +33,7 @@ fn a_token_opens_again_after_its_command_was_killed() {
             continue;
         }
         let mut running = Running::start(&world, &args);
-        running.disturb_at(&parts, 1, &state, &mut dice);
+        running.disturb_at(&parts, 1, &state, &mut dice, 1);
         running.kill();
         running.wait();
 

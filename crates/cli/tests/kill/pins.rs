@@ -32,7 +32,7 @@ fn killing_gives_no_try_back() {
     let mut tries = 3;
     let guess = |dice: &mut Dice, tries: u8| {
         let mut running = Running::start(&world, &args);
-        running.disturb_at(&parts, 1, &state, dice);
+        running.disturb_at(&parts, 1, &state, dice, 1);
         running.kill();
         let ended = running.wait();
         let left = world.tries("bob");

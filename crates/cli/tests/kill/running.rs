@@ -75,8 +75,15 @@ impl Running {
         }
     }
 
-    /// Waits for a moment in a part: any, or soon after a file was written.
-    pub(crate) fn disturb_at(&mut self, parts: &Parts, part: usize, file: &Path, dice: &mut Dice) -> String {
+    /// Waits for a moment in a part: any, or soon after a file was written; so many times sooner than that took undisturbed.
+    pub(crate) fn disturb_at(
+        &mut self,
+        parts: &Parts,
+        part: usize,
+        file: &Path,
+        dice: &mut Dice,
+        sooner: u32,
+    ) -> String {
         self.reach(part);
         let Part {
             until_recorded,
@@ -86,7 +93,8 @@ impl Running {
         if aimed {
             self.writes(file);
         }
-        let delay = dice.moment(if aimed { after } else { until_recorded + after });
+        let longest = if aimed { after } else { until_recorded + after };
+        let delay = dice.moment(longest / sooner);
         thread::sleep(delay);
         format!(
             "{delay:?} into part {part}{}",
